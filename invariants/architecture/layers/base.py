@@ -1,0 +1,130 @@
+"""What a layer is: hyperparameters, parameters, a shape rule, how to draw one, and its forward.
+
+Everything that a layer knows stands in its one class, except how a framework spells it; those rows
+are in the backends' tables. A layer never sees Hypothesis or a framework: it draws its
+hyperparameters through a `Choice` and computes on the oracle's tape.
+
+Layout: images are channels last (N, H, W, C), dense kernels (in, out), convolution kernels
+(KH, KW, in / groups, out), as in Keras. Shapes are those of one sample, without the batch axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import Field
+
+from invariants.document import Document
+from invariants.oracle.tape import Value
+
+T = TypeVar("T")
+
+Size = Annotated[int, Field(ge=1, le=65536)]
+Shape = tuple[int, ...]
+
+
+class ShapeError(ValueError):
+    """A layer that does not take the shapes it is given."""
+
+
+@dataclass(frozen=True)
+class Spec(Document):
+    """The type of a value for one sample: its shape, and for indices how many there are."""
+
+    shape: tuple[Size, ...]
+    vocabulary: Size | None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        product = 1
+        for extent in self.shape:
+            product *= extent
+        return product
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array that a layer owns.
+
+    role: "weight" (trainable unless frozen), "state" (moved by the forward pass, never by an
+    optimizer) or "constant" (nothing moves it, thawing included).
+    """
+
+    name: str
+    shape: Shape
+    role: str = "weight"
+    group: str = "kernel"  # "kernel", "bias" or "norm": what freeze patterns go by
+    initial: str = "grid"  # "grid", "scale" (around 1) or "variance" (positive)
+
+
+class Choice(Protocol):
+    """Where a layer's hyperparameters come from; the first of each domain is the simplest."""
+
+    def integer(self, low: int, high: int) -> int: ...
+
+    def one_of(self, options: Sequence[T]) -> T: ...
+
+    def boolean(self) -> bool: ...
+
+
+class Call(Protocol):
+    """One call of a layer in a forward pass: its parameters, the mode, and the contract."""
+
+    training: bool
+    frozen: bool  # the layer's own flag, for frameworks where it changes the forward
+    contract: Any
+
+    def parameter(self, name: str) -> Value: ...
+
+    def set_state(self, name: str, value: Value) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer(Document):
+    """The base of all layers; `kind` names the layer in files, in paths and in the tables."""
+
+    kind: str
+
+    #: How many values a call takes; None for two or more.
+    arity: ClassVar[int | None] = 1
+    #: Random in training mode, so that no oracle can predict the values.
+    stochastic: ClassVar[bool] = False
+    #: Has a kink whose ties the contract settles.
+    kinked: ClassVar[bool] = False
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Layer:
+        """A layer that takes `specs`; called only where `accepts(specs)`."""
+        return cls()
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        """Whether some layer of this class takes values of `specs`."""
+        return len(specs) == 1 and specs[0].vocabulary is None
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        """The type of the result; raises ShapeError where the layer does not take `specs`."""
+        if not self.accepts(specs):
+            raise ShapeError(f"a {self.kind} layer does not take {describe(specs)}")
+        return specs[0]
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        """The arrays that the layer owns when it is built for `specs`."""
+        return ()
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        """The layer's value for inputs of shape (N, *spec.shape), in primitives."""
+        raise TypeError(f"{self.kind} has no forward")
+
+
+def describe(specs: Sequence[Spec]) -> str:
+    """Shapes for an error message."""
+    return ", ".join(
+        f"{list(s.shape)}" + (" of indices" if s.vocabulary is not None else "") for s in specs
+    )

@@ -1,0 +1,125 @@
+"""Layer norm, batch norm and dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Spec
+from invariants.oracle.tape import Value
+
+Epsilon = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
+
+
+def standardised(call: Call, x: Value, mean: Value, variance: Value, epsilon: float) -> Value:
+    """(x - mean) / √(variance + epsilon) · gamma + beta, folded to x · scale + offset.
+
+    Both frameworks compute the folded form on a CPU (torch's batch norm kernel, Keras's
+    batch_normalization and layer_normalization), which rounds relative to x, not to x - mean.
+    """
+    scale = (variance + epsilon).apply("rsqrt") * call.parameter("gamma")
+    return x * scale + (call.parameter("beta") - mean * scale)
+
+
+def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
+    """Mean and biased variance over `axis`, axes kept."""
+    mean = x.mean(axis, keepdims=True)
+    return mean, (x - mean).apply("square").mean(axis, keepdims=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(Layer):
+    """Standardised over the last axis, then gamma and beta (Ba et al. 2016, arXiv 1607.06450)."""
+
+    kind: Literal["layer_norm"] = "layer_norm"
+    epsilon: Epsilon = 1e-3
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LayerNorm:
+        return cls(epsilon=choice.one_of((1e-3, 1e-5)))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        shape = specs[0].shape[-1:]
+        return (
+            Parameter("gamma", shape, group="norm", initial="scale"),
+            Parameter("beta", shape, group="norm"),
+        )
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        mean, variance = moments(xs[0], -1)
+        return standardised(call, xs[0], mean, variance, self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Layer):
+    """Standardised over batch and positions, each channel by itself (arXiv 1502.03167).
+
+    In training mode with the batch's own moments, which also move the running averages by
+    `update` of the way; in inference mode with the running averages. Whether a frozen layer goes
+    on in training mode, and whether the running variance is the unbiased one, is the contract's.
+    """
+
+    kind: Literal["batch_norm"] = "batch_norm"
+    epsilon: Epsilon = 1e-3
+    update: Fraction = 0.25
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> BatchNorm:
+        return cls(
+            epsilon=choice.one_of((1e-3, 1e-5)), update=choice.one_of((0.25, 0.125, 0.0625))
+        )
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        shape = specs[0].shape[-1:]
+        return (
+            Parameter("gamma", shape, group="norm", initial="scale"),
+            Parameter("beta", shape, group="norm"),
+            Parameter("moving_mean", shape, role="state", group="norm"),
+            Parameter("moving_variance", shape, role="state", group="norm", initial="variance"),
+        )
+
+    @staticmethod
+    def uses_batch_moments(call: Call) -> bool:
+        return call.training and not (
+            call.frozen and call.contract["frozen_batch_norm_is_inference"]
+        )
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        if not self.uses_batch_moments(call):
+            mean, variance = call.parameter("moving_mean"), call.parameter("moving_variance")
+            return standardised(call, x, mean, variance, self.epsilon)
+        axes = tuple(range(-len(x.shape), -1))
+        mean, variance = moments(x, axes)
+        count = 1
+        for axis in axes:
+            count *= x.shape[axis]
+        running = variance
+        if call.contract["batch_norm_running_variance"] == "unbiased":
+            running = variance * (count / (count - 1))
+        for name, moment in (("moving_mean", mean), ("moving_variance", running)):
+            kept = call.parameter(name) * (1.0 - self.update)
+            call.set_state(name, kept + moment.reshape(x.shape[-1]) * self.update)
+        return standardised(call, x, mean, variance, self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropout(Layer):
+    """Zeroes at random in training mode and scales the rest; the identity in inference mode."""
+
+    kind: Literal["dropout"] = "dropout"
+    rate: Fraction = 0.5
+    stochastic: ClassVar[bool] = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Dropout:
+        return cls(rate=choice.one_of((0.5, 0.25)))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        if call.training:
+            raise ValueError("dropout in training mode is random: there is nothing to expect")
+        return xs[0]

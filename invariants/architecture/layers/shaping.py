@@ -1,0 +1,145 @@
+"""Layers that look up, move or merge elements: embedding, flatten, reshape, add, multiply, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+    describe,
+)
+from invariants.oracle.tape import Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(Layer):
+    """Rows of a table by index: (T,) of indices -> (T, features)."""
+
+    kind: Literal["embedding"] = "embedding"
+    features: Size = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Embedding:
+        return cls(features=choice.integer(1, 4))
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return len(specs) == 1 and specs[0].vocabulary is not None and specs[0].rank == 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec((*super().output(specs).shape, self.features))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        return (Parameter("embeddings", (specs[0].vocabulary or 1, self.features)),)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        indices = xs[0].data[0].astype(np.int64)
+        return call.parameter("embeddings").apply("take", indices=indices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Layer):
+    """All axes into one, in the canonical (channels last) order."""
+
+    kind: Literal["flatten"] = "flatten"
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec((super().output(specs).size,))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        return x.reshape(x.shape[0], int(np.prod(x.shape[1:])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reshape(Layer):
+    """The same elements in another shape, in the canonical order."""
+
+    kind: Literal["reshape"] = "reshape"
+    shape: tuple[Size, ...] = (1,)
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Reshape:
+        n = specs[0].size
+        pairs = [(a, n // a) for a in range(1, n + 1) if n % a == 0 and a <= 6]
+        triples = [(2, 2, n // 4)] if n % 4 == 0 else []
+        triples += [(1, 1, n), (1, n, 1)] if n <= 6 else []
+        triples += [(3, 3, n // 9)] if n % 9 == 0 else []
+        return cls(shape=choice.one_of([(n,), *pairs, *triples]))
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec, result = super().output(specs), Spec(self.shape)
+        if result.size != spec.size or not 1 <= result.rank <= 3:
+            raise ShapeError(f"{list(spec.shape)} cannot be reshaped to {list(self.shape)}")
+        return result
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return xs[0].reshape(xs[0].shape[0], *self.shape)
+
+
+class _Merge(Layer):
+    arity: ClassVar[int | None] = None
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return len(specs) >= 2 and all(
+            s.vocabulary is None and s.shape == specs[0].shape for s in specs
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(_Merge):
+    """The sum of values of one shape."""
+
+    kind: Literal["add"] = "add"
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        total = xs[0]
+        for x in xs[1:]:
+            total = total + x
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Multiply(_Merge):
+    """The elementwise product of values of one shape."""
+
+    kind: Literal["multiply"] = "multiply"
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        product = xs[0]
+        for x in xs[1:]:
+            product = product * x
+        return product
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concatenate(_Merge):
+    """Values joined along the last axis; the other axes agree."""
+
+    kind: Literal["concatenate"] = "concatenate"
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return len(specs) >= 2 and all(
+            s.vocabulary is None and s.rank == specs[0].rank and s.shape[:-1] == specs[0].shape[:-1]
+            for s in specs
+        )
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        if not self.accepts(specs):
+            raise ShapeError(f"a concatenate layer does not take {describe(specs)}")
+        return Spec((*specs[0].shape[:-1], sum(s.shape[-1] for s in specs)))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return xs[0].tape.apply("concatenate", *xs)

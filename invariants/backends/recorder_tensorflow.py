@@ -1,0 +1,91 @@
+# What a rendered Keras script calls: it loads the numbers and writes down what happens.
+# Needs numpy and tensorflow alone, on any Python from 3.8 on; a repro script holds this text
+# verbatim.
+import contextlib
+import warnings
+
+import keras
+import tensorflow as tf
+
+
+def named_weights(model, prefix=""):
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from named_weights(layer, prefix + layer.name + ".")
+        else:
+            for weight in layer.weights:
+                yield prefix + layer.name + "." + weight.name, weight
+
+
+class Recorder:
+    def __init__(self, arrays):
+        self.arrays = arrays
+        self.points = []
+        self.model = None
+
+    def load(self, model):
+        self.model = model
+        self.weights = dict(named_weights(model))
+        self.names = {id(weight): name for name, weight in self.weights.items()}
+        for name, array in self.arrays["weights"].items():
+            self.weights[name].assign(array)
+        self.snapshot(-1)
+
+    def batch(self, number):
+        batch = self.arrays["batches"][number]
+        return tuple(tf.constant(array) for array in batch)
+
+    @contextlib.contextmanager
+    def action(self, number):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                yield
+            except Exception as error:
+                self.points.append(
+                    {"action": number, "error": (type(error).__name__, str(error))}
+                )
+        if caught:
+            texts = [(w.category.__name__, str(w.message)) for w in caught]
+            self.points.append({"action": number, "warnings": texts})
+
+    def record(self, number, loss, optimizer, variables, gradients, inputs=()):
+        point = self.snapshot(number)
+        point["loss"] = loss.numpy()
+        point["flags"] = {name: bool(w.trainable) for name, w in self.weights.items()}
+        point["gradients"] = dict.fromkeys(self.weights)
+        for variable, gradient in zip(variables, gradients):
+            point["gradients"][self.names[id(variable)]] = self.copy(gradient)
+        for i, gradient in inputs:
+            point["gradients"]["input_%d" % i] = self.copy(gradient)
+        point["slots"] = self.slots(optimizer)
+
+    def slots(self, optimizer):
+        # Keras keeps one list for each kind of slot, parallel to the weights it was built with.
+        if not optimizer.built:
+            return {}
+        owners = optimizer._trainable_variables
+        slots = {self.names[id(owner)]: {} for owner in owners}
+        for kind, values in vars(optimizer).items():
+            if kind == "_trainable_variables" or not isinstance(values, list):
+                continue
+            if values and len(values) == len(owners) and hasattr(values[0], "assign"):
+                for owner, value in zip(owners, values):
+                    slots[self.names[id(owner)]][kind.strip("_")] = self.copy(value)
+        return {name: held for name, held in slots.items() if held}
+
+    def snapshot(self, number):
+        point = {
+            "action": number,
+            "weights": {name: w.numpy() for name, w in self.weights.items()},
+        }
+        self.points.append(point)
+        return point
+
+    @staticmethod
+    def copy(tensor):
+        if tensor is None:
+            return None
+        if isinstance(tensor, tf.IndexedSlices):
+            tensor = tf.convert_to_tensor(tensor)
+        return tensor.numpy() if hasattr(tensor, "numpy") else tf.convert_to_tensor(tensor).numpy()

@@ -1,0 +1,78 @@
+"""Executes a rendered script and hands back what it recorded.
+
+The source is registered in `linecache`, so that tracebacks, AutoGraph and Dynamo can read it. The
+frameworks are imported here, at the first run, and told to keep to one thread: the arrays are
+small, and two workers must not fight over two cores.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import linecache
+import os
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+_numbers = itertools.count()
+
+
+class BackendUnavailable(RuntimeError):
+    """The framework of a backend is not installed or does not import; one line says why."""
+
+
+@lru_cache(maxsize=None)
+def prepare(backend: str) -> Any:
+    """The recorder module of `backend`, its framework imported and set to one thread."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if backend == "tensorflow":
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    try:
+        framework = importlib.import_module(backend)
+        recorder = importlib.import_module(f"invariants.backends.recorder_{backend}")
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(
+            f"{backend} is not installed ({error}): pip install 'freeze-invariants[{backend}]'"
+        ) from error
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise BackendUnavailable(
+            f"{backend} is installed but does not import: {type(error).__name__}: {reason}"
+        ) from error
+    if backend == "torch":
+        framework.set_num_threads(1)
+    else:
+        framework.config.threading.set_intra_op_parallelism_threads(1)
+        framework.config.threading.set_inter_op_parallelism_threads(1)
+    return recorder
+
+
+def compiled(source: str) -> tuple[CodeType, str]:
+    """The code of `source` and the file name that tracebacks will show for it."""
+    filename = f"<case {next(_numbers)}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    return compile(source, filename, "exec"), filename
+
+
+def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any]]:
+    """Executes `source` with the numbers in `arrays`; the recorded points, in native names.
+
+    arrays: {"weights": {native name: array}, "batches": [(input, ..., target), ...]}.
+    """
+    recorder = prepare(backend).Recorder(arrays)
+    code, filename = compiled(source)
+    names = {
+        "__name__": "__main__",
+        "load": recorder.load,
+        "batch": recorder.batch,
+        "action": recorder.action,
+        "record": recorder.record,
+    }
+    try:
+        exec(code, names)
+    finally:
+        linecache.cache.pop(filename, None)
+    points: list[dict[str, Any]] = recorder.points
+    return points

@@ -1,0 +1,300 @@
+"""Keras 3 on TensorFlow: a case as the source of a GradientTape training loop.
+
+Every block is a functional model of its own, so a submodule is a nested model with a `trainable`
+flag. This module never imports keras or tensorflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.graph import Block, join
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Lowering, NativeParameter, arguments, indented
+from invariants.case import Case, Freeze, Gradient, Step, Thaw
+
+NAME = "tensorflow"
+MODULE = "tensorflow"
+PACKAGES = ("tensorflow", "keras")
+
+
+def _layer(construct: Any, *parameters: str) -> Lowering:
+    """A row for a layer object; Keras names its weights as the canonical names do."""
+    return Lowering(
+        construct if callable(construct) else lambda layer, specs: construct,
+        lambda layer, name, args, specs: (
+            f"{name}({args[0] if len(args) == 1 else '[' + ', '.join(args) + ']'})"
+        ),
+        {name: NativeParameter(name) for name in parameters},
+    )
+
+
+def _activation(name: str) -> Lowering:
+    return _layer(f"keras.layers.Activation({name!r}, ")
+
+
+def _options(constructor: str, **options: Any) -> str:
+    return f"keras.layers.{constructor}({arguments(**options)}, "
+
+
+def _conv(layer: Any, specs: Sequence[Spec]) -> str:
+    return (
+        f"keras.layers.Conv2D({layer.filters}, {layer.kernel_size}, "
+        + arguments(
+            strides=layer.strides,
+            padding=layer.padding,
+            groups=layer.groups,
+            use_bias=layer.use_bias,
+        )
+        + ", "
+    )
+
+
+def _pool(kind: str) -> Any:
+    return lambda layer, specs: (
+        f"keras.layers.{kind}({layer.pool_size}, {arguments(strides=layer.strides)}, "
+    )
+
+
+_GELU = {False: '"gelu"', True: "gelu_tanh"}
+
+# Every construction is left open at the end, so that the layer's name can be added.
+LOWERINGS: dict[str, Lowering] = {
+    "dense": _layer(
+        lambda layer, specs: (
+            f"keras.layers.Dense({layer.units}, {arguments(use_bias=layer.use_bias)}, "
+        ),
+        "kernel",
+        "bias",
+    ),
+    "relu": _layer("keras.layers.ReLU("),
+    "leaky_relu": _layer(
+        lambda layer, specs: _options("LeakyReLU", negative_slope=layer.negative_slope)
+    ),
+    "elu": _layer(lambda layer, specs: _options("ELU", alpha=layer.alpha)),
+    "gelu": _layer(
+        lambda layer, specs: f"keras.layers.Activation({_GELU[layer.approximate]}, "
+    ),
+    "silu": _activation("silu"),
+    "softplus": _activation("softplus"),
+    "tanh": _activation("tanh"),
+    "sigmoid": _activation("sigmoid"),
+    "softmax": _layer("keras.layers.Softmax("),
+    "layer_norm": _layer(
+        lambda layer, specs: _options("LayerNormalization", epsilon=layer.epsilon), "gamma", "beta"
+    ),
+    "batch_norm": _layer(
+        lambda layer, specs: _options(
+            "BatchNormalization", momentum=1.0 - layer.update, epsilon=layer.epsilon
+        ),
+        "gamma",
+        "beta",
+        "moving_mean",
+        "moving_variance",
+    ),
+    "dropout": _layer(lambda layer, specs: f"keras.layers.Dropout({layer.rate!r}, seed=SEED, "),
+    "conv2d": _layer(_conv, "kernel", "bias"),
+    "max_pool2d": _layer(_pool("MaxPooling2D")),
+    "avg_pool2d": _layer(_pool("AveragePooling2D")),
+    "global_avg_pool2d": _layer("keras.layers.GlobalAveragePooling2D("),
+    "embedding": _layer(
+        lambda layer, specs: f"keras.layers.Embedding({specs[0].vocabulary}, {layer.features}, ",
+        "embeddings",
+    ),
+    "flatten": _layer("keras.layers.Flatten("),
+    "reshape": _layer(lambda layer, specs: f"keras.layers.Reshape({layer.shape}, "),
+    "add": _layer("keras.layers.Add("),
+    "multiply": _layer("keras.layers.Multiply("),
+    "concatenate": _layer("keras.layers.Concatenate("),
+    "projection": _layer(
+        lambda layer, specs: f"Projection({layer.components}, ", "components", "mean"
+    ),
+}
+
+_PROJECTION = '''\
+class Projection(keras.layers.Layer):
+    """A PCA projection with given components and mean, which nothing trains."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.units = units
+
+    def build(self, input_shape):
+        shape = (input_shape[-1], self.units)
+        self.components = self.add_weight(shape=shape, trainable=False, name="components")
+        self.mean = self.add_weight(shape=(self.units,), trainable=False, name="mean")
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.components) - self.mean
+'''
+
+_GELU_TANH = """\
+def gelu_tanh(x):
+    return keras.activations.gelu(x, approximate=True)
+"""
+
+_RESEED = """\
+def reseed(layer):
+    for inner in layer.layers:
+        if isinstance(inner, keras.Model):
+            reseed(inner)
+        elif isinstance(inner, keras.layers.Dropout):
+            inner.seed_generator.state.assign([SEED, 0])
+"""
+
+#: Axes of a value of the network: the canonical layout is Keras's own.
+VALUE_AXES: dict[int, tuple[int, ...]] = {}
+
+_LOSSES = {
+    "mse": "keras.losses.MeanSquaredError()",
+    "cross_entropy": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+}
+
+
+def _function(path: str) -> str:
+    return "build_" + (path.replace(".", "_") or "network")
+
+
+def _builder(case: Case, path: str, block: Block) -> list[str]:
+    """The function that builds one block as a functional model."""
+    architecture = case.architecture
+    placed = {p.path: p for p in architecture.layers}
+    specs = architecture.block_specs(path)
+    values = [f"x{i}" for i in range(block.arity)]
+    body, made = [], set()
+    for value, spec in zip(values, specs, strict=True):
+        dtype = ', dtype="int32"' if spec.vocabulary is not None else ""
+        shape = ", ".join(map(str, spec.shape)) + ("," if spec.rank == 1 else "")
+        body.append(f"{value} = keras.Input(({shape}){dtype})")
+    for number, node in enumerate(block.nodes):
+        name = block.name(node.member)
+        args = [values[i] for i in node.inputs]
+        member: Any = block.members[node.member]
+        if member.kind == "block":
+            construct = f"{_function(join(path, name))}()"
+            call = f"{name}({args[0] if len(args) == 1 else '[' + ', '.join(args) + ']'})"
+        else:
+            row, layer_specs = LOWERINGS[member.kind], placed[join(path, name)].specs
+            opened = row.construct(member, layer_specs) if row.construct else ""
+            construct = f"{opened}name={name!r})"
+            call = row.call(member, name, args, layer_specs)
+        if name not in made:
+            made.add(name)
+            body.append(f"{name} = {construct}")
+        values.append(f"x{block.arity + number}")
+        body.append(f"{values[-1]} = {call}")
+    inputs = values[0] if block.arity == 1 else f"[{', '.join(values[: block.arity])}]"
+    model_name = path.rpartition(".")[2] or "network"
+    body.append(f"return keras.Model({inputs}, {values[-1]}, name={model_name!r})")
+    return [f"def {_function(path)}():", *indented(body)]
+
+
+def _optimizer(case: Case) -> str:
+    o = case.optimizer
+    options: dict[str, Any] = {"learning_rate": o.learning_rate}
+    if o.kind == "sgd":
+        options |= {"momentum": o.momentum}
+        if o.weight_decay:
+            options["weight_decay"] = o.weight_decay
+    else:
+        options |= {"beta_1": o.beta_1, "beta_2": o.beta_2, "epsilon": o.epsilon}
+    if o.kind == "adamw":
+        options["weight_decay"] = o.weight_decay
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
+    return f"keras.optimizers.{name}({arguments(**options)})"
+
+
+def _attribute(case: Case, target: str) -> str:
+    """The expression of a module or a weight of the model."""
+    path, weight = target, ""
+    if target in case.architecture.weights:
+        path, _, weight = target.rpartition(".")
+    steps = [f'.get_layer("{name}")' for name in path.split(".") if name]
+    return "model" + "".join(steps) + (f".{weight}" if weight else "")
+
+
+def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[str]:
+    target, value = _attribute(case, action.target), isinstance(action, Thaw)
+    if way == "each_variable":
+        # A variable that is made non-trainable leaves trainable_variables, hence the full list.
+        kept = "weight.name not in CONSTANT"
+        return [
+            f"for weight in {target}.weights:",
+            f"    if {kept}:",
+            f"        weight.trainable = {value}",
+        ]
+    return [f"{target}.trainable = {value}"]
+
+
+def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
+    specs = case.architecture.inputs
+    names = [f"x{i}" for i in range(len(specs))]
+    watched = [n for n, s in zip(names, specs, strict=True) if s.vocabulary is None]
+    watched = watched if case.input_gradient else []
+    feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    lines = [f"{', '.join(names)}, y = batch({action.batch})"]
+    if case.stochastic:
+        lines.append("reseed(model)")
+    inside = [f"tape.watch({name})" for name in watched]
+    inside.append(f"loss = loss_function(y, model({feed}, training={case.training}))")
+    lines += ["with tf.GradientTape() as tape:", *indented(inside)]
+    lines.append("variables = model.trainable_variables")
+    extra = ""
+    if watched:
+        sources = f"(variables, [{', '.join(watched)}])"
+        lines.append(f"gradients, to_inputs = tape.gradient(loss, {sources})")
+        numbers = [int(name[1:]) for name in watched]
+        extra = f", inputs=zip({numbers}, to_inputs)"
+    else:
+        lines.append("gradients = tape.gradient(loss, variables)")
+    if isinstance(action, Step):
+        if case.realisations[NAME].options["optimizer_call"] == "apply":
+            lines.append("optimizer.apply(gradients, variables)")
+        else:
+            lines.append("optimizer.apply_gradients(zip(gradients, variables))")
+    return [*lines, f"record({number}, loss, optimizer, variables, gradients{extra})"]
+
+
+def _constants(case: Case) -> list[str]:
+    """The names of the weights that no loop over weights may make trainable."""
+    parameters = case.architecture.parameters.values()
+    return sorted({p.name for p in parameters if p.role != "weight"})
+
+
+def render(case: Case) -> str:
+    """The source of the training script that runs `case`."""
+    kinds = {placed.layer.kind for placed in case.architecture.layers}
+    ways = case.realisations[NAME].ways
+    lines = ["import keras", "import tensorflow as tf", ""]
+    lines.append(f"keras.config.set_floatx({case.dtype!r})")
+    if "dropout" in kinds:
+        lines.append(f"SEED = {case.seed}")
+    if "each_variable" in ways:
+        lines.append(f"CONSTANT = {_constants(case)!r}")
+    lines += ["", ""]
+    definitions = {
+        _PROJECTION: "projection" in kinds,
+        _GELU_TANH: "gelu" in kinds,
+        _RESEED: case.stochastic,
+    }
+    for text, needed in definitions.items():
+        if needed:
+            lines += [*text.splitlines(), "", ""]
+    for path, block in case.architecture.walk_blocks():
+        lines += [*_builder(case, path, block), "", ""]
+    lines += [
+        "model = build_network()",
+        "load(model)",
+        f"loss_function = {_LOSSES[case.loss]}",
+        f"optimizer = {_optimizer(case)}",
+    ]
+    if case.realisations[NAME].options["optimizer_build"] == "ahead":
+        lines.append("optimizer.build(model.trainable_variables)")
+    for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
+        if isinstance(action, Freeze | Thaw):
+            body = _set_trainable(case, action, way)
+        else:
+            body = _learn(case, number, action)
+        lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,397 @@
+"""`Case`: one whole fine-tuning program, the only input of everything downstream.
+
+The shared part (architecture, numbers, program, optimizer, loss) is what all backends run; a
+`Realisation` for each backend says in which mode and by which of the framework's ways. A case is
+immutable, goes through JSON with a schema number, and is checked on the way in: nothing that was
+read from a file reaches a rendered source unless it is a number in range, a word of a fixed list,
+or the path of something that the architecture itself numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union
+
+import numpy as np
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
+
+from invariants.architecture.graph import Architecture
+from invariants.architecture.layers.base import ShapeError
+from invariants.document import Document
+from invariants.freezing import Flags
+from invariants.oracle.contract import CONTRACTS, Contract
+
+SCHEMA = 1
+
+
+class CaseError(ValueError):
+    """A case that cannot be run, with one line that names what is wrong."""
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    """`array` as read-only float64."""
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    array.setflags(write=False)
+    return array
+
+
+def _read_array(document: Any) -> np.ndarray:
+    if isinstance(document, np.ndarray):
+        return frozen(document)
+    if not isinstance(document, dict) or set(document) != {"shape", "values"}:
+        raise ValueError('an array is an object with "shape" and "values"')
+    shape, values = document["shape"], document["values"]
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError('"shape" is a list of whole numbers')
+    if not isinstance(values, list) or not all(type(v) in (int, float) for v in values):
+        raise ValueError('"values" is a flat list of numbers')
+    if len(values) != int(np.prod(shape, dtype=np.int64)):
+        raise ValueError(f"{len(values)} values do not fill the shape {shape}")
+    try:
+        array = np.array(values, dtype=np.float64).reshape(shape)
+    except OverflowError:
+        raise ValueError("a number is too large") from None
+    if not np.isfinite(array).all():
+        raise ValueError("NaN and infinity are no weights and no inputs")
+    return frozen(array)
+
+
+def _write_array(array: np.ndarray) -> dict[str, Any]:
+    return {"shape": list(array.shape), "values": array.reshape(-1).tolist()}
+
+
+Array = Annotated[np.ndarray, PlainValidator(_read_array), PlainSerializer(_write_array)]
+
+Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
+
+# --- programs -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Freeze(Document):
+    """Make the weights of a target non-trainable: a module's path, "" for all, or a weight."""
+
+    target: str
+    action: Literal["freeze"] = "freeze"
+
+
+@dataclass(frozen=True)
+class Thaw(Document):
+    """Make the weights of a target trainable again."""
+
+    target: str
+    action: Literal["thaw"] = "thaw"
+
+
+@dataclass(frozen=True)
+class Gradient(Document):
+    """The gradient of the loss on a batch, at the weights as they are."""
+
+    batch: Annotated[int, Field(ge=0)]
+    action: Literal["gradient"] = "gradient"
+
+
+@dataclass(frozen=True)
+class Step(Document):
+    """A gradient on a batch and an optimizer step with it."""
+
+    batch: Annotated[int, Field(ge=0)]
+    action: Literal["step"] = "step"
+
+
+Action = Annotated[Union[Freeze, Thaw, Gradient, Step], Field(discriminator="action")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(Document):
+    """Stochastic gradient descent."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: Positive = 0.125
+    momentum: Decay = 0.0
+    weight_decay: NotNegative = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(Document):
+    """Adam (Kingma & Ba 2015, arXiv 1412.6980)."""
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: Positive = 0.0625
+    beta_1: Decay = 0.9
+    beta_2: Decay = 0.999
+    epsilon: Positive = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+
+    kind: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+    weight_decay: NotNegative = 0.0625
+
+
+Optimizer = Annotated[Union[SGD, Adam, AdamW], Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Batch(Document):
+    """One batch: inputs of shape (N, *spec.shape) and the target.
+
+    The target of "mse" has the shape of the network's output, that of "cross_entropy" holds N class
+    numbers.
+    """
+
+    inputs: tuple[Array, ...]
+    target: Array
+
+
+@dataclass(frozen=True)
+class Realisation(Document):
+    """How one backend runs the program: its mode, a way for each freeze and thaw, its options.
+
+    `ways` has one entry for each action of the program, None where the action is neither.
+    """
+
+    mode: str
+    ways: tuple[str | None, ...]
+    options: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Case(Document):
+    """One whole fine-tuning program; see the module's docstring."""
+
+    architecture: Architecture
+    weights: dict[str, Array]
+    batches: Annotated[tuple[Batch, ...], Field(min_length=1)]
+    program: Annotated[tuple[Action, ...], Field(min_length=1)]
+    optimizer: Optimizer
+    loss: Literal["mse", "cross_entropy"]
+    dtype: Literal["float64", "float32"]
+    training: bool
+    input_gradient: bool
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    realisations: Annotated[dict[str, Realisation], Field(min_length=1)]
+    schema: Literal[1] = SCHEMA
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the values are random, so that only properties without an oracle judge it."""
+        return self.training and self.architecture.stochastic
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The case as plain JSON types."""
+        document: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return document
+
+    def to_json(self) -> str:
+        return json.dumps(self.document, indent=1, allow_nan=False) + "\n"
+
+    @cached_property
+    def name(self) -> str:
+        """A short name that is the same for the same case."""
+        text = json.dumps(self.document, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Case) and self.document == other.document
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def flags(self, backend: str) -> list[Flags]:
+        """What is trainable after each action, as the backend's contract has it."""
+        contract, ways = CONTRACTS[backend], self.realisations[backend].ways
+        flags = Flags.initial(self.architecture)
+        after = []
+        for action, name in zip(self.program, ways, strict=True):
+            if isinstance(action, Freeze | Thaw):
+                sets_flag = contract.way(name or "").sets_flag
+                change = flags.freeze if isinstance(action, Freeze) else flags.thaw
+                flags = change(action.target, sets_flag)
+            after.append(flags)
+        return after
+
+    def __repr__(self) -> str:
+        layers = " -> ".join(placed.layer.kind for placed in self.architecture.layers)
+        actions = ", ".join(action.action for action in self.program)
+        return f"<Case {self.name}: {layers}; {actions}; {self.dtype}, {self.optimizer.kind}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints of a failing case; the whole of it is in case.json."""
+        printer.text(repr(self))
+
+    def check(self) -> Case:
+        """The case itself; raises CaseError where its parts do not fit together."""
+        try:
+            _ = self.architecture.output
+        except ShapeError as error:
+            raise CaseError(f"architecture: {error}") from None
+        if not self.architecture.weights:
+            raise CaseError("architecture: no layer has a weight, there is nothing to train")
+        self._check_weights()
+        for number, batch in enumerate(self.batches):
+            self._check_batch(f"batches[{number}]", batch)
+        for number, action in enumerate(self.program):
+            self._check_action(f"program[{number}]", action)
+        for backend, realisation in self.realisations.items():
+            self._check_realisation(backend, realisation)
+        return self
+
+    def _check_weights(self) -> None:
+        parameters = self.architecture.parameters
+        for name in self.weights:
+            if name not in parameters:
+                raise CaseError(f"weights: the architecture has no parameter {name!r}")
+        for name, parameter in parameters.items():
+            if name not in self.weights:
+                raise CaseError(f"weights: {name} is missing")
+            array = self.weights[name]
+            if array.shape != parameter.shape:
+                raise CaseError(
+                    f"weights: {name} has shape {list(array.shape)}, "
+                    f"the architecture needs {list(parameter.shape)}"
+                )
+            self._check_exact(f"weights: {name}", array)
+            if parameter.initial == "variance" and array.min(initial=1.0) < 0.0:
+                raise CaseError(f"weights: {name} is a variance and holds a negative number")
+
+    def _check_exact(self, where: str, array: np.ndarray) -> None:
+        if not np.isfinite(array).all():
+            raise CaseError(f"{where} holds NaN or infinity")
+        with np.errstate(over="ignore"):
+            if not np.array_equal(array.astype(self.dtype).astype(np.float64), array):
+                raise CaseError(f"{where} holds a number that {self.dtype} cannot hold exactly")
+
+    def _check_batch(self, where: str, batch: Batch) -> None:
+        specs, output = self.architecture.inputs, self.architecture.output
+        if len(batch.inputs) != len(specs):
+            raise CaseError(f"{where}: {len(batch.inputs)} inputs, the network takes {len(specs)}")
+        size = batch.inputs[0].shape[0] if batch.inputs[0].ndim else 0
+        if size < 1:
+            raise CaseError(f"{where}: a batch needs at least one sample")
+        for number, (array, spec) in enumerate(zip(batch.inputs, specs, strict=True)):
+            name = f"{where}.inputs[{number}]"
+            if array.shape != (size, *spec.shape):
+                wanted = [size, *spec.shape]
+                raise CaseError(f"{name} has shape {list(array.shape)}, not {wanted}")
+            if spec.vocabulary is not None:
+                self._check_indices(name, array, spec.vocabulary)
+            self._check_exact(name, array)
+        target = f"{where}.target"
+        shape = (size, *output.shape) if self.loss == "mse" else (size,)
+        if batch.target.shape != shape:
+            raise CaseError(f"{target} has shape {list(batch.target.shape)}, not {list(shape)}")
+        self._check_exact(target, batch.target)
+        if self.loss == "cross_entropy":
+            if output.rank != 1:
+                raise CaseError(f"cross-entropy needs a vector of logits, not {list(output.shape)}")
+            self._check_indices(target, batch.target, output.shape[0])
+
+    @staticmethod
+    def _check_indices(where: str, array: np.ndarray, count: int) -> None:
+        if not np.array_equal(array, np.rint(array)) or array.min() < 0 or array.max() >= count:
+            raise CaseError(f"{where} holds something else than whole numbers from 0 to {count - 1}")
+
+    def _check_action(self, where: str, action: Action) -> None:
+        if isinstance(action, Gradient | Step):
+            if action.batch >= len(self.batches):
+                raise CaseError(f"{where}: there is no batch {action.batch}")
+        elif action.target not in (*self.architecture.modules, *self.architecture.weights):
+            raise CaseError(
+                f"{where}: {action.target!r} is no weight, layer or submodule with weights here"
+            )
+
+    def _check_realisation(self, backend: str, realisation: Realisation) -> None:
+        where = f"realisations: {backend}"
+        contract = CONTRACTS.get(backend)
+        if contract is None:
+            raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
+        if realisation.mode not in contract.modes:
+            raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
+        domains = {option.name: option.values for option in contract.options}
+        if set(realisation.options) != set(domains):
+            raise CaseError(f"{where}: options must be exactly {', '.join(domains)}")
+        for name, value in realisation.options.items():
+            if value not in domains[name]:
+                raise CaseError(f"{where}: {name} cannot be {value!r}")
+        self._check_ways(where, contract, realisation.ways)
+
+    def _check_ways(self, where: str, contract: Contract, ways: tuple[str | None, ...]) -> None:
+        if len(ways) != len(self.program):
+            raise CaseError(f"{where}: {len(ways)} ways for {len(self.program)} actions")
+        flags = Flags.initial(self.architecture)
+        for number, (action, name) in enumerate(zip(self.program, ways, strict=True)):
+            here = f"{where}: ways[{number}]"
+            if isinstance(action, Gradient | Step):
+                if name is not None:
+                    raise CaseError(f"{here}: a {action.action} has no way")
+                continue
+            reaches = "weight" if action.target in self.architecture.weights else "module"
+            allowed = [way.name for way in contract.ways if way.reaches == reaches]
+            if name not in allowed:
+                raise CaseError(f"{here}: a {reaches} is frozen by {' or '.join(allowed)}")
+            sets_flag = contract.way(name).sets_flag
+            if isinstance(action, Freeze):
+                flags = flags.freeze(action.target, sets_flag)
+            elif flags.settles_thaw(action.target, sets_flag):
+                flags = flags.thaw(action.target, sets_flag)
+            else:
+                raise CaseError(
+                    f"{here}: no documentation says what thawing {action.target!r} does "
+                    "while a module around it, or the layer itself, is flagged as frozen"
+                )
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Case]:
+    return TypeAdapter(Case)
+
+
+def from_json(text: str | bytes) -> Case:
+    """The case that `text` describes, checked; raises CaseError with one line."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CaseError(f"not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise CaseError("not a case: the file holds no JSON object")
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        raise CaseError(f"schema: this version reads schema {SCHEMA}, the file has {schema!r}")
+    try:
+        case = _adapter().validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise CaseError(f"{path}: {first['msg']}") from None
+    return case.check()
+
+
+def read_case(path: Path) -> Case:
+    """The case in the file at `path`; raises CaseError, naming the file."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise CaseError(f"{path}: {error.strerror or error}") from None
+    try:
+        return from_json(text)
+    except CaseError as error:
+        raise CaseError(f"{path}: {error}") from None

@@ -1,0 +1,214 @@
+"""Random networks, grown layer by layer so that each is valid by construction.
+
+A network grows at its latest value, now and then at an earlier one (a branch or a skip connection),
+by a new layer, another call of one that it has, a submodule, or a merge. Values that nobody used
+are joined at the end, so nothing of what is drawn is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invariants.architecture.graph import MAX_DEPTH, Architecture, Block, Member, Node
+from invariants.architecture.layers import LAYERS
+from invariants.architecture.layers.base import Layer, Spec
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.shaping import Add, Concatenate, Flatten, Multiply
+from invariants.generate.choice import Drawn
+
+#: Values are kept at most this large, so that a case stays a matter of milliseconds.
+MAX_SIZE = 64
+
+_ACTIVATIONS = (
+    "relu",
+    "tanh",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "softplus",
+    "sigmoid",
+    "softmax",
+)
+
+#: rank -> the kinds that may follow, the simplest first, likelier ones more often.
+_KINDS: dict[int, tuple[str, ...]] = {
+    1: (*("dense",) * 9, *_ACTIVATIONS, "relu", "layer_norm", "batch_norm")
+    + ("layer_norm", "batch_norm", "projection", "dropout", "reshape"),
+    2: (*("dense",) * 6, *_ACTIVATIONS, "relu", "layer_norm", "batch_norm")
+    + ("flatten", "flatten", "dropout", "reshape"),
+    3: (*("conv2d",) * 8, *_ACTIVATIONS, "relu", "layer_norm", "batch_norm", "batch_norm")
+    + ("max_pool2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "flatten", "dropout"),
+}
+
+#: How many layers are drawn before the head; the first is what shrinking aims at.
+_LENGTHS = (1, 5, 4, 6, 5, 7, 4, 8, 6, 3, 2)
+
+_GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
+
+
+class _Growing:
+    """A block in the making."""
+
+    def __init__(self, choice: Drawn, inputs: Sequence[Spec], depth: int) -> None:
+        self.choice = choice
+        self.depth = depth
+        self.inputs = len(inputs)
+        self.specs = list(inputs)
+        self.members: list[Member] = []
+        self.built: list[tuple[Spec, ...]] = []
+        self.outputs: list[Spec] = []
+        self.nodes: list[Node] = []
+        self.unused = set(range(len(inputs)))
+
+    @property
+    def latest(self) -> int:
+        return len(self.specs) - 1
+
+    def call(self, member: int, values: Sequence[int]) -> int:
+        self.nodes.append(Node(member, tuple(values)))
+        self.unused.difference_update(values)
+        self.specs.append(self.outputs[member])
+        self.unused.add(self.latest)
+        return self.latest
+
+    def add(self, member: Member, values: Sequence[int], output: Spec) -> int:
+        self.members.append(member)
+        self.built.append(tuple(self.specs[v] for v in values))
+        self.outputs.append(output)
+        return self.call(len(self.members) - 1, values)
+
+    def add_layer(self, layer: Layer, values: Sequence[int]) -> int:
+        output = layer.output([self.specs[v] for v in values])
+        return self.add(layer, values, output)  # type: ignore[arg-type]
+
+    def grow(self) -> None:
+        value = self._source()
+        spec = self.specs[value]
+        if spec.vocabulary is not None:
+            self._layer("embedding", value)
+            return
+        kind = self.choice.one_of(_GROWTH)
+        if kind == "again" and self._again():
+            return
+        if kind == "merge" and self._merge(value):
+            return
+        if kind == "block" and self.depth < MAX_DEPTH:
+            length = self.choice.integer(1, 3)
+            block, output = grow_block(self.choice, [spec], self.depth + 1, length)
+            self.add(block, [value], output)
+            return
+        self._layer(self.choice.one_of(_KINDS[spec.rank]), value)
+
+    def _source(self) -> int:
+        """The latest value, now and then any other."""
+        if self.latest > 0 and self.choice.chance(5):
+            return self.choice.integer(0, self.latest)
+        return self.latest
+
+    def _layer(self, kind: str, value: int) -> None:
+        layer = LAYERS[kind].draw(self.choice, [self.specs[value]])
+        self.add_layer(layer, [value])
+
+    def _again(self) -> bool:
+        """Another call of a member that fits some value, the latest first."""
+        for value in range(self.latest, max(-1, self.latest - 4), -1):
+            for member in range(len(self.members) - 1, -1, -1):
+                if self.built[member] == (self.specs[value],):
+                    self.call(member, [value])
+                    return True
+        return False
+
+    def _merge(self, value: int) -> bool:
+        """The value with another of a shape that fits."""
+        spec = self.specs[value]
+        for other in range(self.latest, -1, -1):
+            pair = [self.specs[other], spec]
+            if other == value:
+                continue
+            if Add.accepts(pair):
+                layer = self.choice.one_of((Add, Multiply, Add, Concatenate))()
+            elif Concatenate.accepts(pair):
+                layer = Concatenate()
+            else:
+                continue
+            if layer.output(pair).size <= MAX_SIZE:
+                self.add_layer(layer, [other, value])
+                return True
+        return False
+
+    def join_loose_ends(self) -> int:
+        """One value that everything flows into; its number."""
+        for value in sorted(self.unused):
+            if self.specs[value].vocabulary is not None:
+                self._layer("embedding", value)
+        loose = sorted(self.unused)
+        while len(loose) > 1:
+            a, b = loose.pop(), loose.pop()
+            loose.append(self._join(b, a))
+        return loose[0]
+
+    def _join(self, a: int, b: int) -> int:
+        pair = [self.specs[a], self.specs[b]]
+        if Add.accepts(pair):
+            return self.add_layer(Add(), [a, b])
+        if not Concatenate.accepts(pair):
+            a, b = self.flat(a), self.flat(b)
+        return self.add_layer(Concatenate(), [a, b])
+
+    def flat(self, value: int) -> int:
+        """The value as a vector."""
+        if self.specs[value].rank == 1:
+            return value
+        return self.add_layer(Flatten(), [value])
+
+    def finish(self) -> Block:
+        return Block(arity=self.inputs, members=tuple(self.members), nodes=tuple(self.nodes))
+
+
+def grow_block(
+    choice: Drawn, inputs: Sequence[Spec], depth: int, length: int
+) -> tuple[Block, Spec]:
+    """A submodule of about `length` layers and the type of its result."""
+    growing = _Growing(choice, inputs, depth)
+    for _ in range(length):
+        growing.grow()
+    growing.join_loose_ends()
+    return growing.finish(), growing.specs[-1]
+
+
+def draw_inputs(choice: Drawn) -> tuple[Spec, ...]:
+    """The types of one or two inputs."""
+    count = 2 if choice.chance(6) else 1
+    return tuple(_draw_input(choice) for _ in range(count))
+
+
+def _draw_input(choice: Drawn) -> Spec:
+    kind = choice.one_of(
+        ("vector", "vector", "vector", "image", "vector", "image", "sequence", "indices")
+    )
+    if kind == "image":
+        return Spec((choice.integer(2, 5), choice.integer(2, 5), choice.integer(1, 3)))
+    if kind == "sequence":
+        return Spec((choice.integer(1, 3), choice.integer(1, 4)))
+    if kind == "indices":
+        return Spec((choice.integer(1, 4),), vocabulary=choice.integer(1, 6))
+    return Spec((choice.integer(1, 6),))
+
+
+def draw_architecture(choice: Drawn, loss: str) -> Architecture:
+    """A network whose output fits `loss`."""
+    inputs = draw_inputs(choice)
+    growing = _Growing(choice, inputs, 0)
+    for _ in range(choice.one_of(_LENGTHS)):
+        growing.grow()
+    end = growing.join_loose_ends()
+    if loss == "cross_entropy":
+        growing.add_layer(Dense(units=choice.integer(2, 4)), [growing.flat(end)])
+    elif growing.specs[end].rank < 3 and choice.boolean():
+        growing.add_layer(Dense(units=choice.integer(1, 3)), [end])
+    network = Architecture(inputs, growing.finish())
+    if network.weights:
+        return network
+    growing.add_layer(Dense(units=choice.integer(1, 3)), [growing.flat(growing.latest)])
+    return Architecture(inputs, growing.finish())

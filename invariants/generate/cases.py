@@ -1,0 +1,187 @@
+"""Whole cases: an architecture, its numbers, a program, and a realisation for each backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from invariants.architecture.graph import Architecture
+from invariants.architecture.layers.base import Parameter, Spec
+from invariants.case import (
+    SGD,
+    Action,
+    Adam,
+    AdamW,
+    Batch,
+    Case,
+    Freeze,
+    Gradient,
+    Optimizer,
+    Realisation,
+    Step,
+    Thaw,
+    frozen,
+)
+from invariants.freezing import Flags
+from invariants.generate.architectures import draw_architecture
+from invariants.generate.choice import Drawn
+from invariants.generate.masks import draw_mask, transition
+from invariants.oracle.contract import CONTRACTS, Contract
+
+#: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
+GRID = 64
+
+
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, coarse: bool) -> Any:
+    """Multiples of 1/64 up to `limit`/64; coarse ones are few, so that sums tie exactly."""
+    if coarse:
+        return rng.integers(-2, 2, size=shape, endpoint=True) / 2.0
+    return rng.integers(-limit, limit, size=shape, endpoint=True) / float(GRID)
+
+
+def _weight(rng: np.random.Generator, parameter: Parameter, coarse: bool) -> Any:
+    if parameter.initial == "scale":
+        return 1.0 + rng.integers(-GRID // 2, GRID // 2, size=parameter.shape) / float(GRID)
+    if parameter.initial == "variance":
+        return rng.integers(GRID // 4, 2 * GRID, size=parameter.shape) / float(GRID)
+    fan_in = int(np.prod(parameter.shape[:-1])) if len(parameter.shape) > 1 else 4
+    limit = int(np.clip(2 * GRID / np.sqrt(fan_in), 12, 4 * GRID))
+    return _numbers(rng, parameter.shape, limit, coarse)
+
+
+def _input(rng: np.random.Generator, spec: Spec, size: int, coarse: bool) -> Any:
+    shape = (size, *spec.shape)
+    if spec.vocabulary is not None:
+        return rng.integers(0, spec.vocabulary, size=shape)
+    return _numbers(rng, shape, 2 * GRID, coarse)
+
+
+def _batch(
+    rng: np.random.Generator, architecture: Architecture, loss: str, size: int, coarse: bool
+) -> Batch:
+    inputs = tuple(frozen(_input(rng, spec, size, coarse)) for spec in architecture.inputs)
+    output = architecture.output
+    if loss == "cross_entropy":
+        target = rng.integers(0, output.shape[0], size=size)
+    else:
+        target = _numbers(rng, (size, *output.shape), GRID, coarse)
+    return Batch(inputs, frozen(target))
+
+
+def _optimizer(choice: Drawn) -> Optimizer:
+    kind = choice.one_of(("sgd", "sgd", "adam", "adamw"))
+    rate = choice.one_of((0.125, 0.03125, 0.0078125))
+    if kind == "sgd":
+        return SGD(
+            learning_rate=rate,
+            momentum=choice.one_of((0.0, 0.5, 0.9)),
+            weight_decay=choice.one_of((0.0, 0.0625)),
+        )
+    if kind == "adam":
+        return Adam(learning_rate=rate)
+    return AdamW(learning_rate=rate, weight_decay=choice.one_of((0.0625, 0.5)))
+
+
+_SEGMENTS = ("gradient", "two_masks", "step", "two_masks", "step_step", "step_two_masks")
+
+
+def _program(choice: Drawn, architecture: Architecture, batches: int) -> tuple[Action, ...]:
+    """Freeze, then one to three stretches of gradients and steps, the mask changing in between."""
+    flags = Flags.initial(architecture)
+    program: list[Action] = []
+
+    def change() -> None:
+        nonlocal flags
+        actions, flags = transition(choice, flags, draw_mask(choice, architecture))
+        program.extend(actions)
+
+    change()
+    for segment in range(choice.integer(1, 3)):
+        if segment and choice.boolean():
+            change()
+        batch = choice.integer(0, batches - 1)
+        kind = choice.one_of(_SEGMENTS)
+        if kind.startswith("step"):
+            program.append(Step(batch))
+        if kind == "step_step":
+            program.append(Step(batch))
+        if kind == "gradient":
+            program.append(Gradient(batch))
+        if kind.endswith("two_masks"):
+            program.append(Gradient(batch))
+            change()
+            program.append(Gradient(batch))
+    return tuple(program)
+
+
+def _realisation(
+    choice: Drawn, contract: Contract, architecture: Architecture, program: Sequence[Action]
+) -> Realisation:
+    """A mode, the options, and for each freeze and thaw a way whose outcome is documented."""
+    flags = Flags.initial(architecture)
+    ways: list[str | None] = []
+    for action in program:
+        if not isinstance(action, Freeze | Thaw):
+            ways.append(None)
+            continue
+        reaches = "weight" if action.target in architecture.weights else "module"
+        freeze = isinstance(action, Freeze)
+        way = choice.one_of(
+            [
+                way
+                for way in contract.ways
+                if way.reaches == reaches
+                and (freeze or flags.settles_thaw(action.target, way.sets_flag))
+            ]
+        )
+        ways.append(way.name)
+        flags = (flags.freeze if freeze else flags.thaw)(action.target, way.sets_flag)
+    options = {option.name: choice.one_of(option.values) for option in contract.options}
+    return Realisation(choice.one_of(contract.modes), tuple(ways), options)
+
+
+@st.composite
+def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
+    choice = Drawn(draw)
+    loss = choice.one_of(("mse", "cross_entropy"))
+    architecture = draw_architecture(choice, loss)
+    batches = choice.integer(1, 2)
+    program = _program(choice, architecture, batches)
+    size = choice.integer(2, 4)
+    rng = np.random.default_rng(choice.integer(0, 2**20))
+    coarse = choice.chance(4)
+    return Case(
+        architecture=architecture,
+        weights={
+            name: frozen(_weight(rng, parameter, coarse))
+            for name, parameter in architecture.parameters.items()
+        },
+        batches=tuple(_batch(rng, architecture, loss, size, coarse) for _ in range(batches)),
+        program=program,
+        optimizer=_optimizer(choice),
+        loss=loss,
+        dtype=choice.one_of(("float64", "float32")),
+        training=not choice.chance(5),
+        input_gradient=choice.chance(4)
+        and any(spec.vocabulary is None for spec in architecture.inputs),
+        seed=choice.integer(0, 7),
+        realisations={
+            name: _realisation(choice, CONTRACTS[name], architecture, program)
+            for name in backends
+        },
+    )
+
+
+def cases(backends: Sequence[str] = tuple(CONTRACTS)) -> st.SearchStrategy[Case]:
+    """Random cases that every one of `backends` can run.
+
+    Raises ValueError for a backend that does not exist.
+    """
+    unknown = [name for name in backends if name not in CONTRACTS]
+    if unknown or not backends:
+        known = ", ".join(CONTRACTS)
+        raise ValueError(f"backends must name some of {known}; got {list(backends)}")
+    return _cases(tuple(backends))

@@ -1,0 +1,160 @@
+"""What is frozen: the patterns that people use, and random ones, as sets of frozen weights.
+
+`transition` turns a change from one set to the next into freeze and thaw actions on modules,
+layers and weights whose outcome every framework's documentation fixes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from invariants.architecture.graph import Architecture, Placed, within
+from invariants.case import Freeze, Thaw
+from invariants.freezing import Flags
+from invariants.generate.choice import Drawn
+
+Mask = frozenset[str]
+Pattern = Callable[[Drawn, Architecture], Mask]
+
+
+def weighted(architecture: Architecture) -> list[Placed]:
+    """The layers with weights, in the order of their first call."""
+    return [p for p in architecture.layers if any(q.role == "weight" for q in p.parameters)]
+
+
+def _of(architecture: Architecture, layers: list[Placed]) -> Mask:
+    return frozenset(w for placed in layers for w in architecture.weights_in(placed.path))
+
+
+def frozen_middle(choice: Drawn, architecture: Architecture) -> Mask:
+    """The seed's pattern: a frozen stretch with trainable layers on both sides."""
+    layers = weighted(architecture)
+    if len(layers) < 3:
+        return _of(architecture, layers[-1:])
+    start = choice.integer(1, len(layers) - 2)
+    stop = choice.integer(start + 1, len(layers) - 1)
+    return _of(architecture, layers[start:stop])
+
+
+def frozen_backbone(choice: Drawn, architecture: Architecture) -> Mask:
+    """The first layers, up to any but the last."""
+    layers = weighted(architecture)
+    return _of(architecture, layers[: choice.integer(1, max(1, len(layers) - 1))])
+
+
+def head_only(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the last layer with weights."""
+    return _of(architecture, weighted(architecture)[:-1])
+
+
+def stem_under_frozen_body(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the first layer with weights."""
+    return _of(architecture, weighted(architecture)[1:])
+
+
+def biases_only(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the biases (BitFit, arXiv 2106.10199)."""
+    return _but_group(architecture, "bias")
+
+
+def norms_only(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the weights of norms (arXiv 2003.00152)."""
+    return _but_group(architecture, "norm")
+
+
+def _but_group(architecture: Architecture, group: str) -> Mask:
+    return frozenset(w for w in architecture.weights if architecture.parameters[w].group != group)
+
+
+def everything(choice: Drawn, architecture: Architecture) -> Mask:
+    """All weights: the backward pass has nothing to do."""
+    return frozenset(architecture.weights)
+
+
+def nothing(choice: Drawn, architecture: Architecture) -> Mask:
+    """No weight at all."""
+    return frozenset()
+
+
+def random_layers(choice: Drawn, architecture: Architecture) -> Mask:
+    """Each layer by the toss of a coin."""
+    return _of(architecture, [p for p in weighted(architecture) if choice.boolean()])
+
+
+def random_weights(choice: Drawn, architecture: Architecture) -> Mask:
+    """Each weight by the toss of a coin."""
+    return frozenset(w for w in architecture.weights if choice.boolean())
+
+
+def random_submodule(choice: Drawn, architecture: Architecture) -> Mask:
+    """One submodule, or one layer where there is none."""
+    modules = [m for m in architecture.modules if m in architecture.blocks]
+    if not modules:
+        modules = [p.path for p in weighted(architecture)]
+    return frozenset(architecture.weights_in(choice.one_of(modules)))
+
+
+PATTERNS: dict[str, Pattern] = {
+    "nothing": nothing,
+    "frozen_middle": frozen_middle,
+    "random_layers": random_layers,
+    "random_weights": random_weights,
+    "random_submodule": random_submodule,
+    "stem_under_frozen_body": stem_under_frozen_body,
+    "frozen_backbone": frozen_backbone,
+    "head_only": head_only,
+    "biases_only": biases_only,
+    "norms_only": norms_only,
+    "everything": everything,
+}
+
+#: The simplest first, likelier ones more often.
+_DRAWN = (
+    "nothing",
+    *("frozen_middle",) * 9,
+    *("random_layers",) * 5,
+    *("random_weights",) * 3,
+    *("random_submodule",) * 2,
+    *("stem_under_frozen_body",) * 2,
+    "frozen_backbone",
+    "head_only",
+    "biases_only",
+    "norms_only",
+    "everything",
+)
+
+
+def draw_mask(choice: Drawn, architecture: Architecture) -> Mask:
+    """The frozen weights of one pattern."""
+    if not architecture.weights:
+        return frozenset()
+    return PATTERNS[choice.one_of(_DRAWN)](choice, architecture)
+
+
+def transition(
+    choice: Drawn, flags: Flags, wanted: Mask
+) -> tuple[list[Freeze | Thaw], Flags]:
+    """The actions that lead from `flags` to the frozen weights `wanted`, and the flags after them.
+
+    `flags` counts every module that was frozen as a whole as flagged, whichever way a backend
+    takes: what is settled under the most flags is settled under fewer.
+    """
+    architecture = flags.architecture
+    actions: list[Freeze | Thaw] = []
+    for weight in architecture.weights:
+        if weight in flags.frozen and weight not in wanted:
+            around = [m for m in architecture.modules if m in flags.flagged and within(weight, m)]
+            target = around[0] if around else weight
+            actions.append(Thaw(target))
+            flags = flags.thaw(target, target not in architecture.weights)
+    as_a_whole = not choice.chance(4)
+    for module in architecture.modules:
+        held = architecture.weights_in(module)
+        if wanted.issuperset(held) and not flags.frozen.issuperset(held) and as_a_whole:
+            actions.append(Freeze(module))
+            flags = flags.freeze(module, True)
+    for weight in architecture.weights:
+        if weight in wanted and weight not in flags.frozen:
+            actions.append(Freeze(weight))
+            flags = flags.freeze(weight, False)
+    return actions, flags

@@ -1,0 +1,50 @@
+"""`Observation`: what a framework did, at each recorded point of a program, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """Whether two arrays have the same dtype, shape and bytes; NaN equals itself, 0 is not -0."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+@dataclass(frozen=True)
+class ObservedPoint:
+    """What was there after one action; names and layouts are canonical.
+
+    action: its number in the program, -1 right after the weights were loaded.
+    weights: every parameter of the architecture, states and constants included.
+    gradients: None where the framework gave none; also "input_N" where the case asks for it.
+    slots: what the optimizer keeps for each weight, by the framework's own slot names.
+    """
+
+    action: int
+    weights: Mapping[str, Array]
+    loss: Array | None = None
+    gradients: Mapping[str, Array | None] = field(default_factory=dict)
+    flags: Mapping[str, bool] = field(default_factory=dict)
+    slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A whole run of one case on one backend.
+
+    errors and warnings: by action, (type name, message).
+    """
+
+    backend: str
+    points: tuple[ObservedPoint, ...]
+    errors: Mapping[int, tuple[str, str]]
+    warnings: Mapping[int, tuple[tuple[str, str], ...]]
+
+    def at(self, action: int) -> ObservedPoint | None:
+        """The point recorded by `action`, or None where it recorded none."""
+        return next((point for point in self.points if point.action == action), None)

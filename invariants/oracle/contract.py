@@ -1,0 +1,293 @@
+"""What each framework documents, as data: one clause for each point, with its source.
+
+Judging follows these clauses and nothing that a framework happens to do. Where the documentation is
+silent, the sentence says what its users would expect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_TORCH = "https://docs.pytorch.org/docs/stable/"
+_KERAS = "https://keras.io/api/"
+_TF = "https://www.tensorflow.org/api_docs/python/tf/"
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One point: what holds, the sentence that says so, and where it stands."""
+
+    value: Any
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of a framework's ways to freeze or thaw.
+
+    reaches: "module" (network, submodule or layer) or "weight" (one parameter).
+    sets_flag: the module itself remembers that it is frozen, and so do the modules in it.
+    """
+
+    name: str
+    reaches: str
+    sets_flag: bool
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that a realisation makes beside the ways: its name and its values."""
+
+    name: str
+    values: tuple[str, ...]
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The clauses of one backend, by point."""
+
+    backend: str
+    clauses: Mapping[str, Clause]
+    ways: tuple[Way, ...]
+    modes: tuple[str, ...]
+    options: tuple[Option, ...]
+
+    def __getitem__(self, point: str) -> Any:
+        return self.clauses[point].value
+
+    def way(self, name: str) -> Way:
+        return next(way for way in self.ways if way.name == name)
+
+    def differs(self, other: Contract, points: tuple[str, ...]) -> bool:
+        """Whether two contracts say different things at one of `points`."""
+        return any(self[point] != other[point] for point in points)
+
+
+TORCH = Contract(
+    backend="torch",
+    clauses={
+        "relu_derivative_at_zero": Clause(
+            0.0,
+            "If the function is convex, use the minimum-norm subgradient: relu at 0 gives 0.",
+            _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
+        ),
+        "max_pool_tie": Clause(
+            "first",
+            "Silent; users expect the element whose index return_indices names, the first.",
+            _TORCH + "generated/torch.nn.MaxPool2d.html",
+        ),
+        "softplus_linear_beyond": Clause(
+            20.0,
+            "For numerical stability the implementation reverts to the linear function when "
+            "input × β > threshold (default 20).",
+            _TORCH + "generated/torch.nn.Softplus.html",
+        ),
+        "frozen_batch_norm_is_inference": Clause(
+            False,
+            "requires_grad is a field of a parameter; whether batch statistics are used and "
+            "running averages move is decided by train() and eval() alone.",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
+        "batch_norm_running_variance": Clause(
+            "unbiased",
+            "The value stored in the moving average of the variance is calculated via the unbiased "
+            "estimator, equivalent to torch.var(input, correction=1).",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
+        "weight_decay": Clause(
+            "coupled",
+            "weight_decay is an L2 penalty: λθ is added to the gradient (SGD, Adam); AdamW "
+            "decouples it.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "sgd_momentum": Clause(
+            "velocity",
+            "v ← μ·v + g, θ ← θ - lr·v; the first v is g.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "adam_epsilon": Clause(
+            "after_correction",
+            "θ ← θ - lr·m̂ / (√v̂ + ε), ε added to the corrected second moment's root.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "adam_step_count": Clause(
+            "of_the_parameter",
+            "state[p]['step'] counts the updates of each parameter by itself.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "nothing_to_train": Clause(
+            ("RuntimeError", "does not require grad"),
+            "backward() of a loss that depends on nothing which requires a gradient raises "
+            "'element 0 of tensors does not require grad and does not have a grad_fn'.",
+            _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "step_with_nothing": Clause(
+            None,
+            "Silent; backward() has raised before the optimizer is asked.",
+            _TORCH + "optim.html",
+        ),
+        "unknown_weight": Clause(
+            None,
+            "The optimizer holds every parameter it was made with, trainable or not; one that is "
+            "thawed is updated from the next step on.",
+            _TORCH + "optim.html#constructing-it",
+        ),
+    },
+    ways=(
+        Way(
+            "requires_grad_",
+            "module",
+            False,
+            "Module.requires_grad_(False) changes if autograd should record operations on the "
+            "parameters in this module; it sets their requires_grad in place.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.requires_grad_",
+        ),
+        Way(
+            "each_parameter",
+            "module",
+            False,
+            "Setting requires_grad of every parameter is how to freeze part of a network.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        Way(
+            "tensor_requires_grad_",
+            "weight",
+            False,
+            "Tensor.requires_grad_ changes if autograd should record operations on this tensor.",
+            _TORCH + "generated/torch.Tensor.requires_grad_.html",
+        ),
+        Way(
+            "tensor_attribute",
+            "weight",
+            False,
+            "requires_grad is a flag, defaulting to false unless wrapped in a nn.Parameter, that "
+            "excludes subgraphs from gradient computation.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+    ),
+    modes=("eager",),
+    options=(
+        Option(
+            "optimizer_loop",
+            ("for-loop", "foreach"),
+            "foreach: whether the foreach implementation of the optimizer is used.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+    ),
+)
+
+TENSORFLOW = Contract(
+    backend="tensorflow",
+    clauses={
+        "relu_derivative_at_zero": Clause(
+            0.0,
+            "Silent; the gradient of relu is that of features > 0, so 0 at 0.",
+            _TF + "nn/relu",
+        ),
+        "max_pool_tie": Clause(
+            "first",
+            "Silent; users expect the element that max_pool_with_argmax names, the first.",
+            _TF + "nn/max_pool_with_argmax",
+        ),
+        "softplus_linear_beyond": Clause(
+            None, "softplus(x) = log(exp(x) + 1), everywhere.", _TF + "math/softplus"
+        ),
+        "frozen_batch_norm_is_inference": Clause(
+            True,
+            "Setting layer.trainable = False on a BatchNormalization layer runs it in inference "
+            "mode: it uses its moving mean and variance, and does not update them.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
+        "batch_norm_running_variance": Clause(
+            "biased",
+            "moving_var = moving_var * momentum + var(batch) * (1 - momentum), var the variance of "
+            "the current batch.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
+        "weight_decay": Clause(
+            "decoupled", "weight_decay: if set, weight decay is applied.", _KERAS + "optimizers/sgd/"
+        ),
+        "sgd_momentum": Clause(
+            "step",
+            "velocity = momentum * velocity - learning_rate * g; w = w + velocity.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "adam_epsilon": Clause(
+            "before_correction",
+            "epsilon is the 'epsilon hat' of the Kingma and Ba paper (in the formula just before "
+            "Section 2.1), not the epsilon in Algorithm 1.",
+            _KERAS + "optimizers/adam/",
+        ),
+        "adam_step_count": Clause(
+            "of_the_optimizer",
+            "iterations: the number of training steps this optimizer has run.",
+            _KERAS + "optimizers/adam/",
+        ),
+        "nothing_to_train": Clause(
+            None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
+        ),
+        "step_with_nothing": Clause(
+            ("ValueError", "not enough values to unpack"),
+            "Silent; apply([], []) does nothing, apply_gradients(zip([], [])) unpacks the pairs "
+            "first and raises.",
+            _KERAS + "optimizers/#apply_gradients-method",
+        ),
+        "unknown_weight": Clause(
+            ("ValueError", "Unknown variable"),
+            "This optimizer can only be called for the variables it was originally built with. "
+            "When working with a new set of variables, you should recreate a new optimizer.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
+    },
+    ways=(
+        Way(
+            "layer_trainable",
+            "module",
+            True,
+            "Setting layer.trainable to False moves all the layer's weights from trainable to "
+            "non-trainable; set on a model or a layer with sublayers, all children become "
+            "non-trainable as well.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        Way(
+            "each_variable",
+            "module",
+            False,
+            "trainable is a settable boolean of every variable; those that are not are left out "
+            "of trainable_variables.",
+            "https://keras.io/api/models/model/",
+        ),
+        Way(
+            "variable_trainable",
+            "weight",
+            False,
+            "trainable is a settable boolean of every variable; those that are not are left out "
+            "of trainable_variables.",
+            "https://keras.io/api/models/model/",
+        ),
+    ),
+    modes=("tape",),
+    options=(
+        Option(
+            "optimizer_build",
+            ("ahead", "first_step"),
+            "build(variables) makes the optimizer's variables; apply does so at its first call.",
+            _KERAS + "optimizers/",
+        ),
+        Option(
+            "optimizer_call",
+            ("apply", "apply_gradients"),
+            "apply(grads, trainable_variables) and apply_gradients(zip(grads, variables)).",
+            _KERAS + "optimizers/#apply_gradients-method",
+        ),
+    ),
+)
+
+CONTRACTS: dict[str, Contract] = {c.backend: c for c in (TORCH, TENSORFLOW)}

@@ -1,0 +1,269 @@
+"""Runs the program of a case on the tape: what the chain rule and the contract say of each action.
+
+The result depends on the case and on the contract of one backend, never on what a framework did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.losses import LOSSES
+from invariants.oracle.optimizers import Slots, step
+from invariants.oracle.primitives import Array
+from invariants.oracle.rounding import PRECISIONS, Estimate, Rounding, estimate
+from invariants.oracle.tape import Tape, Value
+
+if TYPE_CHECKING:
+    from invariants.architecture.graph import Block
+    from invariants.architecture.layers.base import Layer
+    from invariants.case import Case
+    from invariants.freezing import Flags
+
+
+@dataclass(frozen=True)
+class ExpectedPoint:
+    """What is expected of one action that records: a gradient or a step.
+
+    Numbers are missing where the case is stochastic. `gradients` holds the trainable weights and
+    "input_N" where the case asks for input gradients; `updates` what a step adds to each of them.
+    `forward` says what the forward pass depended on beside weights and batch: for each layer with
+    a state whether it was used (and then its version); two points with the same `forward` and the
+    same `weights_version` computed the same function.
+    """
+
+    action: int
+    raises: tuple[str, str] | None
+    flags: Flags
+    weights_version: int
+    forward: tuple[Any, ...]
+    loss: Estimate | None = None
+    gradients: dict[str, Estimate] = field(default_factory=dict)
+    weights: dict[str, Estimate] = field(default_factory=dict)
+    updates: dict[str, Estimate] = field(default_factory=dict)
+    state: dict[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is expected of a whole program on one backend; `points` in the order of the actions."""
+
+    backend: str
+    numeric: bool
+    points: tuple[ExpectedPoint, ...]
+
+
+class _LayerCall:
+    """One call of a layer: implements architecture.layers.base.Call."""
+
+    def __init__(self, forward: _Forward, path: str) -> None:
+        self._forward = forward
+        self._path = path
+        self.training = forward.training
+        self.frozen = path in forward.flagged
+        self.contract = forward.contract
+
+    def parameter(self, name: str) -> Value:
+        return self._forward.parameters[f"{self._path}.{name}"]
+
+    def set_state(self, name: str, value: Value) -> None:
+        self._forward.parameters[f"{self._path}.{name}"] = value
+
+
+class _Forward:
+    """One forward pass on a tape of its own."""
+
+    def __init__(self, case: Case, contract: Contract, tape: Tape, arrays: dict[str, Array]) -> None:
+        self.contract = contract
+        self.training = case.training
+        self.flagged: frozenset[str] = frozenset()
+        self.parameters = {name: tape.constant(array) for name, array in arrays.items()}
+
+    def block(self, block: Block, path: str, inputs: list[Value]) -> Value:
+        values = list(inputs)
+        for node in block.nodes:
+            name = block.name(node.member)
+            member_path = f"{path}.{name}" if path else name
+            member: Any = block.members[node.member]
+            xs = [values[i] for i in node.inputs]
+            if member.kind == "block":
+                values.append(self.block(member, member_path, xs))
+            else:
+                layer: Layer = member
+                values.append(layer.forward(_LayerCall(self, member_path), *xs))
+        return values[-1]
+
+
+@dataclass
+class _Pass:
+    """The outcome of one forward and backward pass, in samples."""
+
+    loss: Array
+    gradients: dict[str, Array]
+    state: dict[str, Array]
+
+
+class _Interpreter:
+    """Walks through the program; holds weights, state and slots as samples between actions."""
+
+    def __init__(self, case: Case, backend: str) -> None:
+        self.case = case
+        self.contract = CONTRACTS[backend]
+        self.realisation = case.realisations[backend]
+        self.rounding = Rounding(PRECISIONS[case.dtype])
+        self.parameters = case.architecture.parameters
+        self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
+        self.state_names = tuple(n for n, p in self.parameters.items() if p.role == "state")
+        self.stateful = tuple(
+            placed.path
+            for placed in case.architecture.layers
+            if any(p.role == "state" for p in placed.parameters)
+        )
+        self.flags_after = case.flags(backend)
+        recording = [
+            flags
+            for action, flags in zip(case.program, self.flags_after, strict=True)
+            if action.action in ("gradient", "step")
+        ]
+        ever = {name for flags in recording for name in flags.trainable}
+        self.wanted = tuple(name for name in case.architecture.weights if name in ever)
+        self.slots: dict[str, Slots] = {}
+        self.updates_of: dict[str, int] = {}
+        self.steps = 0
+        self.weights_version = 0
+        self.state_version = 0
+        self.known = self._weights_known_ahead()
+        self.passes: dict[tuple[Any, ...], _Pass] = {}
+
+    def _weights_known_ahead(self) -> frozenset[str] | None:
+        """The weights that the optimizer takes; None until it has been built."""
+        if self.contract["unknown_weight"] is None:
+            return frozenset(self.case.architecture.weights)
+        if self.realisation.options["optimizer_build"] == "ahead":
+            return frozenset(self.case.architecture.weights)
+        return None
+
+    def run(self) -> tuple[ExpectedPoint, ...]:
+        points = []
+        for index, action in enumerate(self.case.program):
+            if action.action in ("gradient", "step"):
+                points.append(self._point(index, action, self.flags_after[index]))
+        return tuple(points)
+
+    def _point(self, index: int, action: Any, flags: Flags) -> ExpectedPoint:
+        raises = self._raises(action, flags)
+        forward = self._forward_signature(flags)
+        version = self.weights_version
+        if self.case.stochastic:
+            if action.action == "step" and raises is None and flags.trainable:
+                self.weights_version += 1
+            return ExpectedPoint(index, raises, flags, version, forward)
+        result = self._pass(action.batch, flags, forward)
+        before = {name: self.arrays[name] for name in flags.trainable}
+        self.arrays.update(result.state)
+        if result.state:
+            self.state_version += 1
+        if raises is None and action.action == "step":
+            self._step(result.gradients, flags)
+        if raises is not None:
+            return ExpectedPoint(index, raises, flags, version, forward)
+        inputs = {n: g for n, g in result.gradients.items() if n.startswith("input_")}
+        gradients = {name: result.gradients[name] for name in flags.trainable} | inputs
+        updates = {}
+        if action.action == "step":
+            updates = {n: self._estimate(self.arrays[n] - before[n]) for n in flags.trainable}
+        return ExpectedPoint(
+            action=index,
+            raises=None,
+            flags=flags,
+            weights_version=version,
+            forward=forward,
+            loss=self._estimate(result.loss),
+            gradients={name: self._estimate(g) for name, g in gradients.items()},
+            weights={name: self._estimate(self.arrays[name]) for name in flags.trainable},
+            updates=updates,
+            state={name: self._estimate(self.arrays[name]) for name in self.state_names},
+        )
+
+    def _estimate(self, samples: Array) -> Estimate:
+        return estimate(samples, self.rounding)
+
+    def _raises(self, action: Any, flags: Flags) -> tuple[str, str] | None:
+        """The exception that the contract names for this action, if it names one."""
+        trainable = flags.trainable
+        if not trainable and not self.case.input_gradient and self.contract["nothing_to_train"]:
+            return self.contract["nothing_to_train"]
+        if action.action == "gradient":
+            return None
+        if not trainable:
+            silent = self.realisation.options.get("optimizer_call") != "apply_gradients"
+            return None if silent else self.contract["step_with_nothing"]
+        if self.known is None:
+            self.known = frozenset(trainable)
+        return self.contract["unknown_weight"] if set(trainable) - self.known else None
+
+    def _forward_signature(self, flags: Flags) -> tuple[Any, ...]:
+        """For each stateful layer whether its state is read in the forward pass, and which."""
+        signature: list[Any] = []
+        for path in self.stateful:
+            frozen_inference = (
+                path in flags.flagged and self.contract["frozen_batch_norm_is_inference"]
+            )
+            reads = not self.case.training or frozen_inference
+            signature.append(self.state_version if reads else "batch")
+        return tuple(signature)
+
+    def _pass(self, batch: int, flags: Flags, forward: tuple[Any, ...]) -> _Pass:
+        key = (self.weights_version, batch, forward)
+        if "batch" in forward or key not in self.passes:
+            self.passes[key] = self._compute(batch, flags)
+        return self.passes[key]
+
+    def _compute(self, number: int, flags: Flags) -> _Pass:
+        case, tape = self.case, Tape(self.rounding)
+        forward = _Forward(case, self.contract, tape, self.arrays)
+        forward.flagged = flags.flagged
+        leaves = {name: forward.parameters[name] for name in self.wanted}
+        batch = case.batches[number]
+        inputs = [tape.constant(array[None]) for array in batch.inputs]
+        if case.input_gradient:
+            for i, spec in enumerate(case.architecture.inputs):
+                if spec.vocabulary is None:
+                    leaves[f"input_{i}"] = inputs[i]
+        output = forward.block(case.architecture.network, "", inputs)
+        loss = LOSSES[case.loss](output, batch.target)
+        state = {
+            name: forward.parameters[name].data
+            for name in self.state_names
+            if forward.parameters[name].data is not self.arrays[name]
+        }
+        gradients = tape.gradients(loss, list(leaves.values()))
+        return _Pass(loss.data, dict(zip(leaves, gradients, strict=True)), state)
+
+    def _step(self, gradients: dict[str, Array], flags: Flags) -> None:
+        if not flags.trainable:
+            return
+        self.steps += 1
+        self.weights_version += 1
+        for name in flags.trainable:
+            self.updates_of[name] = self.updates_of.get(name, 0) + 1
+            of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
+            self.arrays[name], self.slots[name] = step(
+                self.case.optimizer,
+                self.contract,
+                self.rounding,
+                self.arrays[name],
+                gradients[name],
+                self.slots.get(name, {}),
+                self.updates_of[name] if of_parameter else self.steps,
+            )
+
+
+def expect(case: Case, backend: str) -> Expectation:
+    """What the chain rule and the contract of `backend` say of the whole program of `case`."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
+        points = _Interpreter(case, backend).run()
+    return Expectation(backend, not case.stochastic, points)

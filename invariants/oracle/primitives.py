@@ -1,0 +1,361 @@
+"""The primitives that every layer, loss and optimizer is written in: a table, one row each.
+
+A row says how a value is computed, its vector-Jacobian products, and where an implementation
+rounds. All arrays carry the sample axis of the rounding model first; `axis` arguments count from
+the end, so they never see it.
+
+Rounding is stated where frameworks round. Φ(x) as one primitive would hide that they round erf
+before they add 1, which costs far more for negative x; so there is `erf`, and no Φ.
+
+Errors of the elementary functions, in units of the unit roundoff, are the largest that
+`python -m benchmarks.functions` measured in torch 2.13.0 and TensorFlow 2.21.0 over their range,
+rounded up; docs/rounding.md has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+#: A VJP returns the gradient, or the gradient and the size of the sums it was reduced through
+#: (√k·√Σ(terms)², see Rounding.disturb).
+Vjp = Callable[..., "Array | tuple[Array, Array]"]
+
+#: Exactness: from the parents' grids (a value is a multiple of 2^-grid) to the result's, or None.
+GridRule = Callable[[Sequence[int]], int]
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One row: `forward(*xs, **params)`, one VJP for each argument, and the rounding of each.
+
+    A VJP is called as `vjp(g, y, *xs, **params)` with the gradient g of the output y. It may return
+    the gradient in the broadcast shape; the tape sums it down.
+    """
+
+    forward: Callable[..., Array]
+    vjps: tuple[Vjp | None, ...]
+    ulps: float = 1.0
+    vjp_ulps: float = 1.0
+    magnitude: Callable[..., Array] | None = None
+    grid: GridRule | None = None
+    may_flush: bool = False
+
+
+# --- broadcasting and reductions ----------------------------------------------------------------
+
+
+def align(x: Array, rank: int) -> Array:
+    """`x` with singleton axes behind the sample axis, so that it broadcasts to `rank` axes."""
+    if x.ndim == rank:
+        return x
+    return x.reshape(x.shape[:1] + (1,) * (rank - x.ndim) + x.shape[1:])
+
+
+def reduced(terms: Array, axes: tuple[int, ...], keepdims: bool) -> tuple[Array, Array]:
+    """The sum of `terms` over `axes`, and √k·√Σ(terms)² of its undisturbed sample."""
+    total = terms.sum(axis=axes, keepdims=keepdims)
+    first = terms[:1]
+    count = 1
+    for axis in axes:
+        count *= terms.shape[axis]
+    return total, np.sqrt(count * np.square(first).sum(axis=axes, keepdims=keepdims))
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> tuple[Array, Array | None]:
+    """The gradient `g` summed down to `shape` (without sample axis), and its magnitude."""
+    if g.shape[1:] == shape:
+        return g, None
+    lead = g.ndim - 1 - len(shape)
+    axes = tuple(range(1, 1 + lead)) + tuple(
+        1 + lead + i for i, extent in enumerate(shape) if extent == 1 and g.shape[1 + lead + i] != 1
+    )
+    total, magnitude = reduced(g, axes, keepdims=True)
+    return total.reshape((g.shape[0], *shape)), magnitude.reshape((1, *shape))
+
+
+def _axes(axis: int | tuple[int, ...], x: Array) -> tuple[int, ...]:
+    axes = (axis,) if isinstance(axis, int) else axis
+    return tuple(x.ndim + a for a in axes)
+
+
+def _sum(x: Array, *, axis: int | tuple[int, ...], keepdims: bool = False) -> Array:
+    return np.asarray(x.sum(axis=_axes(axis, x), keepdims=keepdims))
+
+
+def _sum_magnitude(
+    y: Array, x: Array, *, axis: int | tuple[int, ...], keepdims: bool = False
+) -> Array:
+    return reduced(x, _axes(axis, x), keepdims)[1]
+
+
+def _sum_vjp(
+    g: Array, y: Array, x: Array, *, axis: int | tuple[int, ...], keepdims: bool = False
+) -> Array:
+    if not keepdims:
+        g = np.expand_dims(g, _axes(axis, x))
+    return np.broadcast_to(g, (g.shape[0], *x.shape[1:]))
+
+
+# --- elementwise --------------------------------------------------------------------------------
+
+
+def _binary(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array], Array]:
+    def forward(a: Array, b: Array) -> Array:
+        rank = max(a.ndim, b.ndim)
+        return function(align(a, rank), align(b, rank))
+
+    return forward
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), without overflow."""
+    z = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, z) / (1.0 + z)
+
+
+#: math.erf has no NumPy twin; the object loop is only walked by cases with a gelu.
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _relu_vjp(g: Array, y: Array, x: Array, *, at_zero: float) -> Array:
+    return np.where(x > 0, g, np.where(x == 0, at_zero * g, 0.0))
+
+
+def _leaky(x: Array, *, slope: float) -> Array:
+    return np.where(x > 0, x, slope * x)
+
+
+def _leaky_vjp(g: Array, y: Array, x: Array, *, slope: float) -> Array:
+    return np.where(x > 0, g, slope * g)
+
+
+def _where_positive(condition: Array, a: Array, b: Array) -> Array:
+    return np.where(condition > 0, a, b)
+
+
+# --- linear algebra -----------------------------------------------------------------------------
+
+
+def _matmul_magnitude(y: Array, a: Array, b: Array) -> Array:
+    return np.sqrt(a.shape[-1] * (np.square(a[:1]) @ _right(np.square(b[:1]), a)))
+
+
+def _right(b: Array, a: Array) -> Array:
+    """A kernel of shape (S, k, n), aligned to the leading axes of `a`."""
+    return align(b, a.ndim)
+
+
+def _matmul_vjp_left(g: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    transposed = _right(np.swapaxes(b, -1, -2), a)
+    terms = np.square(g[:1]) @ np.square(transposed[:1])
+    return g @ transposed, np.sqrt(b.shape[-1] * terms)
+
+
+def _matmul_vjp_right(g: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    rows = np.swapaxes(a.reshape(a.shape[0], -1, a.shape[-1]), -1, -2)
+    columns = g.reshape(g.shape[0], -1, g.shape[-1])
+    terms = np.square(rows[:1]) @ np.square(columns[:1])
+    return rows @ columns, np.sqrt(rows.shape[-1] * terms)
+
+
+# --- moving elements ----------------------------------------------------------------------------
+
+
+def _reshape(x: Array, *, shape: tuple[int, ...]) -> Array:
+    return x.reshape((x.shape[0], *shape))
+
+
+def _reshape_vjp(g: Array, y: Array, x: Array, *, shape: tuple[int, ...]) -> Array:
+    return g.reshape((g.shape[0], *x.shape[1:]))
+
+
+def _slice(x: Array, *, start: int, stop: int) -> Array:
+    return x[..., start:stop]
+
+
+def _slice_vjp(g: Array, y: Array, x: Array, *, start: int, stop: int) -> Array:
+    full = np.zeros((g.shape[0], *x.shape[1:]))
+    full[..., start:stop] = g
+    return full
+
+
+def _pad(x: Array, *, widths: tuple[tuple[int, int], ...]) -> Array:
+    return np.pad(x, ((0, 0), *widths))
+
+
+def _pad_vjp(g: Array, y: Array, x: Array, *, widths: tuple[tuple[int, int], ...]) -> Array:
+    inner = tuple(
+        slice(before, before + n) for (before, _), n in zip(widths, x.shape[1:], strict=True)
+    )
+    return g[(slice(None), *inner)]
+
+
+def _take(table: Array, *, indices: Array) -> Array:
+    return table[:, indices]
+
+
+def _take_vjp(g: Array, y: Array, table: Array, *, indices: Array) -> tuple[Array, Array]:
+    chosen = (np.arange(table.shape[1])[:, None] == indices.reshape(-1)).astype(np.float64)
+    rows = g.reshape(g.shape[0], -1, g.shape[-1])
+    count = chosen.sum(axis=1)[:, None]
+    return chosen @ rows, np.sqrt(count * (chosen @ np.square(rows[:1])))
+
+
+def windows(extent: int, kernel: int, stride: int) -> int:
+    """How many windows of `kernel` fit into `extent` at `stride`."""
+    return (extent - kernel) // stride + 1
+
+
+def _patches(x: Array, *, kernel: tuple[int, int], strides: tuple[int, int]) -> Array:
+    """(S, N, H, W, C) -> (S, N, OH, OW, KH·KW, C): the windows of a convolution or a pool."""
+    s, n, h, w, c = x.shape
+    (kh, kw), (sh, sw) = kernel, strides
+    oh, ow = windows(h, kh, sh), windows(w, kw, sw)
+    a, b, row, column, channel = x.strides
+    view = np.lib.stride_tricks.as_strided(
+        x,
+        (s, n, oh, ow, kh, kw, c),
+        (a, b, row * sh, column * sw, row, column, channel),
+        writeable=False,
+    )
+    return view.reshape(s, n, oh, ow, kh * kw, c)
+
+
+def _patches_vjp(
+    g: Array, y: Array, x: Array, *, kernel: tuple[int, int], strides: tuple[int, int]
+) -> tuple[Array, Array]:
+    (kh, kw), (sh, sw) = kernel, strides
+    oh, ow = y.shape[2:4]
+    total = np.zeros((g.shape[0], *x.shape[1:]))
+    squares = np.zeros((1, *x.shape[1:]))
+    count = np.zeros((1, *x.shape[1:]))
+    for k in range(kh * kw):
+        i, j = divmod(k, kw)
+        place = (
+            slice(None),
+            slice(None),
+            slice(i, i + sh * (oh - 1) + 1, sh),
+            slice(j, j + sw * (ow - 1) + 1, sw),
+        )
+        total[place] += g[:, :, :, :, k]
+        squares[place] += np.square(g[:1, :, :, :, k])
+        count[place] += 1.0
+    return total, np.sqrt(np.where(count > 1.0, count, 0.0) * squares)
+
+
+def _max_vjp(g: Array, y: Array, x: Array) -> Array:
+    """The whole gradient goes to the first of equal maxima, as torch and TensorFlow do."""
+    first = np.expand_dims(x.argmax(axis=-2), -2)
+    return np.where(np.arange(x.shape[-2])[:, None] == first, np.expand_dims(g, -2), 0.0)
+
+
+def _concatenate(*xs: Array) -> Array:
+    samples = max(x.shape[0] for x in xs)
+    return np.concatenate([np.broadcast_to(x, (samples, *x.shape[1:])) for x in xs], axis=-1)
+
+
+# --- the table ----------------------------------------------------------------------------------
+
+_KEEP: GridRule = max
+_PRODUCT: GridRule = sum
+
+PRIMITIVES: dict[str, Primitive] = {
+    "add": Primitive(_binary(np.add), (lambda g, y, a, b: g,) * 2, vjp_ulps=0.0, grid=_KEEP),
+    "subtract": Primitive(
+        _binary(np.subtract),
+        (lambda g, y, a, b: g, lambda g, y, a, b: -g),
+        vjp_ulps=0.0,
+        grid=_KEEP,
+    ),
+    "multiply": Primitive(
+        _binary(np.multiply),
+        (lambda g, y, a, b: g * align(b, g.ndim), lambda g, y, a, b: g * align(a, g.ndim)),
+        grid=_PRODUCT,
+    ),
+    "divide": Primitive(
+        _binary(np.divide),
+        (
+            lambda g, y, a, b: g / align(b, g.ndim),
+            lambda g, y, a, b: -g * align(y, g.ndim) / align(b, g.ndim),
+        ),
+    ),
+    "square": Primitive(np.square, (lambda g, y, x: 2.0 * x * g,), grid=lambda q: 2 * q[0]),
+    "sqrt": Primitive(np.sqrt, (lambda g, y, x: g / (2.0 * y),)),
+    "rsqrt": Primitive(lambda x: 1.0 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y**3,), ulps=2.0),
+    "exp": Primitive(np.exp, (lambda g, y, x: g * y,), ulps=2.0, may_flush=True),
+    "log": Primitive(np.log, (lambda g, y, x: g / x,), ulps=2.0),
+    "tanh": Primitive(np.tanh, (lambda g, y, x: g * (1.0 - y * y),), ulps=3.0),
+    "sigmoid": Primitive(
+        sigmoid, (lambda g, y, x: g * y * (1.0 - y),), ulps=3.0, may_flush=True
+    ),
+    "softplus": Primitive(
+        lambda x: np.logaddexp(0.0, x), (lambda g, y, x: g * sigmoid(x),), ulps=3.0, vjp_ulps=3.0
+    ),
+    "erf": Primitive(
+        _erf,
+        (lambda g, y, x: g * (2.0 / math.sqrt(math.pi)) * np.exp(-x * x),),
+        ulps=3.0,
+        vjp_ulps=3.0,
+    ),
+    "relu": Primitive(
+        lambda x, at_zero: np.maximum(x, 0.0),
+        (_relu_vjp,),
+        ulps=0.0,
+        vjp_ulps=0.0,
+        grid=_KEEP,
+    ),
+    "leaky_relu": Primitive(_leaky, (_leaky_vjp,)),
+    "where_positive": Primitive(
+        _where_positive,
+        (
+            None,
+            lambda g, y, condition, a, b: np.where(condition > 0, g, 0.0),
+            lambda g, y, condition, a, b: np.where(condition > 0, 0.0, g),
+        ),
+        ulps=0.0,
+        vjp_ulps=0.0,
+    ),
+    "sum": Primitive(_sum, (_sum_vjp,), vjp_ulps=0.0, magnitude=_sum_magnitude, grid=_KEEP),
+    "matmul": Primitive(
+        lambda a, b: a @ _right(b, a),
+        (_matmul_vjp_left, _matmul_vjp_right),
+        magnitude=_matmul_magnitude,
+        grid=_PRODUCT,
+    ),
+    "max": Primitive(
+        lambda x: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
+    ),
+    "reshape": Primitive(_reshape, (_reshape_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    "slice": Primitive(_slice, (_slice_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    "pad": Primitive(_pad, (_pad_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    "take": Primitive(_take, (_take_vjp,), ulps=0.0, grid=_KEEP),
+    "patches": Primitive(_patches, (_patches_vjp,), ulps=0.0, grid=_KEEP),
+    "concatenate": Primitive(_concatenate, (), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+}
+
+
+def exact_in(name: str, y: Array, xs: Sequence[Array], grid: int, limit: float, **p: Any) -> bool:
+    """Whether `y` is exact in every order of summation, all terms being multiples of 2^-grid.
+
+    The terms and every partial sum are integers below `limit` = 2^p in units of 2^-grid, so each
+    has a significand of p bits.
+    """
+    if name == "matmul":
+        bound = xs[0].shape[-1] * np.abs(xs[0]).max(initial=0.0) * np.abs(xs[1]).max(initial=0.0)
+    elif name == "sum":
+        bound = np.abs(xs[0]).max(initial=0.0) * (xs[0].size / max(1, y.size))
+    else:
+        bound = np.abs(y).max(initial=0.0)
+    return bool(bound * 2.0**grid <= limit)
+
+
+def concatenate_vjp(g: Array, widths: Sequence[int]) -> list[Array]:
+    """The gradient of a concatenation along the last axis, cut at the widths of its parts."""
+    return np.split(g, np.cumsum(widths)[:-1], axis=-1)

@@ -1,0 +1,192 @@
+"""The rounding model: how far two honest implementations of one computation may differ.
+
+Monte Carlo arithmetic (Parker 1997, "Monte Carlo Arithmetic"; Verificarlo; Fuzzy PyTorch,
+arXiv 2605.25991): the oracle computes every value S + 1 times along a leading axis. Sample 0 is
+undisturbed float64. In each other sample every result of a primitive is moved at random by as much
+as a framework that works in the target dtype may round it. The spread of the samples at an element
+is then how far an implementation may be from sample 0 there; it follows conditioning, cancellation
+and near-kinks without anybody choosing a tolerance.
+
+Where a computation is exact in the target dtype (small multiples of a power of two, `grid`), an
+honest implementation has no freedom at all and nothing is disturbed.
+
+The random numbers come from a fixed pool, read at pseudo-random offsets: drawing them anew would
+cost more than the arithmetic that they disturb.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+Array = np.ndarray
+
+#: Samples beside the undisturbed one.
+SAMPLES = 16
+
+#: An element agrees when |framework - expected| <= LAMBDA * spread. The one constant of the
+#: project, fixed before the calibration in docs/rounding.md was run to confirm it.
+LAMBDA = 32.0
+
+#: Columns in the pool of random numbers.
+_POOL = 1 << 14
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A floating point format: its unit roundoff and the edge of its normal numbers."""
+
+    name: str
+    significand_bits: int
+    smallest_normal: float
+
+    @property
+    def unit_roundoff(self) -> float:
+        return 2.0**-self.significand_bits
+
+
+PRECISIONS = {
+    "float64": Precision("float64", 53, 2.0**-1022),
+    "float32": Precision("float32", 24, 2.0**-126),
+}
+
+
+@lru_cache(maxsize=None)
+def _noise(stochastic_ulps: bool) -> Array:
+    """Random moves in units of the unit roundoff; shape (SAMPLES + 1, _POOL), row 0 all zero.
+
+    For a dtype below float64 uniform in [-1, 1]. In float64 itself a factor 1 + u·ξ rounds to
+    exactly 1 three times in four and never upwards, so there ξ is rounded stochastically to whole
+    ulps (2u): each move is representable and its expectation is kept.
+    """
+    rng = np.random.default_rng(20240229)
+    noise = rng.uniform(-1.0, 1.0, size=(SAMPLES + 1, _POOL))
+    if stochastic_ulps:
+        ulps = np.abs(noise) / 2 > rng.uniform(0.0, 1.0, size=noise.shape)
+        noise = 2.0 * np.sign(noise) * ulps
+    noise[0] = 0.0
+    noise.setflags(write=False)
+    return noise
+
+
+@lru_cache(maxsize=None)
+def _factors(precision: Precision, ulps: float) -> Array:
+    """1 + u·ulps·ξ for the whole pool; shape (SAMPLES + 1, _POOL)."""
+    moves = _noise(precision.name == "float64")
+    factors = 1.0 + precision.unit_roundoff * ulps * moves
+    factors.setflags(write=False)
+    return factors
+
+
+class Rounding:
+    """Disturbs results as an implementation in `precision` may round them.
+
+    One instance serves one expectation; `offset` walks through the pool in a fixed pseudo-random
+    sequence, so that the same case has the same expectation to the bit.
+    """
+
+    def __init__(self, precision: Precision) -> None:
+        self.precision = precision
+        self.unit = precision.unit_roundoff
+        self.exact_limit = 2.0**precision.significand_bits
+        self._state = 1
+
+    def _offset(self, width: int) -> int:
+        self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF
+        return self._state % (_POOL - width + 1)
+
+    def _columns(self, pool: Array, shape: tuple[int, ...]) -> Array:
+        """`pool` numbers for an array of `shape` (without the sample axis)."""
+        width = 1
+        for extent in shape:
+            width *= extent
+        if width <= _POOL:
+            start = self._offset(width)
+            columns = pool[:, start : start + width]
+        else:
+            pieces, left = [], width
+            while left:
+                piece = min(left, _POOL)
+                start = self._offset(piece)
+                pieces.append(pool[:, start : start + piece])
+                left -= piece
+            columns = np.concatenate(pieces, axis=1)
+        return columns.reshape((SAMPLES + 1, *shape))
+
+    def disturb(self, value: Array, ulps: float = 1.0, magnitude: Array | None = None) -> Array:
+        """`value` with every sample but 0 moved by the rounding of one application.
+
+        Args:
+            value: shape (SAMPLES + 1 or 1, ...).
+            ulps: error of the result, in units of the unit roundoff relative to it.
+            magnitude: for a reduction √k·√Σ(aᵢbᵢ)² of its k terms, shape (1 or SAMPLES + 1, ...):
+                the intermediate sums are rounded too, relative to their own size.
+        """
+        moved = value * self._columns(_factors(self.precision, ulps), value.shape[1:])
+        if magnitude is not None:
+            noise = self._columns(_noise(False), value.shape[1:])
+            moved += (self.unit * magnitude) * noise
+        return moved
+
+    def flush(self, value: Array) -> Array:
+        """`value` moved by up to the smallest normal number: an implementation may flush there."""
+        noise = self._columns(_noise(False), value.shape[1:])
+        return value + self.precision.smallest_normal * noise
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the chain rule says of one array: a value and a spread for every element."""
+
+    value: Array
+    spread: Array
+
+    @property
+    def exact(self) -> bool:
+        """No freedom anywhere: an honest implementation gives these very numbers."""
+        return not self.spread.any()
+
+
+def estimate(samples: Array, rounding: Rounding) -> Estimate:
+    """Value and spread from samples of shape (SAMPLES + 1 or 1, ...).
+
+    The spread is the root mean square of the deviations from sample 0, and, where anything was
+    disturbed at all, at least what rounding the final result once moves it in that same measure.
+    """
+    value = samples[0]
+    if samples.shape[0] == 1:
+        return Estimate(value, np.zeros_like(value))
+    deviations = samples[1:] - value
+    spread = np.sqrt(np.einsum("s...,s...->...", deviations, deviations) / SAMPLES)
+    floor = np.where(spread > 0.0, rounding.precision.smallest_normal, 0.0)
+    floor += np.where(spread > 0.0, np.abs(value) * (rounding.unit / np.sqrt(3.0)), 0.0)
+    return Estimate(value, np.maximum(spread, floor))
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How one observed array compares with its estimate, element by element."""
+
+    spreads: Array  # |observed - value| / spread; inf where the spread is 0 and they differ
+    informative: Array  # False where λ·spread is no smaller than a value that is not zero
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """The index of the element that is the most spreads away."""
+        return tuple(int(i) for i in np.unravel_index(np.argmax(self.spreads), self.spreads.shape))
+
+
+def deviation(observed: Array, expected: Estimate) -> Deviation:
+    """The deviation of `observed` from `expected`, both of the same shape.
+
+    An observed NaN or infinity where the expected value is finite is infinitely far away.
+    """
+    distance = np.abs(observed.astype(np.float64) - expected.value)
+    same = (distance == 0.0) | (np.isnan(observed) & np.isnan(expected.value))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spreads = np.where(same, 0.0, distance / expected.spread)
+    spreads = np.where(np.isnan(spreads), np.inf, spreads)
+    informative = (LAMBDA * expected.spread < np.abs(expected.value)) | (expected.value == 0.0)
+    return Deviation(spreads, informative)

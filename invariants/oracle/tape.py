@@ -1,0 +1,186 @@
+"""The chain rule: a reverse mode over the table of primitives, with rounding.
+
+A `Value` remembers which primitive made it from which parents; `gradients` walks the tape back and
+adds up vector-Jacobian products (Griewank & Walther 2008, "Evaluating Derivatives", §3.2). Nothing
+in here knows of layers, of frozen parameters or of a framework: whether a weight is trainable
+changes nothing about the value of a derivative, and that is the promise under test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from invariants.oracle.primitives import (
+    PRIMITIVES,
+    Array,
+    concatenate_vjp,
+    exact_in,
+    unbroadcast,
+)
+from invariants.oracle.rounding import Rounding
+
+
+class Value:
+    """An array on the tape; `data` has shape (samples or 1, ...), 1 where nothing was rounded.
+
+    `grid` is g where the value is known to be a multiple of 2^-g in every element.
+    """
+
+    __slots__ = ("data", "grid", "index", "name", "params", "parents", "tape")
+
+    def __init__(
+        self,
+        tape: Tape,
+        data: Array,
+        grid: int | None,
+        name: str = "",
+        parents: tuple[Value, ...] = (),
+        params: dict[str, Any] | None = None,
+    ) -> None:
+        self.tape = tape
+        self.data = data
+        self.grid = grid
+        self.name = name
+        self.parents = parents
+        self.params = params or {}
+        self.index = len(tape.values)
+        tape.values.append(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Without the sample axis."""
+        return self.data.shape[1:]
+
+    def __add__(self, other: Value | float) -> Value:
+        return self.tape.apply("add", self, self.tape.lift(other))
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self.tape.apply("subtract", self, self.tape.lift(other))
+
+    def __mul__(self, other: Value | float) -> Value:
+        return self.tape.apply("multiply", self, self.tape.lift(other))
+
+    def __truediv__(self, other: Value | float) -> Value:
+        return self.tape.apply("divide", self, self.tape.lift(other))
+
+    def __matmul__(self, kernel: Value) -> Value:
+        return self.tape.apply("matmul", self, kernel)
+
+    def apply(self, name: str, **params: Any) -> Value:
+        """The one-argument primitive `name` of this value."""
+        return self.tape.apply(name, self, **params)
+
+    def sum(self, axis: int | tuple[int, ...], keepdims: bool = False) -> Value:
+        return self.apply("sum", axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: int | tuple[int, ...], keepdims: bool = False) -> Value:
+        axes = (axis,) if isinstance(axis, int) else axis
+        count = 1
+        for a in axes:
+            count *= self.shape[a]
+        return self.sum(axis, keepdims) / float(count)
+
+    def reshape(self, *shape: int) -> Value:
+        return self.apply("reshape", shape=shape)
+
+
+def grid_of(array: Array) -> int | None:
+    """The coarsest of a few grids (multiples of 2^-g) that holds all of `array`, or None."""
+    for grid in (0, 6, 12):
+        scaled = array * 2.0**grid
+        if np.array_equal(scaled, np.rint(scaled)):
+            return grid
+    return None
+
+
+class Tape:
+    """Records what is computed; one tape serves one forward and backward pass."""
+
+    def __init__(self, rounding: Rounding) -> None:
+        self.rounding = rounding
+        self.values: list[Value] = []
+
+    def constant(self, samples: Array) -> Value:
+        """A leaf from `samples` of shape (S or 1, ...)."""
+        grid = grid_of(samples) if samples.shape[0] == 1 else None
+        return Value(self, samples, grid)
+
+    def lift(self, other: Value | float) -> Value:
+        if isinstance(other, Value):
+            return other
+        number = self.constant(np.array([float(other)]))
+        if number.grid is None:  # the framework rounds the number itself to the dtype
+            number.data = self.rounding.disturb(number.data)
+        return number
+
+    def apply(self, name: str, *parents: Value, **params: Any) -> Value:
+        """The primitive `name` of `parents`, rounded as its row in the table says."""
+        primitive = PRIMITIVES[name]
+        xs = [parent.data for parent in parents]
+        y = primitive.forward(*xs, **params)
+        grid: int | None = None
+        grids = [parent.grid for parent in parents if parent.grid is not None]
+        if primitive.grid is not None and len(grids) == len(parents):
+            grid = primitive.grid(grids)
+            if not exact_in(name, y, xs, grid, self.rounding.exact_limit):
+                grid = None
+        if grid is None and primitive.ulps > 0.0:
+            magnitude = primitive.magnitude(y, *xs, **params) if primitive.magnitude else None
+            y = self.rounding.disturb(y, primitive.ulps, magnitude)
+            if primitive.may_flush:
+                y = self.rounding.flush(y)
+        return Value(self, y, grid, name, parents, params)
+
+    def gradients(self, output: Value, wrt: Sequence[Value]) -> list[Array]:
+        """d(output)/d(each of wrt) for a scalar output; arrays of shape (S or 1, *value.shape).
+
+        A value that the output does not depend on has the gradient zero.
+        """
+        needed = self._ancestors_of(output, wrt)
+        adjoints: dict[int, Array] = {output.index: np.ones_like(output.data[:1])}
+        for value in reversed(self.values[: output.index + 1]):
+            g = adjoints.get(value.index)
+            if g is None or not value.parents:
+                continue
+            for position, parent in enumerate(value.parents):
+                if parent.index in needed:
+                    self._accumulate(adjoints, parent, self._vjp(value, position, g))
+        return [
+            adjoints.get(value.index, np.zeros((1, *value.shape), dtype=np.float64))
+            for value in wrt
+        ]
+
+    def _ancestors_of(self, output: Value, wrt: Sequence[Value]) -> set[int]:
+        """The indices of the values that lie between `wrt` and the output, `wrt` included."""
+        needed = {value.index for value in wrt}
+        for value in self.values[: output.index + 1]:
+            if any(parent.index in needed for parent in value.parents):
+                needed.add(value.index)
+        return needed
+
+    def _vjp(self, value: Value, position: int, g: Array) -> Array:
+        primitive = PRIMITIVES[value.name]
+        parent = value.parents[position]
+        if value.name == "concatenate":
+            return concatenate_vjp(g, [p.shape[-1] for p in value.parents])[position]
+        vjp = primitive.vjps[position]
+        if vjp is None:
+            return np.zeros((1, *parent.shape))
+        xs = [p.data for p in value.parents]
+        result = vjp(g, value.data, *xs, **value.params)
+        gradient, magnitude = result if isinstance(result, tuple) else (result, None)
+        if magnitude is not None or primitive.vjp_ulps > 0.0:
+            gradient = self.rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
+        gradient, magnitude = unbroadcast(gradient, parent.shape)
+        if magnitude is not None:
+            gradient = self.rounding.disturb(gradient, 1.0, magnitude)
+        return gradient
+
+    def _accumulate(self, adjoints: dict[int, Array], parent: Value, gradient: Array) -> None:
+        present = adjoints.get(parent.index)
+        if present is not None:
+            gradient = self.rounding.disturb(present + gradient)
+        adjoints[parent.index] = gradient
