@@ -140,6 +140,12 @@ def _where_positive(condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition > 0, a, b)
 
 
+def _squared_deviation_vjp(g: Array, y: Array, x: Array, mean: Array) -> tuple[Array, Array]:
+    """2·(x - mean)·g, where kernels fold (b·x - b·mean) and so round relative to b·x."""
+    b = 2.0 * g
+    return b * (x - mean), np.abs(b[:1] * x[:1])
+
+
 # --- linear algebra -----------------------------------------------------------------------------
 
 
@@ -287,6 +293,11 @@ PRIMITIVES: dict[str, Primitive] = {
         ),
     ),
     "square": Primitive(np.square, (lambda g, y, x: 2.0 * x * g,), grid=lambda q: 2 * q[0]),
+    # The mean counts as a constant in a variance: its derivative is zero, and torch's kernels and
+    # tf.nn.moments (stop_gradient) leave it out, so a rounded mean is not made up for.
+    "squared_deviation": Primitive(
+        lambda x, mean: np.square(x - mean), (_squared_deviation_vjp, None), ulps=3.0
+    ),
     "sqrt": Primitive(np.sqrt, (lambda g, y, x: g / (2.0 * y),)),
     "rsqrt": Primitive(lambda x: 1.0 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y**3,), ulps=2.0),
     "exp": Primitive(np.exp, (lambda g, y, x: g * y,), ulps=2.0, may_flush=True),
