@@ -216,16 +216,17 @@ class Case(Document):
     def __hash__(self) -> int:
         return hash(self.name)
 
-    def flags(self, backend: str) -> list[Flags]:
+    def flags(self, backend: str, contract: Contract | None = None) -> list[Flags]:
         """What is trainable after each action, as the backend's contract has it."""
-        contract, ways = CONTRACTS[backend], self.realisations[backend].ways
+        contract, ways = contract or CONTRACTS[backend], self.realisations[backend].ways
+        ignored = contract["equal_flag"] == "ignored"
         flags = Flags.initial(self.architecture)
         after = []
         for action, name in zip(self.program, ways, strict=True):
             if isinstance(action, Freeze | Thaw):
                 sets_flag = contract.way(name or "").sets_flag
                 change = flags.freeze if isinstance(action, Freeze) else flags.thaw
-                flags = change(action.target, sets_flag)
+                flags = change(action.target, sets_flag, ignored)
             after.append(flags)
         return after
 

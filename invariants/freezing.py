@@ -32,23 +32,31 @@ class Flags:
         """The weights that are trainable, in the order of the layers."""
         return tuple(w for w in self.architecture.weights if w not in self.frozen)
 
-    def freeze(self, target: str, sets_flag: bool) -> Flags:
-        """After freezing `target`: all its weights, and its modules where the way flags them."""
-        flagged = self.flagged | self._modules_in(target) if sets_flag else self.flagged
-        return replace(
-            self,
-            frozen=self.frozen | set(self.architecture.weights_in(target)),
-            flagged=frozenset(flagged),
-        )
+    def freeze(self, target: str, sets_flag: bool, equal_flag_ignored: bool = False) -> Flags:
+        """After freezing `target`: all its weights, and its modules where the way flags them.
 
-    def thaw(self, target: str, sets_flag: bool) -> Flags:
+        equal_flag_ignored: setting a module's flag to what it already is does nothing, neither to
+        its weights nor to the modules in it.
+        """
+        return self._set(target, True, sets_flag, equal_flag_ignored)
+
+    def thaw(self, target: str, sets_flag: bool, equal_flag_ignored: bool = False) -> Flags:
         """After thawing `target`: the reverse of freezing it in the same way."""
-        flagged = self.flagged - self._modules_in(target) if sets_flag else self.flagged
-        return replace(
-            self,
-            frozen=self.frozen - set(self.architecture.weights_in(target)),
-            flagged=frozenset(flagged),
-        )
+        return self._set(target, False, sets_flag, equal_flag_ignored)
+
+    def _set(self, target: str, value: bool, sets_flag: bool, equal_flag_ignored: bool) -> Flags:
+        reached = set(self.architecture.weights_in(target))
+        flagged = set(self.flagged)
+        if sets_flag:
+            modules = self._modules_in(target)
+            if equal_flag_ignored:
+                same = [m for m in modules if (m in self.flagged) == value]
+                skipped = {m for m in modules if any(within(m, s) for s in same)}
+                modules -= skipped
+                reached = {w for w in reached if w.rpartition(".")[0] in modules}
+            flagged = flagged | modules if value else flagged - modules
+        weights = self.frozen | reached if value else self.frozen - reached
+        return replace(self, frozen=frozenset(weights), flagged=frozenset(flagged))
 
     def settles_thaw(self, target: str, sets_flag: bool) -> bool:
         """Whether the documentation fixes what thawing `target` does.
@@ -61,5 +69,4 @@ class Flags:
         return not around and not inside
 
     def _modules_in(self, target: str) -> frozenset[str]:
-        paths = ("", *self.architecture.blocks, *(p.path for p in self.architecture.layers))
-        return frozenset(path for path in paths if within(path, target))
+        return frozenset(m for m in self.architecture.paths if within(m, target))

@@ -202,6 +202,11 @@ class Architecture(Document):
         """The paths of the submodules, the network itself left out."""
         return tuple(path for path in self._placing[0].blocks if path)
 
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """Every module: the network, its submodules, its layers with or without weights."""
+        return ("", *self.blocks, *(placed.path for placed in self.layers))
+
     def block_specs(self, path: str) -> tuple[Spec, ...]:
         """What the submodule at `path` was built for."""
         return self._placing[0].blocks[path]

@@ -29,6 +29,9 @@ class Recorder:
     def action(self, number):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
+            # Python itself hides these two from everyone but the authors of libraries.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
             try:
                 yield
             except Exception as error:

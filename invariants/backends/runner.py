@@ -72,6 +72,8 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
     }
     try:
         exec(code, names)
+    except Exception as error:  # outside of every action: the model could not even be made
+        recorder.points.append({"action": -1, "error": (type(error).__name__, str(error))})
     finally:
         linecache.cache.pop(filename, None)
     points: list[dict[str, Any]] = recorder.points

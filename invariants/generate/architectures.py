@@ -98,7 +98,8 @@ class _Growing:
             block, output = grow_block(self.choice, [spec], self.depth + 1, length)
             self.add(block, [value], output)
             return
-        self._layer(self.choice.one_of(_KINDS[spec.rank]), value)
+        kind = self.choice.one_of(_KINDS[spec.rank])
+        self._layer(kind if LAYERS[kind].accepts([spec]) else "relu", value)
 
     def _source(self) -> int:
         """The latest value, now and then any other."""

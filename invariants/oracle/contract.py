@@ -7,7 +7,7 @@ silent, the sentence says what its users would expect.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 _TORCH = "https://docs.pytorch.org/docs/stable/"
@@ -61,6 +61,13 @@ class Contract:
 
     def __getitem__(self, point: str) -> Any:
         return self.clauses[point].value
+
+    def as_if(self, clauses: Mapping[str, Any]) -> Contract:
+        """The same contract with other values at some points: what a known issue makes of it."""
+        changed = {
+            point: replace(self.clauses[point], value=value) for point, value in clauses.items()
+        }
+        return replace(self, clauses={**self.clauses, **changed})
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
@@ -121,6 +128,29 @@ TORCH = Contract(
             "of_the_parameter",
             "state[p]['step'] counts the updates of each parameter by itself.",
             _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "equal_flag": Clause(
+            "applies",
+            "requires_grad_(value) sets requires_grad of every parameter in the module.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.requires_grad_",
+        ),
+        "optimizer_constants": Clause(
+            "exact",
+            "Silent; users expect that hyperparameters are as accurate as the weights they move.",
+            _TORCH + "optim.html",
+        ),
+        "sparse_second_moment": Clause(
+            "square_of_sum",
+            "v ← β₂·v + (1 - β₂)·g², g the gradient of the whole embedding table.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "leaky_relu_slope": Clause(
+            "exact",
+            "LeakyReLU(x) = max(0, x) + negative_slope·min(0, x).",
+            _TORCH + "generated/torch.nn.LeakyReLU.html",
+        ),
+        "gelu_constants": Clause(
+            "exact", "GELU(x) = x·Φ(x), in the input's dtype.", _TORCH + "generated/torch.nn.GELU.html"
         ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
@@ -229,6 +259,32 @@ TENSORFLOW = Contract(
             "of_the_optimizer",
             "iterations: the number of training steps this optimizer has run.",
             _KERAS + "optimizers/adam/",
+        ),
+        "equal_flag": Clause(
+            "applies",
+            "If you set trainable on a model or on any layer that has sublayers, all children "
+            "layers take the value as well; nothing says that this depends on the value before.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        "optimizer_constants": Clause(
+            "exact",
+            "Silent; users expect that hyperparameters are as accurate as the weights they move.",
+            _KERAS + "optimizers/",
+        ),
+        "sparse_second_moment": Clause(
+            "square_of_sum",
+            "Adam as Kingma and Ba have it: v ← β₂·v + (1 - β₂)·g², g the gradient of the loss.",
+            _KERAS + "optimizers/adam/",
+        ),
+        "leaky_relu_slope": Clause(
+            "exact",
+            "f(x) = negative_slope * x if x < 0, f(x) = x if x >= 0.",
+            _KERAS + "layers/activation_layers/leaky_relu/",
+        ),
+        "gelu_constants": Clause(
+            "exact",
+            "gelu(x) = x·P(X <= x), a tensor with the same type as the features.",
+            _TF + "nn/gelu",
         ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"

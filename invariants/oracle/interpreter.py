@@ -49,11 +49,15 @@ class ExpectedPoint:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is expected of a whole program on one backend; `points` in the order of the actions."""
+    """What is expected of a whole program on one backend; `points` in the order of the actions.
+
+    ties: how many elements met a kink (relu at 0, equal maxima) exactly.
+    """
 
     backend: str
     numeric: bool
     points: tuple[ExpectedPoint, ...]
+    ties: int = 0
 
 
 class _LayerCall:
@@ -104,14 +108,15 @@ class _Pass:
     loss: Array
     gradients: dict[str, Array]
     state: dict[str, Array]
+    lookup_squares: dict[str, Array]
 
 
 class _Interpreter:
     """Walks through the program; holds weights, state and slots as samples between actions."""
 
-    def __init__(self, case: Case, backend: str) -> None:
+    def __init__(self, case: Case, backend: str, contract: Contract) -> None:
         self.case = case
-        self.contract = CONTRACTS[backend]
+        self.contract = contract
         self.realisation = case.realisations[backend]
         self.rounding = Rounding(PRECISIONS[case.dtype])
         self.parameters = case.architecture.parameters
@@ -122,7 +127,7 @@ class _Interpreter:
             for placed in case.architecture.layers
             if any(p.role == "state" for p in placed.parameters)
         )
-        self.flags_after = case.flags(backend)
+        self.flags_after = case.flags(backend, contract)
         recording = [
             flags
             for action, flags in zip(case.program, self.flags_after, strict=True)
@@ -137,6 +142,7 @@ class _Interpreter:
         self.state_version = 0
         self.known = self._weights_known_ahead()
         self.passes: dict[tuple[Any, ...], _Pass] = {}
+        self.ties = 0
 
     def _weights_known_ahead(self) -> frozenset[str] | None:
         """The weights that the optimizer takes; None until it has been built."""
@@ -167,7 +173,7 @@ class _Interpreter:
         if result.state:
             self.state_version += 1
         if raises is None and action.action == "step":
-            self._step(result.gradients, flags)
+            self._step(result, flags)
         if raises is not None:
             return ExpectedPoint(index, raises, flags, version, forward)
         inputs = {n: g for n, g in result.gradients.items() if n.startswith("input_")}
@@ -241,9 +247,15 @@ class _Interpreter:
             if forward.parameters[name].data is not self.arrays[name]
         }
         gradients = tape.gradients(loss, list(leaves.values()))
-        return _Pass(loss.data, dict(zip(leaves, gradients, strict=True)), state)
+        self.ties += tape.ties
+        lookups = {
+            name: tape.lookup_squares[leaf.index]
+            for name, leaf in leaves.items()
+            if leaf.index in tape.lookup_squares
+        }
+        return _Pass(loss.data, dict(zip(leaves, gradients, strict=True)), state, lookups)
 
-    def _step(self, gradients: dict[str, Array], flags: Flags) -> None:
+    def _step(self, result: _Pass, flags: Flags) -> None:
         if not flags.trainable:
             return
         self.steps += 1
@@ -256,14 +268,19 @@ class _Interpreter:
                 self.contract,
                 self.rounding,
                 self.arrays[name],
-                gradients[name],
+                result.gradients[name],
                 self.slots.get(name, {}),
                 self.updates_of[name] if of_parameter else self.steps,
+                result.lookup_squares.get(name),
             )
 
 
-def expect(case: Case, backend: str) -> Expectation:
-    """What the chain rule and the contract of `backend` say of the whole program of `case`."""
+def expect(case: Case, backend: str, contract: Contract | None = None) -> Expectation:
+    """What the chain rule and the contract of `backend` say of the whole program of `case`.
+
+    contract: another contract than the backend's own, for what a known issue makes of it.
+    """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        points = _Interpreter(case, backend).run()
-    return Expectation(backend, not case.stochastic, points)
+        interpreter = _Interpreter(case, backend, contract or CONTRACTS[backend])
+        points = interpreter.run()
+    return Expectation(backend, not case.stochastic, points, interpreter.ties)

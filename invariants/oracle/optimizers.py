@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from invariants.oracle.contract import Contract
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import Rounding
@@ -17,6 +19,11 @@ from invariants.oracle.tape import Tape, Value
 
 Slots = dict[str, Array]
 Update = tuple[Value, dict[str, Value]]
+
+
+def _held(number: float, contract: Contract) -> float:
+    """A hyperparameter as the framework holds it before it computes in the weight's dtype."""
+    return float(np.float32(number)) if contract["optimizer_constants"] == "float32" else number
 
 
 def sgd(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int) -> Update:
@@ -28,13 +35,14 @@ def sgd(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contra
             w = w - w * o.weight_decay * o.learning_rate
     if not o.momentum:
         return w - g * o.learning_rate, {}
+    momentum = _held(o.momentum, contract)
     previous = slots.get("momentum")
     if contract["sgd_momentum"] == "velocity":
-        velocity = g if previous is None else previous * o.momentum + g
+        velocity = g if previous is None else previous * momentum + g
         return w - velocity * o.learning_rate, {"momentum": velocity}
     step = g * -o.learning_rate
     if previous is not None:
-        step = previous * o.momentum + step
+        step = previous * momentum + step
     return w + step, {"momentum": step}
 
 
@@ -43,7 +51,10 @@ def adam(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contr
     lift = w.tape.lift
     m, v = slots.get("m", lift(0.0)), slots.get("v", lift(0.0))
     m = m + (g - m) * (1.0 - o.beta_1)
-    v = v + (g.apply("square") - v) * (1.0 - o.beta_2)
+    squares = g.apply("square")
+    if contract["sparse_second_moment"] == "sum_of_squares" and "lookup_squares" in slots:
+        squares = slots["lookup_squares"]
+    v = v + (squares - v) * (1.0 - o.beta_2)
     after = {"m": m, "v": v}
     if contract["adam_epsilon"] == "after_correction":
         denominator = v.apply("sqrt") / math.sqrt(1.0 - o.beta_2**t) + o.epsilon
@@ -51,7 +62,7 @@ def adam(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contr
     # Keras works out 1 - β^t in the variable's dtype, where it cancels.
     corrections = []
     for beta in (o.beta_1, o.beta_2):
-        power = base = lift(beta)
+        power = base = lift(_held(beta, contract))
         for _ in range(t - 1):
             power = power * base
         corrections.append(lift(1.0) - power)
@@ -79,10 +90,16 @@ def step(
     gradient: Array,
     slots: Slots,
     t: int,
+    lookup_squares: Array | None = None,
 ) -> tuple[Array, Slots]:
-    """One update of one weight; arrays of shape (samples or 1, ...), t counts from 1."""
+    """One update of one weight; arrays of shape (samples or 1, ...), t counts from 1.
+
+    lookup_squares: for an embedding table, the sum over its lookups of the squared gradient.
+    """
     tape = Tape(rounding)
     held = {name: tape.constant(array) for name, array in slots.items()}
+    if lookup_squares is not None:
+        held["lookup_squares"] = tape.constant(lookup_squares)
     rule = RULES[optimizer.kind]
     w, after = rule(tape.constant(weight), tape.constant(gradient), held, optimizer, contract, t)
     return w.data, {name: value.data for name, value in after.items()}

@@ -214,6 +214,12 @@ def _take_vjp(g: Array, y: Array, table: Array, *, indices: Array) -> tuple[Arra
     return chosen @ rows, np.sqrt(count * (chosen @ np.square(rows[:1])))
 
 
+def lookup_squares(g: Array, *, indices: Array, rows: int) -> Array:
+    """For each row of a table the sum over its lookups of the squared gradient, by feature."""
+    chosen = (np.arange(rows)[:, None] == indices.reshape(-1)).astype(np.float64)
+    return chosen @ np.square(g.reshape(g.shape[0], -1, g.shape[-1]))
+
+
 def windows(extent: int, kernel: int, stride: int) -> int:
     """How many windows of `kernel` fit into `extent` at `stride`."""
     return (extent - kernel) // stride + 1
@@ -349,6 +355,13 @@ PRIMITIVES: dict[str, Primitive] = {
     "take": Primitive(_take, (_take_vjp,), ulps=0.0, grid=_KEEP),
     "patches": Primitive(_patches, (_patches_vjp,), ulps=0.0, grid=_KEEP),
     "concatenate": Primitive(_concatenate, (), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+}
+
+
+#: The primitives with a kink: how many elements of an exact argument lie on it.
+KINKS: dict[str, Callable[[Array], int]] = {
+    "relu": lambda x: int(np.count_nonzero(x == 0.0)),
+    "max": lambda x: int(np.count_nonzero((x == x.max(axis=-2, keepdims=True)).sum(axis=-2) > 1)),
 }
 
 

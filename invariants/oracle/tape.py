@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from invariants.oracle.primitives import (
+    KINKS,
     PRIMITIVES,
     Array,
     concatenate_vjp,
     exact_in,
+    lookup_squares,
     unbroadcast,
 )
 from invariants.oracle.rounding import Rounding
@@ -102,6 +104,8 @@ class Tape:
     def __init__(self, rounding: Rounding) -> None:
         self.rounding = rounding
         self.values: list[Value] = []
+        self.ties = 0  # elements that met a kink exactly
+        self.lookup_squares: dict[int, Array] = {}  # table -> Σ over its lookups of (gradient)²
 
     def constant(self, samples: Array) -> Value:
         """A leaf from `samples` of shape (S or 1, ...)."""
@@ -132,6 +136,8 @@ class Tape:
             y = self.rounding.disturb(y, primitive.ulps, magnitude)
             if primitive.may_flush:
                 y = self.rounding.flush(y)
+        if name in KINKS and grid is not None:
+            self.ties += KINKS[name](xs[0])
         return Value(self, y, grid, name, parents, params)
 
     def gradients(self, output: Value, wrt: Sequence[Value]) -> list[Array]:
@@ -172,6 +178,9 @@ class Tape:
         xs = [p.data for p in value.parents]
         result = vjp(g, value.data, *xs, **value.params)
         gradient, magnitude = result if isinstance(result, tuple) else (result, None)
+        if value.name == "take":
+            squares = lookup_squares(g, **value.params, rows=parent.shape[0])
+            self.lookup_squares[parent.index] = self.lookup_squares.get(parent.index, 0.0) + squares
         if magnitude is not None or primitive.vjp_ulps > 0.0:
             gradient = self.rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
         gradient, magnitude = unbroadcast(gradient, parent.shape)

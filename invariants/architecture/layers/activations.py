@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Spec
@@ -40,7 +41,10 @@ class LeakyRelu(Layer):
         return cls(negative_slope=choice.one_of((0.25, 0.01, 0.2)))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return xs[0].apply("leaky_relu", slope=self.negative_slope)
+        slope = self.negative_slope
+        if call.contract["leaky_relu_slope"] == "float32":
+            slope = float(np.float32(slope))
+        return xs[0].apply("leaky_relu", slope=slope)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +80,13 @@ class Gelu(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
+        cubic, root = 0.044715, math.sqrt(0.5)
+        if call.contract["gelu_constants"] == "float32":
+            cubic, root = float(np.float32(cubic)), float(np.float32(root))
         if self.approximate:
-            inner = (x + (x * x * x) * 0.044715) * math.sqrt(2.0 / math.pi)
+            inner = (x + (x * x * x) * cubic) * math.sqrt(2.0 / math.pi)
             return x * 0.5 * (inner.apply("tanh") + 1.0)
-        return x * 0.5 * ((x * math.sqrt(0.5)).apply("erf") + 1.0)
+        return x * 0.5 * ((x * root).apply("erf") + 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +139,10 @@ class Softmax(Layer):
     """exp(x) / Σ exp(x) over the last axis."""
 
     kind: Literal["softmax"] = "softmax"
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].shape[-1] > 1
 
     def forward(self, call: Call, *xs: Value) -> Value:
         e = shifted(xs[0]).apply("exp")

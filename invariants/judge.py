@@ -1,0 +1,127 @@
+"""From a case to a verdict: render, run, expect, judge, label. The one way through the house."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from invariants import ledger
+from invariants.backends import observe
+from invariants.case import Case
+from invariants.finding import Finding
+from invariants.oracle.interpreter import expect
+from invariants.properties import PROPERTIES, findings
+from invariants.properties.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How much one verdict rests on: what was judged, and how close it came.
+
+    largest: the largest |error| / σ of an element that has a spread and no finding on it.
+    """
+
+    gradients: int
+    elements: int
+    uninformative: int
+    largest: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one case on one backend."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    measures: Measures
+
+    @property
+    def violations(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.severity == "violation")
+
+
+class InvariantViolated(AssertionError):
+    """A case violates an invariant; `verdict` has the findings.
+
+    Each property raises a subclass of its own, so that Hypothesis tells them apart.
+    """
+
+    verdict: Verdict
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__("\n".join(_line(finding) for finding in verdict.violations))
+        self.verdict = verdict
+
+
+def _line(finding: Finding) -> str:
+    where = f"{finding.backend}, action {finding.action}"
+    values = f"expected {finding.expected}, got {finding.got}"
+    spreads = "" if finding.spreads is None else f" ({finding.spreads:.3g} spreads apart)"
+    return f"{finding.property_}: {finding.message} [{where}]: {values}{spreads}"
+
+
+def _class_name(property_: str) -> str:
+    return property_.title().replace("_", "") + "Violated"
+
+
+#: property -> the exception class that it raises.
+VIOLATED: dict[str, type[InvariantViolated]] = {
+    name: type(_class_name(name), (InvariantViolated,), {}) for name in PROPERTIES
+}
+
+
+def gather(case: Case, backend: str, repeat: bool = False) -> Evidence:
+    """Runs `case` on `backend` (twice, to judge determinism) and works out what to expect."""
+    observation = observe(case, backend)
+    again = observe(case, backend) if repeat else None
+    return Evidence(case, backend, observation, expect(case, backend), again)
+
+
+def measure(evidence: Evidence) -> Measures:
+    """What the judgement of `evidence` rests on."""
+    elements = uninformative = 0
+    largest = 0.0
+    for found in evidence.deviations.values():
+        elements += found.informative.size
+        uninformative += int(np.count_nonzero(~found.informative))
+        largest = max(largest, float(found.spreads.max(initial=0.0)))
+    return Measures(len(evidence.deviations), elements, uninformative, largest)
+
+
+def judge(
+    case: Case,
+    backend: str,
+    *,
+    repeat: bool = False,
+    other: Evidence | None = None,
+    ignore_known_issues: bool = False,
+) -> Verdict:
+    """The verdict on one case.
+
+    repeat: run it twice and judge determinism. other: the evidence of another backend, to compare
+    with. ignore_known_issues: call what the ledger explains a violation too.
+    """
+    evidence = gather(case, backend, repeat)
+    if other is not None:
+        evidence = replace(evidence, other=other)
+    found = findings(evidence)
+    if found and not ignore_known_issues:
+        found = ledger.label(found, evidence, ledger.applying(backend))
+    return Verdict(evidence, tuple(found), measure(evidence))
+
+
+def check(case: Case, backend: str, *, ignore_known_issues: bool = False) -> Verdict:
+    """The verdict on one case; raises InvariantViolated where a property does not hold.
+
+    For tests of one's own: `@given(invariants.cases(backends=["torch"]))`.
+    """
+    verdict = judge(case, backend, ignore_known_issues=ignore_known_issues)
+    raise_for(verdict)
+    return verdict
+
+
+def raise_for(verdict: Verdict) -> None:
+    """Raises the exception of the first violated property, if there is one."""
+    if verdict.violations:
+        raise VIOLATED[verdict.violations[0].property_](verdict)

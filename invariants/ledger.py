@@ -1,0 +1,151 @@
+"""The ledger of known issues: a label on a finding, never a filter on what is generated.
+
+An entry says what the framework does instead of what it documents, as other values for points of
+its contract. A finding is explained by the entry when it vanishes once the expectation is computed
+as if the contract said so: the narrowest condition there is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from invariants.backends import BACKENDS, versions
+from invariants.finding import Finding
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
+from invariants.properties import PROPERTIES, findings
+from invariants.properties.evidence import Evidence
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class LedgerError(ValueError):
+    """A ledger that cannot be read; one line says what is wrong."""
+
+
+@dataclass(frozen=True)
+class KnownIssue:
+    """One entry; see known_issues.toml."""
+
+    id: str
+    backend: str
+    versions: dict[str, SpecifierSet]
+    properties: tuple[str, ...]
+    as_if: dict[str, Any]
+    title: str
+    reason: str
+    reference: str
+    instead: str
+
+    def applies(self, installed: dict[str, str]) -> bool:
+        """Whether the installed versions are among those that have the issue."""
+        return all(
+            installed.get(package, "")
+            and specifier.contains(Version(installed[package]), prereleases=True)
+            for package, specifier in self.versions.items()
+        )
+
+
+def parse(text: str) -> tuple[KnownIssue, ...]:
+    """The entries in the TOML `text`; raises LedgerError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LedgerError(f"not TOML: {error}") from None
+    entries = document.get("issue", [])
+    return tuple(_entry(number, entry) for number, entry in enumerate(entries))
+
+
+def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
+    where = f"issue {number + 1} ({entry.get('id', 'no id')})"
+    missing = [name for name in KnownIssue.__dataclass_fields__ if name not in entry]
+    if missing:
+        raise LedgerError(f"{where}: {missing[0]} is missing")
+    if entry["backend"] not in BACKENDS:
+        raise LedgerError(f"{where}: unknown backend {entry['backend']!r}")
+    for name in entry["properties"]:
+        if name not in PROPERTIES:
+            raise LedgerError(f"{where}: unknown property {name!r}")
+    for point in entry["as_if"]:
+        if point not in CONTRACTS[entry["backend"]].clauses:
+            raise LedgerError(f"{where}: the contract has no point {point!r}")
+    specifiers = {}
+    for package, text in entry["versions"].items():
+        try:
+            specifiers[package] = SpecifierSet(text)
+        except InvalidSpecifier:
+            raise LedgerError(f"{where}: {text!r} is no version specifier") from None
+    return KnownIssue(
+        **{**entry, "versions": specifiers, "properties": tuple(entry["properties"])}
+    )
+
+
+@lru_cache(maxsize=1)
+def known_issues() -> tuple[KnownIssue, ...]:
+    """The entries that ship with the package."""
+    return parse((resources.files("invariants") / "known_issues.toml").read_text("utf-8"))
+
+
+def pinned_case(issue: KnownIssue) -> Path:
+    """The file of the case that shows the issue."""
+    return Path(str(resources.files("invariants") / "known_issues" / f"{issue.id}.json"))
+
+
+def applying(backend: str) -> tuple[KnownIssue, ...]:
+    """The entries for the installed versions of `backend`."""
+    installed = versions(backend)
+    return tuple(
+        issue for issue in known_issues() if issue.backend == backend and issue.applies(installed)
+    )
+
+
+def label(
+    found: Sequence[Finding], evidence: Evidence, issues: Sequence[KnownIssue]
+) -> list[Finding]:
+    """`found` with those that the issues explain marked as known, by the issue that does.
+
+    Each issue is tried alone, then those that make a difference together: two may meet in one case.
+    """
+    alone = {issue.id: findings(_as_if(evidence, (issue,))) for issue in issues}
+    labelled = list(found)
+    for issue in issues:
+        labelled = _explained(labelled, alone[issue.id], (issue,))
+    relevant = tuple(issue for issue in issues if alone[issue.id] != list(found))
+    if len(relevant) > 1 and any(finding.severity == "violation" for finding in labelled):
+        labelled = _explained(labelled, findings(_as_if(evidence, relevant)), relevant)
+    return labelled
+
+
+def _explained(
+    labelled: list[Finding], left: list[Finding], issues: tuple[KnownIssue, ...]
+) -> list[Finding]:
+    """`labelled` with the violations that are not `left` under `issues` marked as known."""
+    keys = {finding.key for finding in left}
+    properties = {name for issue in issues for name in issue.properties}
+    name = " + ".join(issue.id for issue in issues)
+    return [
+        replace(finding, severity="known issue", issue=name)
+        if finding.severity == "violation"
+        and finding.key not in keys
+        and finding.property_ in properties
+        else finding
+        for finding in labelled
+    ]
+
+
+def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:
+    clauses = {point: value for issue in issues for point, value in issue.as_if.items()}
+    contract = CONTRACTS[evidence.backend].as_if(clauses)
+    return replace(evidence, expectation=expect(evidence.case, evidence.backend, contract))

@@ -1,0 +1,37 @@
+"""The invariants: each a pure function from evidence to findings, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from invariants.finding import Finding
+from invariants.properties import (
+    backends_agree,
+    deterministic,
+    freezing_is_transparent,
+    frozen_state,
+    frozen_weights,
+    no_gradient_for_frozen,
+    program_runs,
+    trainable_weights_move,
+    upstream_gradients,
+)
+from invariants.properties.evidence import Evidence
+
+#: name -> judge; in the order in which a reader wants to hear of them.
+PROPERTIES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
+    "program_runs": program_runs.judge,
+    "frozen_weights": frozen_weights.judge,
+    "upstream_gradients": upstream_gradients.judge,
+    "no_gradient_for_frozen": no_gradient_for_frozen.judge,
+    "trainable_weights_move": trainable_weights_move.judge,
+    "freezing_is_transparent": freezing_is_transparent.judge,
+    "frozen_state": frozen_state.judge,
+    "backends_agree": backends_agree.judge,
+    "deterministic": deterministic.judge,
+}
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """Everything that does not hold, by all properties."""
+    return [finding for judge in PROPERTIES.values() for finding in judge(evidence)]

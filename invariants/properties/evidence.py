@@ -1,0 +1,70 @@
+"""What a property is judged from: the case, what was observed, what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from invariants.case import Case
+from invariants.observation import Observation, ObservedPoint
+from invariants.oracle.interpreter import Expectation, ExpectedPoint
+from invariants.oracle.rounding import Deviation, deviation
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One run of one case on one backend.
+
+    repeat: a second run of the same script, where determinism is to be judged.
+    other: the evidence of the same case on another backend, where the two are to be compared.
+    """
+
+    case: Case
+    backend: str
+    observation: Observation
+    expectation: Expectation
+    repeat: Observation | None = None
+    other: Evidence | None = None
+
+    @cached_property
+    def horizon(self) -> int:
+        """The first action that raised unexpectedly; nothing from there on can be judged."""
+        expected = {p.action for p in self.expectation.points if p.raises is not None}
+        surprises = [action for action in self.observation.errors if action not in expected]
+        return min(surprises, default=len(self.case.program))
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[ExpectedPoint, ObservedPoint], ...]:
+        """Expected and observed points of the actions that recorded something, in order."""
+        observed = {point.action: point for point in self.observation.points}
+        return tuple(
+            (expected, observed[expected.action])
+            for expected in self.expectation.points
+            if expected.raises is None
+            and expected.action < self.horizon
+            and expected.action in observed
+        )
+
+    @cached_property
+    def deviations(self) -> dict[tuple[int, str], Deviation]:
+        """(action, weight or input) -> how its gradient compares with the chain rule's."""
+        found = {}
+        for expected, observed in self.pairs:
+            for name, estimate in expected.gradients.items():
+                gradient = observed.gradients.get(name)
+                if gradient is not None and gradient.shape == estimate.value.shape:
+                    found[expected.action, name] = deviation(gradient, estimate)
+        return found
+
+    def steps_between(self, earlier: int, later: int) -> Iterator[ExpectedPoint]:
+        """The optimizer steps among the actions after `earlier`, up to and with `later`."""
+        for point in self.expectation.points:
+            is_step = self.case.program[point.action].action == "step"
+            if earlier < point.action <= later and is_step and point.raises is None:
+                yield point
+
+    def consecutive(self) -> Iterator[tuple[ObservedPoint, ObservedPoint]]:
+        """Each recorded point with the one before it, the loading of the weights first."""
+        points = [p for p in self.observation.points if p.action < self.horizon]
+        yield from zip(points, points[1:], strict=False)

@@ -1,0 +1,61 @@
+"""An action raises or warns what the contract names, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from invariants.finding import Finding
+from invariants.properties.evidence import Evidence
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    named = {p.action: p.raises for p in evidence.expectation.points if p.raises is not None}
+    recorded = {point.action for point in evidence.observation.points}
+    for action in range(-1, len(evidence.case.program)):
+        error = evidence.observation.errors.get(action)
+        expected = named.get(action)
+        if not _as_named(error, expected):
+            yield _finding(
+                evidence,
+                action,
+                "raises",
+                "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
+                "nothing raised" if error is None else f"{error[0]}: {_line(error[1])}",
+            )
+        if action > evidence.horizon:
+            return
+        for kind, text in evidence.observation.warnings.get(action, ()):
+            yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
+    for point in evidence.expectation.points:
+        if point.raises is None and point.action < evidence.horizon and point.action not in recorded:
+            yield _finding(evidence, point.action, "present", "a record", "none")
+
+
+def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:
+    if error is None or expected is None:
+        return error is None and expected is None
+    return error[0] == expected[0] and expected[1] in error[1]
+
+
+def _line(text: str) -> str:
+    """The first line of a message, not too long."""
+    line = (text.splitlines() or [""])[0]
+    return line if len(line) <= 200 else line[:197] + "..."
+
+
+def _finding(
+    evidence: Evidence, action: int, relation: str, expected: str, got: str
+) -> Finding:
+    program = evidence.case.program
+    what = "building the model" if action < 0 else f"the {program[action].action}"
+    verb = {"raises": "did not end as documented", "quiet": "warned", "present": "recorded nothing"}
+    return Finding(
+        property_="program_runs",
+        backend=evidence.backend,
+        action=action,
+        subject="",
+        message=f"{what} {verb[relation]}",
+        relation=relation,
+        expected=expected,
+        got=got,
+    )

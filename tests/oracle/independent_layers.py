@@ -1,0 +1,291 @@
+"""Every layer and loss written a second time, in autograd.numpy, as its paper defines it.
+
+Shares no code with the oracle: neither primitives nor layout tricks (a convolution is a sum of
+shifted products), and the chain rule is the `autograd` package's. The same code also runs on
+object arrays of `precise.Dual`, and in float32, because NumPy dispatches on the elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import autograd.numpy as np
+import numpy
+from autograd.scipy.special import erf as _float_erf
+from autograd.tracer import getval
+from mpmath import mp
+
+from invariants.architecture.graph import Block
+from invariants.case import Case
+
+_precise_erf = numpy.frompyfunc(lambda element: element.erf(), 1, 1)
+
+
+def constant(x: Any, expression: Callable[[], Any]) -> Any:
+    """A real constant, as exact as the elements of `x` are."""
+    return expression() if x.dtype == object else float(expression())
+
+
+# --- elementwise --------------------------------------------------------------------------------
+
+
+def erf(x: Any) -> Any:
+    return _precise_erf(x) if x.dtype == object else _float_erf(x)
+
+
+def decay(x: Any) -> Any:
+    """exp(-|x|), with a derivative at 0."""
+    return np.exp(np.where(x > 0, -x, x))
+
+
+def sigmoid(x: Any) -> Any:
+    e = decay(x)
+    return np.where(x > 0, 1.0 / (1.0 + e), e / (1.0 + e))
+
+
+def softplus(x: Any) -> Any:
+    return np.where(x > 0, x, 0.0) + np.log1p(decay(x))
+
+
+def gelu(x: Any, approximate: bool) -> Any:
+    if approximate:
+        root = constant(x, lambda: mp.sqrt(2 / mp.pi))
+        cubic = constant(x, lambda: mp.mpf(44715) / 10**6)
+        return 0.5 * x * (1.0 + np.tanh(root * (x + cubic * x * x * x)))
+    return x * (0.5 + 0.5 * erf(x / constant(x, lambda: mp.sqrt(2))))
+
+
+def elu(x: Any, alpha: float) -> Any:
+    return np.where(x > 0, x, alpha * (np.exp(np.where(x > 0, 0.0, x)) - 1.0))
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - np.max(getval(x), axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Context:
+    """What a layer may look at beside its inputs."""
+
+    backend: str
+    training: bool
+    frozen: bool
+    weights: Mapping[str, Any]
+    state: dict[str, Any]
+
+
+def standardise(x: Any, mean: Any, variance: Any, layer: Any, context: Context) -> Any:
+    normal = (x - mean) / np.sqrt(variance + layer.epsilon)
+    return normal * context.weights["gamma"] + context.weights["beta"]
+
+
+def layer_norm(layer: Any, context: Context, x: Any) -> Any:
+    mean = np.mean(x, axis=-1, keepdims=True)
+    variance = np.mean(np.square(x - mean), axis=-1, keepdims=True)
+    return standardise(x, mean, variance, layer, context)
+
+
+def batch_norm(layer: Any, context: Context, x: Any) -> Any:
+    mean, variance = context.state["moving_mean"], context.state["moving_variance"]
+    inference = context.frozen and context.backend == "tensorflow"
+    if context.training and not inference:
+        axes = tuple(range(x.ndim - 1))
+        count = x.size // x.shape[-1]
+        moving, mean = mean, np.mean(x, axis=axes)
+        moving_variance, variance = variance, np.mean(np.square(x - mean), axis=axes)
+        bessel = count / (count - 1.0) if context.backend == "torch" else 1.0
+        new = {"moving_mean": (moving, mean), "moving_variance": (moving_variance, variance * bessel)}
+        for name, (old, moment) in new.items():
+            context.state[name] = old + (getval(moment) - old) * layer.update
+    return standardise(x, mean, variance, layer, context)
+
+
+def dense(layer: Any, context: Context, x: Any) -> Any:
+    y = np.matmul(x, context.weights["kernel"])
+    return y + context.weights["bias"] if layer.use_bias else y
+
+
+def shifted(x: Any, i: int, j: int, extent: tuple[int, int], strides: tuple[int, int]) -> Any:
+    """The elements that position (i, j) of a window meets, one for each window."""
+    (oh, ow), (sh, sw) = extent, strides
+    return x[:, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw, :]
+
+
+def window_elements(x: Any, size: tuple[int, int], strides: tuple[int, int]) -> list[Any]:
+    """`shifted` for each position of the window, row by row."""
+    extents = zip(x.shape[1:3], size, strides, strict=True)
+    extent = tuple(1 + (n - k) // s for n, k, s in extents)
+    return [
+        shifted(x, i, j, (extent[0], extent[1]), strides)
+        for i in range(size[0])
+        for j in range(size[1])
+    ]
+
+
+def conv2d(layer: Any, context: Context, x: Any) -> Any:
+    kernel = context.weights["kernel"]
+    if layer.padding == "same":
+        pads = []
+        for n, k, s in zip(x.shape[1:3], layer.kernel_size, layer.strides, strict=True):
+            windows = -(-n // s)
+            total = max(0, (windows - 1) * s + k - n)
+            pads.append((total // 2, total - total // 2))
+        x = np.pad(x, ((0, 0), *pads, (0, 0)), mode="constant")
+    elements = window_elements(x, layer.kernel_size, layer.strides)
+    taps = np.reshape(kernel, (len(elements), *kernel.shape[2:]))
+    channels, filters = x.shape[-1] // layer.groups, layer.filters // layer.groups
+    groups = []
+    for g in range(layer.groups):
+        take, give = slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)
+        groups.append(sum(np.matmul(e[..., take], t[:, give]) for e, t in zip(elements, taps)))
+    y = np.concatenate(groups, axis=-1)
+    return y + context.weights["bias"] if layer.use_bias else y
+
+
+def max_pool2d(layer: Any, context: Context, x: Any) -> Any:
+    stacked = np.stack(window_elements(x, layer.pool_size, layer.strides))
+    first = numpy.argmax(getval(stacked), axis=0)
+    chosen = numpy.arange(len(stacked)).reshape(-1, 1, 1, 1, 1) == first
+    return np.sum(np.where(chosen, stacked, 0.0), axis=0)
+
+
+def avg_pool2d(layer: Any, context: Context, x: Any) -> Any:
+    elements = window_elements(x, layer.pool_size, layer.strides)
+    return sum(elements) / len(elements)
+
+
+def embedding(layer: Any, context: Context, x: Any) -> Any:
+    return context.weights["embeddings"][numpy.asarray(x, dtype=numpy.int64)]
+
+
+def projection(layer: Any, context: Context, x: Any) -> Any:
+    return np.matmul(x, context.state["components"]) - context.state["mean"]
+
+
+def softplus_layer(layer: Any, context: Context, x: Any) -> Any:
+    """torch's documentation: linear beyond 20."""
+    return np.where(x > 20.0, x, softplus(x)) if context.backend == "torch" else softplus(x)
+
+
+def multiply(*xs: Any) -> Any:
+    product = xs[0]
+    for x in xs[1:]:
+        product = product * x
+    return product
+
+
+#: kind -> the layer: (hyperparameters, context, *inputs) -> output. Inputs carry the batch axis.
+LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
+    "dense": dense,
+    "relu": lambda layer, context, x: np.where(x > 0, x, 0.0),
+    "leaky_relu": lambda layer, context, x: np.where(x > 0, x, layer.negative_slope * x),
+    "elu": lambda layer, context, x: elu(x, layer.alpha),
+    "gelu": lambda layer, context, x: gelu(x, layer.approximate),
+    "silu": lambda layer, context, x: x * sigmoid(x),
+    "softplus": softplus_layer,
+    "tanh": lambda layer, context, x: np.tanh(x),
+    "sigmoid": lambda layer, context, x: sigmoid(x),
+    "softmax": lambda layer, context, x: softmax(x),
+    "layer_norm": layer_norm,
+    "batch_norm": batch_norm,
+    "dropout": lambda layer, context, x: x,
+    "conv2d": conv2d,
+    "max_pool2d": max_pool2d,
+    "avg_pool2d": avg_pool2d,
+    "global_avg_pool2d": lambda layer, context, x: np.mean(x, axis=(1, 2)),
+    "embedding": embedding,
+    "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
+    "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
+    "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),
+    "multiply": lambda layer, context, *xs: multiply(*xs),
+    "concatenate": lambda layer, context, *xs: np.concatenate(xs, axis=-1),
+    "projection": projection,
+}
+
+# --- losses -------------------------------------------------------------------------------------
+
+
+def mean_squared_error(y: Any, target: Any) -> Any:
+    return np.mean(np.square(y - target))
+
+
+def cross_entropy(logits: Any, target: Any) -> Any:
+    z = logits - np.max(getval(logits), axis=-1, keepdims=True)
+    chosen = z[numpy.arange(len(target)), numpy.asarray(target, dtype=numpy.int64)]
+    return np.mean(np.log(np.sum(np.exp(z), axis=-1)) - chosen)
+
+
+LOSS_FORWARDS: dict[str, Callable[[Any, Any], Any]] = {
+    "mse": mean_squared_error,
+    "cross_entropy": cross_entropy,
+}
+
+# --- networks -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Network:
+    """The loss of one batch of a case, as a function of the weights and the inputs."""
+
+    case: Case
+    backend: str
+    batch: int
+    flagged: frozenset[str] = frozenset()
+    dtype: Any = numpy.float64
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def loss(self, weights: Mapping[str, Any]) -> Any:
+        """`weights` holds the trainable parameters, and "input_N" for inputs that are not indices.
+
+        Afterwards `state` holds every other parameter as the forward pass left it.
+        """
+        batch = self.case.batches[self.batch]
+        self.state = {
+            name: array.astype(self.dtype)
+            for name, array in self.case.weights.items()
+            if name not in weights
+        }
+        inputs = [weights.get(f"input_{i}", x) for i, x in enumerate(batch.inputs)]
+        output = self._block(self.case.architecture.network, "", inputs, weights)
+        is_index = self.case.loss == "cross_entropy"
+        target = batch.target if is_index else batch.target.astype(self.dtype)
+        return LOSS_FORWARDS[self.case.loss](output, target)
+
+    def leaves(self) -> dict[str, Any]:
+        """All that a gradient can be taken by."""
+        case = self.case
+        leaves = {name: case.weights[name] for name in case.architecture.weights}
+        for i, spec in enumerate(case.architecture.inputs):
+            if spec.vocabulary is None:
+                leaves[f"input_{i}"] = case.batches[self.batch].inputs[i]
+        return {name: array.astype(self.dtype) for name, array in leaves.items()}
+
+    def _block(self, block: Block, path: str, inputs: list[Any], weights: Mapping[str, Any]) -> Any:
+        values = list(inputs)
+        for node in block.nodes:
+            member: Any = block.members[node.member]
+            inner = ".".join(filter(None, (path, f"{member.kind}_{node.member}")))
+            xs = [values[i] for i in node.inputs]
+            if isinstance(member, Block):
+                values.append(self._block(member, inner, xs, weights))
+            else:
+                values.append(self._layer(member, inner, xs, weights))
+        return values[-1]
+
+    def _layer(self, layer: Any, path: str, xs: list[Any], weights: Mapping[str, Any]) -> Any:
+        def own(arrays: Mapping[str, Any]) -> dict[str, Any]:
+            named = (name.rpartition(".") for name in arrays)
+            return {last: arrays[f"{path}.{last}"] for head, _, last in named if head == path}
+
+        context = Context(
+            self.backend, self.case.training, path in self.flagged, own(weights), own(self.state)
+        )
+        y = LAYER_FORWARDS[layer.kind](layer, context, *xs)
+        self.state.update({f"{path}.{name}": value for name, value in context.state.items()})
+        return y

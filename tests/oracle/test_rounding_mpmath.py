@@ -1,0 +1,304 @@
+"""The rounding model against mpmath at 50 digits.
+
+Two claims, at every primitive, at chains of them and at small networks: what the oracle computes
+undisturbed is true within its float64 spread, and an honest evaluation in float32 or float64, here
+NumPy and the chain rule of `autograd`, operation by operation, stays within that dtype's spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from autograd import value_and_grad
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from independent_layers import Network, erf, sigmoid, softplus
+from mpmath import mp
+from precise import DIGITS, gradients, spreads_away, variables
+
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers import AnyLayer
+from invariants.architecture.layers.activations import (
+    Elu,
+    Gelu,
+    LeakyRelu,
+    Relu,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from invariants.architecture.layers.base import Spec
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm, LayerNorm
+from invariants.case import SGD, Batch, Case, Gradient, Realisation, frozen
+from invariants.oracle.interpreter import expect
+from invariants.oracle.primitives import PRIMITIVES
+from invariants.oracle.rounding import LAMBDA, PRECISIONS, Estimate, Rounding, estimate
+from invariants.oracle.tape import Tape, Value
+
+SETTINGS = settings(max_examples=20, deadline=None)
+
+#: Single numbers that are exact in float32, at all magnitudes where float32 stays normal.
+MODERATE = st.floats(-6.0, 6.0, width=32)
+SIGNED = st.one_of(MODERATE, st.floats(-64.0, 64.0, width=32)).filter(
+    lambda x: x == 0.0 or abs(x) > 1e-12
+)
+POSITIVE = st.one_of(st.floats(0.25, 4.0, width=32), st.floats(2.0**-40, 2.0**40, width=32))
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """A primitive once more in NumPy, and the numbers that each of its arguments is drawn from.
+
+    constant: the arguments that count as constants; params: those of the primitive.
+    """
+
+    function: Callable[..., Any]
+    domains: tuple[st.SearchStrategy[float], ...]
+    constant: tuple[int, ...] = ()
+    params: tuple[tuple[str, float], ...] = ()
+
+
+ELEMENTWISE: dict[str, Elementwise] = {
+    "add": Elementwise(lambda a, b: a + b, (SIGNED, SIGNED)),
+    "subtract": Elementwise(lambda a, b: a - b, (SIGNED, SIGNED)),
+    "multiply": Elementwise(lambda a, b: a * b, (SIGNED, SIGNED)),
+    "divide": Elementwise(lambda a, b: a / b, (SIGNED, POSITIVE)),
+    "square": Elementwise(anp.square, (SIGNED,)),
+    "squared_deviation": Elementwise(
+        lambda x, mean: anp.square(x - mean), (SIGNED, SIGNED), constant=(1,)
+    ),
+    "sqrt": Elementwise(anp.sqrt, (POSITIVE,)),
+    "rsqrt": Elementwise(lambda x: 1.0 / anp.sqrt(x), (POSITIVE,)),
+    "exp": Elementwise(anp.exp, (SIGNED,)),
+    "log": Elementwise(anp.log, (POSITIVE,)),
+    "tanh": Elementwise(anp.tanh, (SIGNED,)),
+    "sigmoid": Elementwise(sigmoid, (SIGNED,)),
+    "softplus": Elementwise(softplus, (SIGNED,)),
+    "erf": Elementwise(erf, (st.one_of(MODERATE, st.floats(-9.0, 9.0, width=32)),)),
+    "relu": Elementwise(lambda x: anp.where(x > 0, x, 0.0), (SIGNED,), params=(("at_zero", 0.0),)),
+    "leaky_relu": Elementwise(
+        lambda x: anp.where(x > 0, x, 0.25 * x), (SIGNED,), params=(("slope", 0.25),)
+    ),
+    "where_positive": Elementwise(
+        lambda c, a, b: anp.where(c > 0, a, b), (SIGNED, SIGNED, SIGNED), constant=(0,)
+    ),
+}
+
+#: Primitives of whole arrays: the networks below and test_derivatives.py go through them.
+OF_ARRAYS = {
+    "sum",
+    "matmul",
+    "max",
+    "reshape",
+    "slice",
+    "pad",
+    "take",
+    "patches",
+    "concatenate",
+}
+
+
+def test_every_primitive_is_checked_against_mpmath() -> None:
+    assert set(ELEMENTWISE) | OF_ARRAYS == set(PRIMITIVES)
+
+
+Function = Callable[..., Any]
+OnTape = Callable[[Tape, list[Value]], Value]
+
+
+def on_tape(build: OnTape, arrays: list[np.ndarray], dtype: str) -> list[Estimate]:
+    """The oracle's estimate of a scalar and of its gradient by each of `arrays`."""
+    rounding = Rounding(PRECISIONS[dtype])
+    tape = Tape(rounding)
+    leaves = [tape.constant(array[None]) for array in arrays]
+    output = build(tape, leaves)
+    return [estimate(s, rounding) for s in (output.data, *tape.gradients(output, leaves))]
+
+
+def in_numpy(function: Function, arrays: list[np.ndarray], dtype: str) -> list[np.ndarray]:
+    """An evaluation in `dtype`, operation by operation, and autograd's gradient of it."""
+    typed = tuple(array.astype(dtype) for array in arrays)
+    value, slopes = value_and_grad(lambda xs: function(*xs))(typed)
+    results = [np.asarray(value), *slopes]
+    assert {str(result.dtype) for result in results} == {dtype}
+    return results
+
+
+def in_mpmath(function: Function, arrays: list[np.ndarray]) -> list[Any]:
+    output = function(*variables(arrays))
+    return [np.asarray(output, dtype=object).reshape(-1)[0].value, *gradients(output, arrays)]
+
+
+def check(build: OnTape, function: Function, arrays: list[np.ndarray], skip: set[int]) -> None:
+    """Both claims about a scalar function, in both dtypes; `skip` are arguments without gradient.
+
+    Results between zero and the smallest normal float32 are beyond the model's promise and are
+    not drawn.
+    """
+    with mp.workdps(DIGITS), np.errstate(all="ignore"):
+        exact = in_mpmath(function, arrays)
+        for dtype in PRECISIONS:
+            expected = on_tape(build, arrays, dtype)
+            honest = in_numpy(function, arrays, dtype)
+            for number, (e, got, true) in enumerate(zip(expected, honest, exact, strict=True)):
+                if number - 1 in skip:
+                    continue
+                what = f"{'value' if not number else f'gradient {number - 1}'}, {dtype}: {arrays}"
+                away = spreads_away(got, true, e.spread)
+                assert away <= LAMBDA, f"NumPy is {away:.3g} spreads from mpmath in {what}"
+                if dtype == "float64":
+                    away = spreads_away(e.value, true, e.spread)
+                    assert away <= LAMBDA, f"the oracle is {away:.3g} spreads off in {what}"
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@SETTINGS
+@given(data=st.data())
+def test_the_spread_of_a_primitive_covers_its_true_rounding(name: str, data: st.DataObject) -> None:
+    row = ELEMENTWISE[name]
+    arrays = [np.array([data.draw(domain)]) for domain in row.domains]
+
+    def build(tape: Tape, leaves: list[Value]) -> Value:
+        return tape.apply(name, *leaves, **dict(row.params)).sum(-1)
+
+    check(build, lambda *xs: anp.sum(row.function(*xs)), arrays, set(row.constant))
+
+
+#: Functions of one argument that can follow each other: on the tape, and in NumPy.
+LINKS: dict[str, tuple[Callable[[Value], Value], Callable[[Any], Any]]] = {
+    "tanh": (lambda x: x.apply("tanh"), anp.tanh),
+    "sigmoid": (lambda x: x.apply("sigmoid"), sigmoid),
+    "softplus": (lambda x: x.apply("softplus"), softplus),
+    "erf": (lambda x: x.apply("erf"), erf),
+    "square": (lambda x: x.apply("square"), anp.square),
+    "shift": (lambda x: x - 1.0, lambda x: x - 1.0),
+    "scale": (lambda x: x * 3.0, lambda x: x * 3.0),
+    "exp of minus": (lambda x: (x * -1.0).apply("exp"), lambda x: anp.exp(-x)),
+    "log of 1 + square": (
+        lambda x: (x.apply("square") + 1.0).apply("log"),
+        lambda x: anp.log(anp.square(x) + 1.0),
+    ),
+    "root of 1 + square": (
+        lambda x: (x.apply("square") + 1.0).apply("sqrt"),
+        lambda x: anp.sqrt(anp.square(x) + 1.0),
+    ),
+    "x / root of 1 + square": (
+        lambda x: x * (x.apply("square") + 1.0).apply("rsqrt"),
+        lambda x: x / anp.sqrt(anp.square(x) + 1.0),
+    ),
+}
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    links=st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=8),
+    x=st.lists(st.floats(-3.0, 3.0, width=32), min_size=1, max_size=3),
+)
+def test_the_spread_follows_a_chain_of_primitives(links: list[str], x: list[float]) -> None:
+    def build(tape: Tape, leaves: list[Value]) -> Value:
+        value = leaves[0]
+        for link in links:
+            value = LINKS[link][0](value)
+        return value.sum(-1)
+
+    def function(value: Any) -> Any:
+        for link in links:
+            value = LINKS[link][1](value)
+        return anp.sum(value)
+
+    array = np.array(x)
+    with np.errstate(all="ignore"):
+        moderate = [r.value for r in on_tape(build, [array], "float64")]
+    sizes = np.abs(np.concatenate([r.reshape(-1) for r in moderate]))
+    assume(np.all((sizes == 0.0) | ((sizes > 1e-30) & (sizes < 1e30))))
+    check(build, function, [array], set())
+
+
+#: The layer in the middle of a small network, and what stands behind it.
+MIDDLES: dict[str, AnyLayer] = {
+    "relu": Relu(),
+    "leaky_relu": LeakyRelu(negative_slope=0.01),
+    "elu": Elu(alpha=0.5),
+    "gelu": Gelu(),
+    "gelu_tanh": Gelu(approximate=True),
+    "silu": Silu(),
+    "softplus": Softplus(),
+    "tanh": Tanh(),
+    "sigmoid": Sigmoid(),
+    "softmax": Softmax(),
+    "layer_norm": LayerNorm(epsilon=1e-5),
+    "batch_norm": BatchNorm(epsilon=1e-5),
+}
+
+
+def small_network(middle: AnyLayer, loss: str, seed: int, exponent: int) -> Case:
+    """dense -> middle -> dense, with float32 numbers off the grid, the first kernel scaled."""
+    architecture = Architecture(
+        (Spec((2,)),),
+        Block(
+            members=(Dense(units=3), middle, Dense(units=2)),
+            nodes=(Node(0, (0,)), Node(1, (1,)), Node(2, (2,))),
+        ),
+    )
+    rng = np.random.default_rng(seed)
+
+    def numbers(*shape: int) -> np.ndarray:
+        return frozen(rng.normal(size=shape).astype(np.float32))
+
+    weights = {name: numbers(*p.shape) for name, p in architecture.parameters.items()}
+    weights = {n: frozen(abs(w)) if "variance" in n else w for n, w in weights.items()}
+    weights["dense_0.kernel"] = frozen(weights["dense_0.kernel"] * 2.0**exponent)
+    target = numbers(3, 2) if loss == "mse" else frozen(rng.integers(0, 2, size=3))
+    return Case(
+        architecture=architecture,
+        weights=weights,
+        batches=(Batch((numbers(3, 2),), target),),
+        program=(Gradient(0),),
+        optimizer=SGD(),
+        loss=loss,  # type: ignore[arg-type]
+        dtype="float64",
+        training=True,
+        input_gradient=True,
+        seed=0,
+        realisations={"torch": Realisation("eager", (None,), {"optimizer_loop": "foreach"})},
+    ).check()
+
+
+@pytest.mark.parametrize("middle", MIDDLES)
+@settings(max_examples=12, deadline=None)
+@given(
+    loss=st.sampled_from(("mse", "cross_entropy")),
+    seed=st.integers(0, 2**20),
+    exponent=st.sampled_from((0, 2, -4, -10)),
+)
+def test_the_spread_of_a_network_covers_its_true_rounding(
+    middle: str, loss: str, seed: int, exponent: int
+) -> None:
+    case = small_network(MIDDLES[middle], loss, seed, exponent)
+    network = Network(case, "torch", 0)
+    names = list(network.leaves())
+    arrays = list(network.leaves().values())
+    with mp.workdps(DIGITS):
+        exact = in_mpmath(lambda *xs: network.loss(dict(zip(names, xs, strict=True))), arrays)
+    for dtype in PRECISIONS:
+        (point,) = expect(replace(case, dtype=dtype), "torch").points
+        honest = Network(case, "torch", 0, dtype=np.dtype(dtype))
+        loss_value, slopes = value_and_grad(honest.loss)(honest.leaves())
+        assert {str(slope.dtype) for slope in slopes.values()} == {dtype}
+        expected = {"loss": point.loss, **point.gradients}
+        got = {"loss": loss_value, **slopes}
+        for name, true in zip(("loss", *names), exact, strict=True):
+            e: Any = expected[name]
+            away = spreads_away(got[name], true, e.spread)
+            assert away <= LAMBDA, f"NumPy is {away:.3g} spreads from mpmath at {name}, {dtype}"
+            if dtype == "float64":
+                away = spreads_away(e.value, true, e.spread)
+                assert away <= LAMBDA, f"the oracle is {away:.3g} spreads off at {name}"

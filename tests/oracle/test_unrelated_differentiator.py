@@ -1,0 +1,81 @@
+"""The oracle against the package `autograd` and a second implementation of every layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from autograd import value_and_grad
+from hypothesis import HealthCheck, assume, given, settings
+from independent_layers import LAYER_FORWARDS, LOSS_FORWARDS, Network
+
+from invariants.architecture.layers import LAYERS
+from invariants.case import Case, Gradient
+from invariants.generate.cases import cases
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.oracle.losses import LOSSES
+from invariants.oracle.rounding import LAMBDA, deviation
+
+
+def test_every_layer_and_every_loss_has_a_second_implementation() -> None:
+    assert set(LAYER_FORWARDS) == set(LAYERS)
+    assert set(LOSS_FORWARDS) == set(LOSSES)
+
+
+def predictable(case: Case, **changes: Any) -> Case:
+    """`case` in float64, with dropout in inference mode."""
+    training = case.training and not case.architecture.stochastic
+    return replace(case, dtype="float64", training=training, **changes)
+
+
+def unfrozen(case: Case, backend: str) -> Case:
+    """`case` reduced to one gradient by everything that has one."""
+    way = replace(case.realisations[backend], ways=(None,))
+    return predictable(
+        case, program=(Gradient(0),), input_gradient=True, realisations={backend: way}
+    )
+
+
+def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
+    """The first recorded point of `case`: its weights are those that the case starts from."""
+    action: Any = case.program[point.action]
+    network = Network(case, backend, action.batch, point.flags.flagged)
+    loss, gradients = value_and_grad(network.loss)(network.leaves())
+    network.loss(network.leaves())
+    observed = {"loss": np.asarray(loss)}
+    observed |= {f"d loss / d {name}": gradients[name] for name in point.gradients}
+    observed |= {name: network.state[name] for name in point.state}
+    expected: dict[str, Any] = {"loss": point.loss}
+    expected |= {f"d loss / d {name}": e for name, e in point.gradients.items()}
+    expected |= point.state
+    for name, estimate in expected.items():
+        value = estimate.value.reshape(observed[name].shape)
+        estimate = replace(estimate, value=value, spread=estimate.spread.reshape(value.shape))
+        away = deviation(observed[name], estimate)
+        assert np.all(away.spreads <= LAMBDA), (
+            f"{name} at {away.worst} of {case!r}: autograd {observed[name][away.worst]!r}, "
+            f"oracle {value[away.worst]!r}, {away.spreads.max():.3g} spreads away"
+        )
+
+
+@pytest.mark.parametrize("backend", CONTRACTS)
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case: Case) -> None:
+    case = unfrozen(case, backend)
+    (point,) = expect(case, backend).points
+    assert set(case.architecture.weights) <= set(point.gradients)
+    compare(case, backend, point)
+
+
+@pytest.mark.parametrize("backend", CONTRACTS)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_a_mask_leaves_the_chain_rule_as_it_is(backend: str, case: Case) -> None:
+    case = predictable(case)
+    point = expect(case, backend).points[0]
+    assume(point.raises is None)
+    compare(case, backend, point)
