@@ -64,12 +64,8 @@ FUNCTIONS: dict[str, Function] = {
     "log": Function(_POSITIVE, mp.log),
     "tanh": Function(_both(-20.0, 20.0), mp.tanh, lambda x, y: 1 - y * y, lambda y: 2 * y * y),
     "sigmoid": Function(_EXP, _exact_sigmoid, lambda x, y: y * (1 - y), lambda y: y * y),
-    "softplus": Function(
-        _EXP, lambda x: mp.log1p(mp.exp(x)), lambda x, y: _exact_sigmoid(x)
-    ),
-    "erf": Function(
-        _both(-6.0, 6.0), mp.erf, lambda x, y: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x)
-    ),
+    "softplus": Function(_EXP, lambda x: mp.log1p(mp.exp(x)), lambda x, y: _exact_sigmoid(x)),
+    "erf": Function(_both(-6.0, 6.0), mp.erf, lambda x, y: 2 / mp.sqrt(mp.pi) * mp.exp(-x * x)),
     "sqrt": Function(_POSITIVE, mp.sqrt),
     "rsqrt": Function(_POSITIVE, lambda x: 1 / mp.sqrt(x)),
 }

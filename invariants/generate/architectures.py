@@ -33,16 +33,17 @@ _ACTIVATIONS = (
 
 #: rank -> the kinds that may follow, the simplest first, likelier ones more often.
 _KINDS: dict[int, tuple[str, ...]] = {
-    1: (*("dense",) * 9, *_ACTIVATIONS, "relu", "layer_norm", "batch_norm")
+    1: (*("dense",) * 14, *_ACTIVATIONS, "relu", "relu", "layer_norm", "batch_norm")
     + ("layer_norm", "batch_norm", "projection", "dropout", "reshape"),
-    2: (*("dense",) * 6, *_ACTIVATIONS, "relu", "layer_norm", "batch_norm")
+    2: (*("dense",) * 12, *_ACTIVATIONS, "relu", "relu", "layer_norm", "batch_norm")
     + ("flatten", "flatten", "dropout", "reshape"),
-    3: (*("conv2d",) * 8, *_ACTIVATIONS, "relu", "layer_norm", "batch_norm", "batch_norm")
-    + ("max_pool2d", "max_pool2d", "avg_pool2d", "global_avg_pool2d", "flatten", "dropout"),
+    3: (*("conv2d",) * 12, *_ACTIVATIONS, "relu", "relu", "layer_norm", "batch_norm")
+    + ("batch_norm", "max_pool2d", "max_pool2d", "max_pool2d", "avg_pool2d")
+    + ("global_avg_pool2d", "flatten", "dropout"),
 }
 
 #: How many layers are drawn before the head; the first is what shrinking aims at.
-_LENGTHS = (1, 5, 4, 6, 5, 7, 4, 8, 6, 3, 2)
+_LENGTHS = (1, 6, 7, 5, 8, 6, 7, 9, 5, 4, 3, 2)
 
 _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
 
@@ -206,7 +207,7 @@ def draw_architecture(choice: Drawn, loss: str) -> Architecture:
     end = growing.join_loose_ends()
     if loss == "cross_entropy":
         growing.add_layer(Dense(units=choice.integer(2, 4)), [growing.flat(end)])
-    elif growing.specs[end].rank < 3 and choice.boolean():
+    elif growing.specs[end].rank < 3 and choice.integer(0, 3) > 0:
         growing.add_layer(Dense(units=choice.integer(1, 3)), [end])
     network = Architecture(inputs, growing.finish())
     if network.weights:

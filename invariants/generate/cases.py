@@ -152,8 +152,8 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     program = _program(choice, architecture, batches)
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
-    coarse = choice.chance(4)
-    return Case(
+    coarse = choice.chance(3)
+    case = Case(
         architecture=architecture,
         weights={
             name: frozen(_weight(rng, parameter, coarse))
@@ -173,6 +173,8 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
             for name in backends
         },
     )
+    choice.settle()
+    return case
 
 
 def cases(backends: Sequence[str] = tuple(CONTRACTS)) -> st.SearchStrategy[Case]:

@@ -21,6 +21,7 @@ def _integers(low: int, high: int) -> st.SearchStrategy[int]:
 
 
 _BOOLEANS = st.booleans()
+_SETTLED = st.integers(0, 0)
 
 
 class Drawn:
@@ -28,18 +29,33 @@ class Drawn:
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self._draw = draw
+        self._drawn = 0
 
     def integer(self, low: int, high: int) -> int:
-        return low if low == high else self._draw(_integers(low, high))
+        if low == high:
+            return low
+        self._drawn += 1
+        return self._draw(_integers(low, high))
 
     def one_of(self, options: Sequence[T]) -> T:
         return options[self.integer(0, len(options) - 1)]
 
     def boolean(self) -> bool:
         """False is the simpler one."""
+        self._drawn += 1
         drawn: bool = self._draw(_BOOLEANS)
         return drawn
 
     def chance(self, one_in: int) -> bool:
         """True about once in `one_in` draws."""
         return self.integer(0, one_in - 1) == one_in - 1
+
+    def settle(self, choices: int = 100) -> None:
+        """Fills up to a number of choices, with choices that have one option.
+
+        Hypothesis tries small examples first and allows them five times the choices of the
+        smallest one; a case that needs more is rejected, and so are mutated ones that outgrow what they were made from.
+        With this many, next to none is.
+        """
+        for _ in range(self._drawn, choices):
+            self._draw(_SETTLED)

@@ -27,13 +27,18 @@ def _of(architecture: Architecture, layers: list[Placed]) -> Mask:
 
 
 def frozen_middle(choice: Drawn, architecture: Architecture) -> Mask:
-    """The seed's pattern: a frozen stretch with trainable layers on both sides."""
+    """The seed's pattern: frozen layers that have trainable ones upstream and downstream."""
     layers = weighted(architecture)
-    if len(layers) < 3:
+    paths = {placed.path for placed in layers}
+    above = {path: architecture.upstream(path) & paths - {path} for path in paths}
+    below = {path: {other for other in paths if path in above[other]} for path in paths}
+    middle = [p for p in layers if above[p.path] and below[p.path]]
+    if not middle:
         return _of(architecture, layers[-1:])
-    start = choice.integer(1, len(layers) - 2)
-    stop = choice.integer(start + 1, len(layers) - 1)
-    return _of(architecture, layers[start:stop])
+    centre = choice.one_of(middle)
+    keep = {min(above[centre.path]), max(below[centre.path])}
+    others = [p for p in layers if p is not centre and p.path not in keep and choice.chance(3)]
+    return _of(architecture, [centre, *others])
 
 
 def frozen_backbone(choice: Drawn, architecture: Architecture) -> Mask:
@@ -111,7 +116,7 @@ PATTERNS: dict[str, Pattern] = {
 #: The simplest first, likelier ones more often.
 _DRAWN = (
     "nothing",
-    *("frozen_middle",) * 9,
+    *("frozen_middle",) * 18,
     *("random_layers",) * 5,
     *("random_weights",) * 3,
     *("random_submodule",) * 2,

@@ -35,6 +35,10 @@ def erf(x: Any) -> Any:
     return _precise_erf(x) if x.dtype == object else _float_erf(x)
 
 
+def relu(x: Any) -> Any:
+    return np.where(x > 0, x, 0.0 * x)
+
+
 def decay(x: Any) -> Any:
     """exp(-|x|), with a derivative at 0."""
     return np.exp(np.where(x > 0, -x, x))
@@ -46,7 +50,7 @@ def sigmoid(x: Any) -> Any:
 
 
 def softplus(x: Any) -> Any:
-    return np.where(x > 0, x, 0.0) + np.log1p(decay(x))
+    return relu(x) + np.log1p(decay(x))
 
 
 def gelu(x: Any, approximate: bool) -> Any:
@@ -58,7 +62,7 @@ def gelu(x: Any, approximate: bool) -> Any:
 
 
 def elu(x: Any, alpha: float) -> Any:
-    return np.where(x > 0, x, alpha * (np.exp(np.where(x > 0, 0.0, x)) - 1.0))
+    return np.where(x > 0, x, alpha * (np.exp(np.where(x > 0, 0.0 * x, x)) - 1.0))
 
 
 def softmax(x: Any) -> Any:
@@ -100,7 +104,10 @@ def batch_norm(layer: Any, context: Context, x: Any) -> Any:
         moving, mean = mean, np.mean(x, axis=axes)
         moving_variance, variance = variance, np.mean(np.square(x - mean), axis=axes)
         bessel = count / (count - 1.0) if context.backend == "torch" else 1.0
-        new = {"moving_mean": (moving, mean), "moving_variance": (moving_variance, variance * bessel)}
+        new = {
+            "moving_mean": (moving, mean),
+            "moving_variance": (moving_variance, variance * bessel),
+        }
         for name, (old, moment) in new.items():
             context.state[name] = old + (getval(moment) - old) * layer.update
     return standardise(x, mean, variance, layer, context)
@@ -143,7 +150,9 @@ def conv2d(layer: Any, context: Context, x: Any) -> Any:
     groups = []
     for g in range(layer.groups):
         take, give = slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)
-        groups.append(sum(np.matmul(e[..., take], t[:, give]) for e, t in zip(elements, taps)))
+        groups.append(
+            sum(np.matmul(e[..., take], t[:, give]) for e, t in zip(elements, taps, strict=True))
+        )
     y = np.concatenate(groups, axis=-1)
     return y + context.weights["bias"] if layer.use_bias else y
 
@@ -183,7 +192,7 @@ def multiply(*xs: Any) -> Any:
 #: kind -> the layer: (hyperparameters, context, *inputs) -> output. Inputs carry the batch axis.
 LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "dense": dense,
-    "relu": lambda layer, context, x: np.where(x > 0, x, 0.0),
+    "relu": lambda layer, context, x: relu(x),
     "leaky_relu": lambda layer, context, x: np.where(x > 0, x, layer.negative_slope * x),
     "elu": lambda layer, context, x: elu(x, layer.alpha),
     "gelu": lambda layer, context, x: gelu(x, layer.approximate),

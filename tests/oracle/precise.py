@@ -14,6 +14,9 @@ from mpmath import mp, mpf
 
 DIGITS = 50
 
+#: The smallest subnormal float64.
+SMALLEST = mpf(2) ** -1074
+
 
 class Dual:
     """A value and its derivatives by a list of variables; derivatives are 0 for a constant."""
@@ -120,7 +123,10 @@ def gradients(output: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def spreads_away(observed: Any, exact: Any, spread: Any) -> float:
-    """The largest |observed - exact| / spread, the difference taken at full precision."""
+    """The largest |observed - exact| / spread, the difference taken at full precision.
+
+    Differences below the smallest number of all are none.
+    """
     worst = 0.0
     elements = zip(
         np.asarray(observed, dtype=np.float64).reshape(-1).tolist(),
@@ -130,6 +136,6 @@ def spreads_away(observed: Any, exact: Any, spread: Any) -> float:
     )
     for got, wanted, sigma in elements:
         distance = abs(mpf(got) - wanted)
-        if distance:
+        if distance > SMALLEST:
             worst = max(worst, float(distance / mpf(sigma)) if sigma else float("inf"))
     return worst

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import autograd.numpy as anp
 import numpy as np
@@ -17,7 +17,7 @@ import pytest
 from autograd import value_and_grad
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from independent_layers import Network, erf, sigmoid, softplus
+from independent_layers import Network, erf, relu, sigmoid, softplus
 from mpmath import mp
 from precise import DIGITS, gradients, spreads_away, variables
 
@@ -43,7 +43,9 @@ from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Estimate, Rounding, estimate
 from invariants.oracle.tape import Tape, Value
 
-SETTINGS = settings(max_examples=20, deadline=None)
+DTYPES: tuple[Literal["float64", "float32"], ...] = ("float64", "float32")
+
+SETTINGS = settings(max_examples=50, deadline=None)
 
 #: Single numbers that are exact in float32, at all magnitudes where float32 stays normal.
 MODERATE = st.floats(-6.0, 6.0, width=32)
@@ -83,7 +85,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "sigmoid": Elementwise(sigmoid, (SIGNED,)),
     "softplus": Elementwise(softplus, (SIGNED,)),
     "erf": Elementwise(erf, (st.one_of(MODERATE, st.floats(-9.0, 9.0, width=32)),)),
-    "relu": Elementwise(lambda x: anp.where(x > 0, x, 0.0), (SIGNED,), params=(("at_zero", 0.0),)),
+    "relu": Elementwise(relu, (SIGNED,), params=(("at_zero", 0.0),)),
     "leaky_relu": Elementwise(
         lambda x: anp.where(x > 0, x, 0.25 * x), (SIGNED,), params=(("slope", 0.25),)
     ),
@@ -106,7 +108,8 @@ OF_ARRAYS = {
 }
 
 
-def test_every_primitive_is_checked_against_mpmath() -> None:
+def test_every_dtype_and_every_primitive_is_checked_against_mpmath() -> None:
+    assert set(DTYPES) == set(PRECISIONS)
     assert set(ELEMENTWISE) | OF_ARRAYS == set(PRIMITIVES)
 
 
@@ -145,7 +148,7 @@ def check(build: OnTape, function: Function, arrays: list[np.ndarray], skip: set
     """
     with mp.workdps(DIGITS), np.errstate(all="ignore"):
         exact = in_mpmath(function, arrays)
-        for dtype in PRECISIONS:
+        for dtype in DTYPES:
             expected = on_tape(build, arrays, dtype)
             honest = in_numpy(function, arrays, dtype)
             for number, (e, got, true) in enumerate(zip(expected, honest, exact, strict=True)):
@@ -197,7 +200,7 @@ LINKS: dict[str, tuple[Callable[[Value], Value], Callable[[Any], Any]]] = {
 }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     links=st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=8),
     x=st.lists(st.floats(-3.0, 3.0, width=32), min_size=1, max_size=3),
@@ -273,7 +276,7 @@ def small_network(middle: AnyLayer, loss: str, seed: int, exponent: int) -> Case
 
 
 @pytest.mark.parametrize("middle", MIDDLES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     loss=st.sampled_from(("mse", "cross_entropy")),
     seed=st.integers(0, 2**20),
@@ -288,7 +291,7 @@ def test_the_spread_of_a_network_covers_its_true_rounding(
     arrays = list(network.leaves().values())
     with mp.workdps(DIGITS):
         exact = in_mpmath(lambda *xs: network.loss(dict(zip(names, xs, strict=True))), arrays)
-    for dtype in PRECISIONS:
+    for dtype in DTYPES:
         (point,) = expect(replace(case, dtype=dtype), "torch").points
         honest = Network(case, "torch", 0, dtype=np.dtype(dtype))
         loss_value, slopes = value_and_grad(honest.loss)(honest.leaves())

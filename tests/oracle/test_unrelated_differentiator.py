@@ -62,7 +62,7 @@ def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
 
 
 @pytest.mark.parametrize("backend", CONTRACTS)
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case: Case) -> None:
     case = unfrozen(case, backend)
@@ -72,7 +72,7 @@ def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case
 
 
 @pytest.mark.parametrize("backend", CONTRACTS)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_a_mask_leaves_the_chain_rule_as_it_is(backend: str, case: Case) -> None:
     case = predictable(case)

@@ -1,0 +1,183 @@
+"""The command `invariants`. Every error is one line on standard error and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import click
+import typer
+
+from invariants.case import Case, CaseError, read_case
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Verifies that frozen layers stay frozen and still backpropagate.",
+)
+
+Backends = Annotated[
+    Optional[list[str]],
+    typer.Option("--backend", metavar="NAME", help="torch or tensorflow; may be repeated."),
+]
+
+
+class CannotRun(Exception):
+    """Something that keeps a command from running, in one line."""
+
+
+@app.command()
+def verify(
+    backend: Backends = None,
+    profile: Annotated[str, typer.Option(help="quick, ci or soak.")] = "quick",
+    max_examples: Annotated[
+        Optional[int], typer.Option(metavar="N", help="Cases for each backend.")
+    ] = None,
+    seed: Annotated[
+        Optional[int], typer.Option(metavar="N", help="Draw the cases of this seed.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("-n", metavar="WORKERS", help="Processes that share the work.")
+    ] = 1,
+    report: Annotated[
+        Optional[Path], typer.Option(metavar="DIR", help="Write findings and a summary here.")
+    ] = None,
+    ignore_known_issues: Annotated[
+        bool, typer.Option("--ignore-known-issues", help="Count known issues as violations.")
+    ] = False,
+) -> None:
+    """Verify the installed frameworks: 0 no violation, 1 a violation, 2 it could not run."""
+    import pytest
+
+    from invariants.suite.session import OptionError, Options
+
+    try:
+        Options.checked(
+            backend or [],
+            profile,
+            max_examples,
+            seed or 0,
+            str(report) if report else None,
+            ignore_known_issues,
+        )
+    except OptionError as error:
+        raise CannotRun(str(error)) from None
+    if workers < 1:
+        raise CannotRun(f"-n must be at least 1, not {workers}")
+    suite = Path(__file__).parent / "suite"
+    arguments = ["-c", str(suite / "pytest.ini"), "--rootdir", str(suite)]
+    arguments += ["-qq", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider"]
+    arguments += ["--invariants-face", "--invariants-profile", profile]
+    for name in backend or []:
+        arguments += ["--invariants-backend", name]
+    if max_examples is not None:
+        arguments += ["--invariants-max-examples", str(max_examples)]
+    if seed is not None:
+        arguments += ["--invariants-seed", str(seed)]
+    if report is not None:
+        arguments += ["--invariants-report", str(report)]
+    if ignore_known_issues:
+        arguments.append("--invariants-ignore-known-issues")
+    if workers > 1:
+        arguments += ["-n", str(workers)]
+    code = int(pytest.main([*arguments, str(suite)]))
+    raise typer.Exit(code if code in (0, 1) else 2)
+
+
+def _backends_of(case: Case, chosen: list[str] | None) -> list[str]:
+    from invariants.backends import BACKENDS, installed
+
+    for name in chosen or []:
+        if name not in BACKENDS:
+            raise CannotRun(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
+        if name not in case.realisations:
+            raise CannotRun(f"the case has no realisation for {name}")
+    names = chosen or [b for b in case.realisations if installed(b)]
+    if not names:
+        wanted = " or ".join(case.realisations)
+        raise CannotRun(f"the case runs on {wanted}, which is not installed")
+    return names
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="CASE.JSON")],
+    backend: Backends = None,
+    ignore_known_issues: Annotated[bool, typer.Option("--ignore-known-issues")] = False,
+) -> None:
+    """Run a saved case again and judge it: 0 all holds, 1 a violation."""
+    from invariants.backends.runner import BackendUnavailable
+    from invariants.judge import judge
+    from invariants.report.findings import text
+
+    case = read_case(file)
+    violated = False
+    for name in _backends_of(case, backend):
+        try:
+            verdict = judge(case, name, repeat=True, ignore_known_issues=ignore_known_issues)
+        except BackendUnavailable as error:
+            raise CannotRun(str(error)) from None
+        for finding in verdict.findings:
+            print(text(case, finding) + "\n")
+        measures = verdict.measures
+        print(
+            f"{name}: {len(verdict.violations)} violations, "
+            f"{len(verdict.findings) - len(verdict.violations)} known; "
+            f"{measures.gradients} gradients, {measures.elements} elements, "
+            f"largest error {measures.largest:.3g} σ"
+        )
+        violated = violated or bool(verdict.violations)
+    raise typer.Exit(1 if violated else 0)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="CASE.JSON")],
+    svg: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="Draw the architecture to this file.")
+    ] = None,
+    backend: Annotated[
+        Optional[str], typer.Option(metavar="NAME", help="Print the script of this backend.")
+    ] = None,
+) -> None:
+    """Draw a saved case: its program and its architecture, frozen layers marked."""
+    from invariants.backends import BACKENDS
+    from invariants.report import picture
+    from invariants.report.svg import draw
+
+    case = read_case(file)
+    name = backend or next(iter(case.realisations))
+    if name not in case.realisations:
+        raise CannotRun(f"the case has no realisation for {name}")
+    last = max(i for i, a in enumerate(case.program) if a.action in ("gradient", "step"))
+    flags = case.flags(name)[last]
+    if svg is not None:
+        try:
+            svg.write_text(draw(case, flags), "utf-8")
+        except OSError as error:
+            raise CannotRun(f"cannot write to {svg}: {error.strerror or error}") from None
+    print(picture.program(case, name, None))
+    print()
+    print(picture.text(case, flags))
+    if backend is not None:
+        print()
+        print(BACKENDS[name].render(case))
+
+
+def main() -> None:
+    """The entry point of the command."""
+    try:
+        app(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        print(f"invariants: {error.format_message()}", file=sys.stderr)
+        sys.exit(2)
+    except (CannotRun, CaseError) as error:
+        print(f"invariants: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        print("invariants: interrupted", file=sys.stderr)
+        sys.exit(2)

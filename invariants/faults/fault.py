@@ -1,0 +1,45 @@
+"""What a fault is, and how a row of a backend's table becomes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from invariants.faults.patching import broken
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One known way to break a framework.
+
+    apply: gives a context manager; inside of it the framework is broken, afterwards it is as it was.
+    """
+
+    name: str
+    backend: str
+    sentence: str
+    apply: Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: the sentence, and the functions or classes that are patched.
+
+    The function of the same name in the module takes an original and gives what replaces it.
+    """
+
+    sentence: str
+    targets: tuple[str, ...]
+
+
+def faults(
+    backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]
+) -> tuple[Fault, ...]:
+    """The faults of a table, whose functions are found in `module`."""
+    return tuple(
+        Fault(name, backend, row.sentence, partial(broken, row.targets, module[name]))
+        for name, row in rows.items()
+    )

@@ -1,0 +1,57 @@
+"""A finding as a person sees it: in the terminal, and as a folder with everything to replay it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from invariants.case import Case
+from invariants.finding import Finding
+from invariants.judge import Verdict
+from invariants.report import picture, svg
+from invariants.report.repro import script
+
+
+def _number(value: float | str | None) -> str:
+    return f"{value:.17g}" if isinstance(value, float) else str(value)
+
+
+def text(case: Case, finding: Finding) -> str:
+    """Which property, where, which parameter, expected, got, how far apart, and the architecture."""
+    rows = [("where", _where(case, finding))]
+    if finding.subject:
+        element = "" if finding.element is None else f" at {list(finding.element)}"
+        rows.append(("parameter", finding.subject + element))
+    rows += [("expected", _number(finding.expected)), ("got", _number(finding.got))]
+    if finding.spreads is not None and finding.allowed is not None:
+        rows.append(("apart", f"{finding.spreads:.4g} spreads, allowed {finding.allowed:.3g}"))
+    if finding.issue:
+        rows.append(("known as", finding.issue))
+    head = f"{finding.severity}: {finding.property_} on {finding.backend}: {finding.message}"
+    body = [f"  {name:<10} {value}" for name, value in rows]
+    flags = case.flags(finding.backend)[max(finding.action, 0)]
+    drawing = picture.text(case, flags, finding.subject)
+    program = picture.program(case, finding.backend, finding.action)
+    blocks = [f"    {line}" for line in (*program.splitlines(), "", *drawing.splitlines())]
+    return "\n".join([head, *body, "", *(line.rstrip() for line in blocks)])
+
+
+def _where(case: Case, finding: Finding) -> str:
+    if finding.action < 0:
+        return "before the first action"
+    return f"action {finding.action} ({case.program[finding.action].action})"
+
+
+def write(folder: Path, verdict: Verdict) -> Path:
+    """Writes FOLDER/findings/NAME with case.json, repro.py, finding.json and picture.svg."""
+    case = verdict.evidence.case
+    finding = (verdict.violations or verdict.findings)[0]
+    target = folder / "findings" / f"{finding.property_}-{finding.backend}-{case.name}"
+    target.mkdir(parents=True, exist_ok=True)
+    flags = case.flags(finding.backend)[max(finding.action, 0)]
+    found = [f.document() for f in verdict.findings]
+    (target / "case.json").write_text(case.to_json(), "utf-8")
+    (target / "repro.py").write_text(script(case, finding), "utf-8")
+    (target / "finding.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    (target / "picture.svg").write_text(svg.draw(case, flags, finding.subject), "utf-8")
+    return target

@@ -1,0 +1,115 @@
+"""The header and the closing table of a run, through rich."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from invariants.backends import BACKENDS, installed, versions
+from invariants.ledger import known_issues
+from invariants.oracle.rounding import LAMBDA
+from invariants.suite.session import Options
+from invariants.suite.tally import Tally
+
+
+def header(options: Options) -> list[str]:
+    """What is under test, in a few lines."""
+    lines = [
+        f"invariants {metadata.version('freeze-invariants')}, Python {platform.python_version()}, "
+        f"hypothesis {metadata.version('hypothesis')}, numpy {metadata.version('numpy')}; "
+        f"λ = {LAMBDA:g}, profile {options.profile}, seed {options.seed}"
+    ]
+    for backend in BACKENDS:
+        if backend in options.backends:
+            found = ", ".join(f"{name} {version}" for name, version in versions(backend).items())
+            lines.append(f"verifying {backend}: {found}")
+        elif installed(backend):
+            lines.append(f"not verified: {backend} (not asked for)")
+        else:
+            lines.append(
+                f"not verified: {backend} (not installed: "
+                f"pip install 'freeze-invariants[{backend}]')"
+            )
+    return lines
+
+
+_COLUMNS = (
+    "backend",
+    "cases",
+    "gradients",
+    "elements",
+    "uninformative",
+    "largest error",
+    "violations",
+    "known",
+    "hazards",
+)
+
+
+def table(tallies: Mapping[str, Tally]) -> Table:
+    """One row a backend: how much was judged, and what was found."""
+    drawn = Table(title=None, title_justify="left")
+    for column in _COLUMNS:
+        drawn.add_column(column, justify="left" if column == "backend" else "right")
+    for backend, tally in tallies.items():
+        violated = sum(tally.violations.values())
+        drawn.add_row(
+            backend,
+            f"{tally.cases:,}",
+            f"{tally.gradients:,}",
+            f"{tally.elements:,}",
+            f"{tally.uninformative_share:.2%}",
+            f"{tally.largest:.2f} σ",
+            Text(str(violated), style="bold red" if violated else "green"),
+            str(sum(tally.known.values())),
+            str(sum(tally.hazards.values())),
+        )
+    return drawn
+
+
+def worth(tallies: Mapping[str, Tally]) -> list[str]:
+    """Whether the cases were worth judging, one line a backend."""
+    return [
+        f"{backend}: median {tally.median_layers} layers, "
+        f"{tally.share(tally.frozen_middle):.0%} with a frozen layer between trainable ones, "
+        f"{tally.share(tally.ties):.0%} with exact ties, "
+        f"{tally.share(tally.stochastic):.0%} random, "
+        f"{tally.rejected_share:.1%} of the draws rejected"
+        for backend, tally in tallies.items()
+    ]
+
+
+def known(tallies: Mapping[str, Tally]) -> list[str]:
+    """The known issues that were met, with what to do instead."""
+    lines = []
+    for issue in known_issues():
+        count = sum(tally.known[issue.id] for tally in tallies.values())
+        if count:
+            lines.append(f"known issue {issue.id} ({count} cases): {issue.title}")
+            lines.append(f"  instead: {issue.instead}")
+    return lines
+
+
+def closing(tallies: Mapping[str, Tally], seconds: float) -> Sequence[RenderableType]:
+    """Everything that stands at the end of a run."""
+    parts: list[RenderableType] = [table(tallies)]
+    parts += [Text(line, style="dim") for line in worth(tallies)]
+    parts += [Text(line, style="yellow") for line in known(tallies)]
+    violations = sum(sum(t.violations.values()) for t in tallies.values())
+    cases = sum(t.cases for t in tallies.values())
+    if violations:
+        verdict = Text(f"violated: {violations} findings in {cases:,} cases", style="bold red")
+    else:
+        verdict = Text(f"no violation in {cases:,} cases", style="bold green")
+    parts.append(verdict + Text(f" ({seconds:.1f} s)"))
+    return parts
+
+
+def show(console: Console, parts: Sequence[RenderableType]) -> None:
+    for part in parts:
+        console.print(part, highlight=False)

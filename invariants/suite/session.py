@@ -1,0 +1,101 @@
+"""The options of one run, and what the batches of a worker have found so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from invariants.backends import BACKENDS, installed
+from invariants.suite.hunt import Plan
+from invariants.suite.profiles import PROFILES
+
+
+class OptionError(ValueError):
+    """An option that a run cannot follow; one line says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line; see `invariants verify --help`."""
+
+    backends: tuple[str, ...]
+    profile: str
+    max_examples: int | None
+    seed: int
+    report: Path | None
+    ignore_known_issues: bool
+
+    @staticmethod
+    def checked(
+        backends: list[str],
+        profile: str,
+        max_examples: int | None,
+        seed: int,
+        report: str | None,
+        ignore_known_issues: bool,
+    ) -> Options:
+        """The options, checked; raises OptionError."""
+        for name in backends:
+            if name not in BACKENDS:
+                raise OptionError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
+            if not installed(name):
+                raise OptionError(
+                    f"{name} is not installed: pip install 'freeze-invariants[{name}]'"
+                )
+        if profile not in PROFILES:
+            raise OptionError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
+        if max_examples is not None and max_examples < 1:
+            raise OptionError(f"--max-examples must be at least 1, not {max_examples}")
+        chosen = tuple(dict.fromkeys(backends)) or tuple(b for b in BACKENDS if installed(b))
+        if not chosen:
+            raise OptionError(
+                "neither torch nor tensorflow is installed: pip install 'freeze-invariants[all]'"
+            )
+        folder = writable(Path(report)) if report else None
+        return Options(chosen, profile, max_examples, seed, folder, ignore_known_issues)
+
+    def plans(self) -> list[Plan]:
+        """The batches of the run; the slower backend comes first."""
+        profile = PROFILES[self.profile]
+        plans = []
+        for backend in sorted(self.backends, key=lambda name: name != "tensorflow"):
+            left = self.max_examples or profile.examples[backend]
+            number = 0
+            while left > 0:
+                examples = min(left, profile.batch[backend])
+                compare = "torch" if backend != "torch" and "torch" in self.backends else ""
+                plans.append(
+                    Plan(
+                        backend=backend,
+                        seed=self.seed * 1_000_003 + 101 * number,
+                        examples=examples,
+                        shrink_seconds=profile.shrink_seconds,
+                        compare=compare,
+                        ignore_known_issues=self.ignore_known_issues,
+                    )
+                )
+                left -= examples
+                number += 1
+        return plans
+
+
+def writable(folder: Path) -> Path:
+    """`folder`, made if need be; raises OptionError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".write-test"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise OptionError(f"cannot write to {folder}: {error.strerror or error}") from None
+    return folder
+
+
+@dataclass
+class Muted:
+    """The properties that this process has already reported, by backend."""
+
+    by_backend: dict[str, set[str]] = field(default_factory=dict)
+
+    def of(self, backend: str) -> set[str]:
+        return self.by_backend.setdefault(backend, set())

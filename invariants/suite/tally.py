@@ -1,0 +1,130 @@
+"""What a run has seen, in numbers that add up over batches and workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from invariants.architecture.graph import Architecture
+from invariants.case import Case
+from invariants.freezing import Flags
+from invariants.judge import Verdict
+
+
+def frozen_between(architecture: Architecture, flags: Flags) -> bool:
+    """Whether a layer with frozen weights only lies between two with trainable ones."""
+    trainable = {weight.rpartition(".")[0] for weight in flags.trainable}
+    owners = {p.path for p in architecture.layers if p.parameters}
+    for frozen in owners - trainable:
+        upstream = architecture.upstream(frozen)
+        if upstream & trainable and any(
+            frozen in architecture.upstream(path) for path in trainable
+        ):
+            return True
+    return False
+
+
+def has_frozen_middle(case: Case, backend: str) -> bool:
+    """Whether some gradient or step of the program meets a frozen layer between trainable ones."""
+    return any(
+        frozen_between(case.architecture, flags)
+        for action, flags in zip(case.program, case.flags(backend), strict=True)
+        if action.action in ("gradient", "step")
+    )
+
+
+@dataclass
+class Tally:
+    """The sums for one backend; `layers` and the issue counts are histograms."""
+
+    cases: int = 0
+    started: int = 0
+    gradients: int = 0
+    elements: int = 0
+    uninformative: int = 0
+    largest: float = 0.0
+    frozen_middle: int = 0
+    ties: int = 0
+    stochastic: int = 0
+    layers: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
+    hazards: Counter[str] = field(default_factory=Counter)
+
+    def count(self, verdict: Verdict) -> None:
+        """Adds one judged case."""
+        evidence = verdict.evidence
+        case = evidence.case
+        self.cases += 1
+        self.gradients += verdict.measures.gradients
+        self.elements += verdict.measures.elements
+        self.uninformative += verdict.measures.uninformative
+        if not verdict.findings:
+            self.largest = max(self.largest, verdict.measures.largest)
+        self.layers[str(len(case.architecture.layers))] += 1
+        self.frozen_middle += has_frozen_middle(case, evidence.backend)
+        self.ties += evidence.expectation.ties > 0
+        self.stochastic += case.stochastic
+        for found, counter in (
+            ("violation", self.violations),
+            ("known issue", self.known),
+            ("hazard", self.hazards),
+        ):
+            names = {f.issue or f.property_ for f in verdict.findings if f.severity == found}
+            counter.update(part for name in names for part in name.split(" + "))
+
+    def add(self, other: Tally) -> None:
+        """Adds the sums of another batch."""
+        for name, value in vars(other).items():
+            if name == "largest":
+                self.largest = max(self.largest, value)
+            elif isinstance(value, Counter):
+                getattr(self, name).update(value)
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+    @property
+    def median_layers(self) -> int:
+        """The median number of layers of the cases."""
+        sizes = sorted(int(n) for n in self.layers.elements())
+        return sizes[len(sizes) // 2] if sizes else 0
+
+    def share(self, part: int) -> float:
+        """`part` of the cases, as a fraction."""
+        return part / self.cases if self.cases else 0.0
+
+    @property
+    def uninformative_share(self) -> float:
+        return self.uninformative / self.elements if self.elements else 0.0
+
+    @property
+    def rejected_share(self) -> float:
+        """The share of started draws that Hypothesis rejected."""
+        return 1.0 - self.cases / self.started if self.started else 0.0
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON types."""
+        return {
+            name: dict(value) if isinstance(value, Counter) else value
+            for name, value in vars(self).items()
+        }
+
+    @staticmethod
+    def read(document: dict[str, Any]) -> Tally:
+        """The inverse of `document`."""
+        return Tally(
+            **{
+                name: Counter(value) if isinstance(value, dict) else value
+                for name, value in document.items()
+            }
+        )
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum of several."""
+    result = Tally()
+    for tally in tallies:
+        result.add(tally)
+    return result

@@ -1,0 +1,25 @@
+"""Every known issue still shows on its pinned case: one that was mended upstream says so here."""
+
+from __future__ import annotations
+
+import pytest
+
+from invariants.backends import BACKENDS, installed
+from invariants.case import read_case
+from invariants.judge import judge
+from invariants.ledger import KnownIssue, applying, pinned_case
+from invariants.suite.session import Options
+
+_ISSUES = [issue for b in BACKENDS if installed(b) for issue in applying(b)]
+
+
+@pytest.mark.invariants
+@pytest.mark.parametrize("issue", _ISSUES, ids=lambda issue: issue.id)
+def test_a_known_issue_still_shows(issue: KnownIssue, invariants_options: Options) -> None:
+    if issue.backend not in invariants_options.backends:
+        pytest.skip(f"{issue.backend} is not verified in this run")
+    verdict = judge(read_case(pinned_case(issue)), issue.backend)
+    assert not verdict.violations, "the pinned case shows more than the known issue"
+    assert any(f.issue == issue.id for f in verdict.findings), (
+        f"{issue.id} no longer shows on these versions: close its versions in known_issues.toml"
+    )
