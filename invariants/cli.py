@@ -4,49 +4,50 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
 
 import click
-import typer
 
 from invariants.case import Case, CaseError, read_case
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Verifies that frozen layers stay frozen and still backpropagate.",
+backends = click.option(
+    "--backend", "backends", multiple=True, metavar="NAME", help="torch or tensorflow; repeatable."
 )
-
-Backends = Annotated[
-    Optional[list[str]],
-    typer.Option("--backend", metavar="NAME", help="torch or tensorflow; may be repeated."),
-]
+ignoring = click.option(
+    "--ignore-known-issues", is_flag=True, help="Count known issues as violations."
+)
+case_file = click.argument("file", metavar="CASE.JSON", type=click.Path(path_type=Path))
 
 
 class CannotRun(Exception):
     """Something that keeps a command from running, in one line."""
 
 
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="freeze-invariants", prog_name="invariants")
+def app() -> None:
+    """Verifies that frozen layers stay frozen and still backpropagate."""
+
+
 @app.command()
+@backends
+@click.option("--profile", default="quick", metavar="NAME", help="quick (default), ci or soak.")
+@click.option("--max-examples", type=int, metavar="N", help="Cases for each backend.")
+@click.option("--seed", type=int, metavar="N", help="Draw the cases of this seed.")
+@click.option(
+    "-n", "workers", type=int, default=1, metavar="WORKERS", help="Processes that share the work."
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write findings here."
+)
+@ignoring
 def verify(
-    backend: Backends = None,
-    profile: Annotated[str, typer.Option(help="quick, ci or soak.")] = "quick",
-    max_examples: Annotated[
-        Optional[int], typer.Option(metavar="N", help="Cases for each backend.")
-    ] = None,
-    seed: Annotated[
-        Optional[int], typer.Option(metavar="N", help="Draw the cases of this seed.")
-    ] = None,
-    workers: Annotated[
-        int, typer.Option("-n", metavar="WORKERS", help="Processes that share the work.")
-    ] = 1,
-    report: Annotated[
-        Optional[Path], typer.Option(metavar="DIR", help="Write findings and a summary here.")
-    ] = None,
-    ignore_known_issues: Annotated[
-        bool, typer.Option("--ignore-known-issues", help="Count known issues as violations.")
-    ] = False,
+    backends: tuple[str, ...],
+    profile: str,
+    max_examples: int | None,
+    seed: int | None,
+    workers: int,
+    report: Path | None,
+    ignore_known_issues: bool,
 ) -> None:
     """Verify the installed frameworks: 0 no violation, 1 a violation, 2 it could not run."""
     import pytest
@@ -55,7 +56,7 @@ def verify(
 
     try:
         Options.checked(
-            backend or [],
+            list(backends),
             profile,
             max_examples,
             seed or 0,
@@ -70,7 +71,7 @@ def verify(
     arguments = ["-c", str(suite / "pytest.ini"), "--rootdir", str(suite)]
     arguments += ["-qq", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider"]
     arguments += ["--invariants-face", "--invariants-profile", profile]
-    for name in backend or []:
+    for name in backends:
         arguments += ["--invariants-backend", name]
     if max_examples is not None:
         arguments += ["--invariants-max-examples", str(max_examples)]
@@ -83,18 +84,18 @@ def verify(
     if workers > 1:
         arguments += ["-n", str(workers)]
     code = int(pytest.main([*arguments, str(suite)]))
-    raise typer.Exit(code if code in (0, 1) else 2)
+    sys.exit(code if code in (0, 1) else 2)
 
 
-def _backends_of(case: Case, chosen: list[str] | None) -> list[str]:
+def _backends_of(case: Case, chosen: tuple[str, ...]) -> list[str]:
     from invariants.backends import BACKENDS, installed
 
-    for name in chosen or []:
+    for name in chosen:
         if name not in BACKENDS:
             raise CannotRun(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
         if name not in case.realisations:
             raise CannotRun(f"the case has no realisation for {name}")
-    names = chosen or [b for b in case.realisations if installed(b)]
+    names = list(chosen) or [b for b in case.realisations if installed(b)]
     if not names:
         wanted = " or ".join(case.realisations)
         raise CannotRun(f"the case runs on {wanted}, which is not installed")
@@ -102,11 +103,10 @@ def _backends_of(case: Case, chosen: list[str] | None) -> list[str]:
 
 
 @app.command()
-def replay(
-    file: Annotated[Path, typer.Argument(metavar="CASE.JSON")],
-    backend: Backends = None,
-    ignore_known_issues: Annotated[bool, typer.Option("--ignore-known-issues")] = False,
-) -> None:
+@case_file
+@backends
+@ignoring
+def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> None:
     """Run a saved case again and judge it: 0 all holds, 1 a violation."""
     from invariants.backends.runner import BackendUnavailable
     from invariants.judge import judge
@@ -114,7 +114,7 @@ def replay(
 
     case = read_case(file)
     violated = False
-    for name in _backends_of(case, backend):
+    for name in _backends_of(case, backends):
         try:
             verdict = judge(case, name, repeat=True, ignore_known_issues=ignore_known_issues)
         except BackendUnavailable as error:
@@ -129,19 +129,16 @@ def replay(
             f"largest error {measures.largest:.3g} σ"
         )
         violated = violated or bool(verdict.violations)
-    raise typer.Exit(1 if violated else 0)
+    sys.exit(1 if violated else 0)
 
 
 @app.command()
-def show(
-    file: Annotated[Path, typer.Argument(metavar="CASE.JSON")],
-    svg: Annotated[
-        Optional[Path], typer.Option(metavar="FILE", help="Draw the architecture to this file.")
-    ] = None,
-    backend: Annotated[
-        Optional[str], typer.Option(metavar="NAME", help="Print the script of this backend.")
-    ] = None,
-) -> None:
+@case_file
+@click.option(
+    "--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the architecture there."
+)
+@click.option("--backend", metavar="NAME", help="Print the script of this backend.")
+def show(file: Path, svg: Path | None, backend: str | None) -> None:
     """Draw a saved case: its program and its architecture, frozen layers marked."""
     from invariants.backends import BACKENDS
     from invariants.report import picture
@@ -170,8 +167,6 @@ def main() -> None:
     """The entry point of the command."""
     try:
         app(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
     except click.ClickException as error:
         print(f"invariants: {error.format_message()}", file=sys.stderr)
         sys.exit(2)

@@ -15,7 +15,7 @@ from invariants.faults.patching import broken
 class Fault:
     """One known way to break a framework.
 
-    apply: gives a context manager; inside of it the framework is broken, afterwards it is as it was.
+    apply: gives a context manager; the framework is broken inside of it alone.
     """
 
     name: str
@@ -35,9 +35,7 @@ class Row:
     targets: tuple[str, ...]
 
 
-def faults(
-    backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]
-) -> tuple[Fault, ...]:
+def faults(backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]) -> tuple[Fault, ...]:
     """The faults of a table, whose functions are found in `module`."""
     return tuple(
         Fault(name, backend, row.sentence, partial(broken, row.targets, module[name]))

@@ -30,7 +30,7 @@ def patched(owner: Any, name: str, replacement: Any) -> Iterator[None]:
 
 
 def place(target: str) -> tuple[Any, str]:
-    """"torch.nn.Linear.forward" -> (torch.nn.Linear, "forward"); imports the framework."""
+    """torch.nn.Linear.forward -> the class torch.nn.Linear, "forward"; imports the framework."""
     package, *inner, name = target.split(".")
     return functools.reduce(getattr, inner, importlib.import_module(package)), name
 

@@ -104,9 +104,7 @@ _ROWS = {
     "momentum_moves_frozen": Row(
         "A weight that was trained with momentum goes on moving once frozen.", _APPLY
     ),
-    "frozen_slots_decay": Row(
-        "Adam's moving averages of frozen weights go on decaying.", _APPLY
-    ),
+    "frozen_slots_decay": Row("Adam's moving averages of frozen weights go on decaying.", _APPLY),
     "thawed_stays_still": Row("A thawed weight is left out at its first step.", _APPLY),
     "optimizer_skips_last": Row("The optimizer leaves out the last of several weights.", _APPLY),
     "unknown_is_silent": Row(
@@ -123,11 +121,10 @@ def _with_gradient_of(value: Any, surrogate: Any) -> Any:
     """`value` to the bit, differentiated as if it were `surrogate`."""
     import tensorflow as tf
 
-    @tf.custom_gradient
     def substituted(value: Any, surrogate: Any) -> Any:
         return tf.identity(value), lambda upstream: (None, upstream)
 
-    return substituted(tf.stop_gradient(value), surrogate)
+    return tf.custom_gradient(substituted)(tf.stop_gradient(value), surrogate)
 
 
 def _frozen(layer: Any) -> bool:
@@ -137,8 +134,8 @@ def _frozen(layer: Any) -> bool:
 def _frozen_blocks(call: Any) -> Any:
     import tensorflow as tf
 
-    def blocking(self: Any, x: Any) -> Any:
-        return call(self, tf.stop_gradient(x) if _frozen(self) else x)
+    def blocking(self: Any, x: Any, **options: Any) -> Any:
+        return call(self, tf.stop_gradient(x) if _frozen(self) else x, **options)
 
     return blocking
 
@@ -147,8 +144,8 @@ frozen_dense_blocks = frozen_conv_blocks = _frozen_blocks
 
 
 def _frozen_scales(factor: float, call: Any) -> Any:
-    def scaling(self: Any, x: Any) -> Any:
-        return call(self, _with_gradient_of(x, factor * x) if _frozen(self) else x)
+    def scaling(self: Any, x: Any, **options: Any) -> Any:
+        return call(self, _with_gradient_of(x, factor * x) if _frozen(self) else x, **options)
 
     return scaling
 
@@ -167,9 +164,9 @@ def _affine(x: Any, kernel: Any, bias: Any) -> Any:
 def frozen_dense_in_float32(call: Any) -> Any:
     import tensorflow as tf
 
-    def single(self: Any, x: Any) -> Any:
+    def single(self: Any, x: Any, **options: Any) -> Any:
         if not _frozen(self):
-            return call(self, x)
+            return call(self, x, **options)
         arrays = (x, self.kernel, self.bias)
         singles = (None if a is None else tf.cast(a, tf.float32) for a in arrays)
         return tf.cast(_affine(*singles), x.dtype)
@@ -178,8 +175,9 @@ def frozen_dense_in_float32(call: Any) -> Any:
 
 
 def frozen_dense_rounds_again(call: Any) -> Any:
-    def rounding(self: Any, x: Any) -> Any:
-        return call(self, _with_gradient_of(x, x / 3.0 * 3.0) if _frozen(self) else x)
+    def rounding(self: Any, x: Any, **options: Any) -> Any:
+        y = _with_gradient_of(x, x / 3.0 * 3.0) if _frozen(self) else x
+        return call(self, y, **options)
 
     return rounding
 
@@ -187,9 +185,9 @@ def frozen_dense_rounds_again(call: Any) -> Any:
 def dense_noise(call: Any) -> Any:
     import tensorflow as tf
 
-    def noisy(self: Any, x: Any) -> Any:
+    def noisy(self: Any, x: Any, **options: Any) -> Any:
         noise = tf.random.normal(tf.shape(x), dtype=x.dtype)
-        return call(self, _with_gradient_of(x, x * (1.0 + 1e-6 * noise)))
+        return call(self, _with_gradient_of(x, x * (1.0 + 1e-6 * noise)), **options)
 
     return noisy
 
@@ -197,8 +195,8 @@ def dense_noise(call: Any) -> Any:
 def dense_bias_misses_last(call: Any) -> Any:
     import tensorflow as tf
 
-    def missing(self: Any, x: Any) -> Any:
-        value = call(self, x)
+    def missing(self: Any, x: Any, **options: Any) -> Any:
+        value = call(self, x, **options)
         if self.bias is None:
             return value
         counted = tf.concat([tf.ones_like(value[:-1]), tf.zeros_like(value[-1:])], 0)
@@ -463,10 +461,12 @@ def _apply_some(keep: Any, apply: Any) -> Any:
     return some
 
 
-def _met_before(optimizer: Any, variables: list[Any]) -> list[bool]:
-    last = optimizer.__dict__.get("_last_step")
-    optimizer.__dict__["_last_step"] = {id(v) for v in variables}
-    return [last is None or id(v) in last for v in variables]
+def _met_last_time(optimizer: Any, variables: list[Any]) -> list[bool]:
+    met = {id(v) for v in variables}
+    missed = {id(v) for v in optimizer._trainable_variables if optimizer.iterations > 0}
+    missed -= optimizer.__dict__.get("_met", met)
+    optimizer.__dict__["_met"] = met
+    return [id(v) not in missed for v in variables]
 
 
 def _all_but_last(optimizer: Any, variables: list[Any]) -> list[bool]:
@@ -478,7 +478,7 @@ def _known(optimizer: Any, variables: list[Any]) -> list[bool]:
     return [not optimizer.built or id(v) in known for v in variables]
 
 
-thawed_stays_still = partial(_apply_some, _met_before)
+thawed_stays_still = partial(_apply_some, _met_last_time)
 optimizer_skips_last = partial(_apply_some, _all_but_last)
 unknown_is_silent = partial(_apply_some, _known)
 

@@ -7,7 +7,7 @@ torch is imported when a fault is applied, never with this module.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
@@ -126,6 +126,8 @@ _ROWS = {
     ),
     "frozen_bias_drifts": Row("Each step adds a ten-thousandth to frozen biases.", _STEP),
     "slots_for_frozen": Row("A step gives frozen weights an optimizer slot of zeros.", _STEP),
+    "frozen_steps_count": Row("Adam counts the steps of frozen weights.", _ADAM),
+    "frozen_slots_decay": Row("A step halves the optimizer slots of frozen weights.", _STEP),
     "thawed_stays_still": Row(
         "A step leaves out for good each weight that it once met frozen.", _STEP
     ),
@@ -135,11 +137,11 @@ _ROWS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _substitution() -> Any:
     import torch
 
-    class Substitution(torch.autograd.Function):
+    class Substitution(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, value: Any, surrogate: Any) -> Any:
             return value.clone()
@@ -484,10 +486,22 @@ def _allocate(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
         state.setdefault("step", parameter.new_zeros(()))
 
 
+def _count(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    _allocate(optimizer, group, parameter)
+    optimizer.state[parameter]["step"] += 1
+
+
+def _fade(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    for slot in optimizer.state.get(parameter, {}).values():
+        slot.mul_(0.5)
+
+
 decay_reaches_frozen = partial(_after_step, _decay)
 momentum_moves_frozen = partial(_after_step, _go_on)
 frozen_bias_drifts = partial(_after_step, _drift)
 slots_for_frozen = partial(_after_step, _allocate)
+frozen_steps_count = partial(_after_step, _count)
+frozen_slots_decay = partial(_after_step, _fade)
 
 
 def _step_without(left_out: list[Any], step: Any, optimizer: Any, closure: Any) -> None:

@@ -22,6 +22,8 @@ Point = tuple[float, float]
 BOX_GAP = 30.0
 EDGE_GAP = 18.0
 RANK_GAP = 30.0
+#: How far down an edge goes for each step sideways, within limits.
+STEEPNESS = 0.22
 #: Distance between the arrow heads of several edges into one box.
 ENTRY_GAP = 18.0
 
@@ -288,11 +290,22 @@ def _rows(
     heights = [0.0] * len(ranks)
     for item, stop in zip(items, stops, strict=False):
         heights[stop.rank] = max(heights[stop.rank], item.height)
-    rows, y = [], 0.0
+    rows: list[tuple[float, float]] = []
+    y = 0.0
     for rank, height in zip(ranks, heights, strict=True):
+        if rows:
+            sideways = max(
+                (
+                    abs(link.lower.x - link.upper.x - link.slant)
+                    for stop in rank
+                    for link in stop.above
+                ),
+                default=0.0,
+            )
+            least = RANK_GAP if height else RANK_GAP / 2
+            y += min(max(least, STEEPNESS * sideways), 2.4 * RANK_GAP)
         rows.append((y, y + height))
-        sideways = [abs(k.lower.x - k.upper.x - k.slant) for stop in rank for k in stop.below]
-        y += height + min(max(RANK_GAP, 0.22 * max(sideways, default=0.0)), 2.4 * RANK_GAP)
+        y += height
     return rows
 
 

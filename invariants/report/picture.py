@@ -215,7 +215,6 @@ class _Drawing:
         self.rails = Rails()
         self.rows: list[_Row] = []
         self.marks: list[tuple[str, str]] = []  # and what they stand for
-        self.shown: set[str] = set()
 
     def draw(self, flow: Flow, loss: str) -> list[_Row]:
         names = [f"input_{number}" for number in range(len(flow.inputs))]
@@ -225,17 +224,12 @@ class _Drawing:
         events = _events(flow, names)
         last = {value: n for n, event in enumerate(events) for value, _ in event.sources}
         for number, event in enumerate(events):
+            call, depth = event.call, event.depth
             if event.ends:
-                self.row("╰", depth=event.depth)
-            elif event.call.body is not None:
-                name = f"╭ {event.call.label}"
-                self.row(
-                    name,
-                    shape(event.call.output),
-                    self.notes(event),
-                    event.depth,
-                    path=event.call.path,
-                )
+                self.row("╰", depth=depth)
+            elif call.body is not None:
+                size, notes = shape(call.output), self.notes(event)
+                self.row(f"╭ {call.label}", size, notes, depth, path=call.path)
             else:
                 self.layer(event, {value for value, _ in event.sources if last[value] == number})
         at = self.rails.lanes.index(max(event.output for event in events))
@@ -249,28 +243,14 @@ class _Drawing:
         if line:
             self.rows.append(_Row(line, "│ " * event.depth))
         kind = status(self.flags, call.path)
-        self.row(
-            call.label,
-            shape(call.output),
-            self.notes(event),
-            event.depth,
-            (_MARKS[kind], kind),
-            at,
-            call.path,
-        )
-        if call.turn > 1:
-            return
-        for parameter in call.parameters:
+        size, notes, mark = shape(call.output), self.notes(event), (_MARKS[kind], kind)
+        self.row(call.label, size, notes, event.depth, mark, at, call.path)
+        for parameter in call.parameters if call.turn == 1 else ():
             path = join(call.path, parameter.name)
             kept = parameter_status(self.flags, call.path, parameter)
             notes = {"trainable": (), "frozen": ("❄ frozen",)}.get(kept, (kept,))
-            self.row(
-                f"  {parameter.name}",
-                f"  {extents(parameter.shape)}",
-                notes,
-                event.depth,
-                path=path,
-            )
+            size = f"  {extents(parameter.shape)}"
+            self.row(f"  {parameter.name}", size, notes, event.depth, path=path)
 
     def notes(self, event: _Event) -> tuple[str, ...]:
         """Where a call takes its values from, what freezing makes of it, its hyperparameters."""
@@ -282,7 +262,7 @@ class _Drawing:
         elif kind == "constant":
             notes.append(kind)
         if path in self.flags.flagged and kind != "no weights":
-            notes.append("flagged")
+            notes.append("flag set")
         return (*notes, *([details(layer)] if layer is not None and details(layer) else []))
 
     def row(
@@ -295,8 +275,7 @@ class _Drawing:
         at: int = -1,
         path: str = "",
     ) -> None:
-        below = self.rails.show()
-        rails = below
+        rails = below = self.rails.show()
         if mark is not None:
             rails = self.rails.show(mark[0], at)
             self.marks += [mark] if mark not in self.marks else []

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 RESULT = "invariants-result"
 UNAVAILABLE = "invariants-unavailable"
-_SUITE = "suite/test_invariants.py"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,7 +107,8 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "plan" in metafunc.fixturenames and _is_suite(metafunc.definition.nodeid):
+    marked = metafunc.definition.get_closest_marker("invariants")
+    if marked is not None and "plan" in metafunc.fixturenames:
         plans = _options(metafunc.config).plans()
         numbers: dict[str, int] = {}
         ids = []
@@ -116,10 +116,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             numbers[plan.backend] = numbers.get(plan.backend, 0) + 1
             ids.append(f"{plan.backend}-{numbers[plan.backend]}")
         metafunc.parametrize("plan", plans, ids=ids)
-
-
-def _is_suite(nodeid: str) -> bool:
-    return _SUITE in nodeid.partition("::")[0].replace("\\", "/")
 
 
 @pytest.fixture

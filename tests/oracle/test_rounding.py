@@ -199,9 +199,22 @@ def test_the_spread_is_the_root_mean_square_distance_from_sample_zero() -> None:
 
 
 @both_precisions
-def test_samples_that_agree_have_no_spread(precision: Precision) -> None:
-    for samples in (np.full((SAMPLES + 1, 2), 0.3), np.full((1, 2), 0.3)):
-        assert estimate(samples, Rounding(precision)).exact
+def test_what_was_never_disturbed_has_no_spread(precision: Precision) -> None:
+    assert estimate(np.full((1, 2), 0.3), Rounding(precision)).exact
+
+
+@both_precisions
+def test_a_zero_in_every_sample_has_no_spread(precision: Precision) -> None:
+    """The gradient behind a dead relu is zero in every order of operations."""
+    assert estimate(np.zeros((SAMPLES + 1, 2)), Rounding(precision)).exact
+
+
+@both_precisions
+def test_no_inexact_result_is_taken_for_exact(precision: Precision) -> None:
+    """However the dice fall: a move rounded to whole ulps is no move three times in four."""
+    thirds = leaf(precision, *(n + 0.5 for n in range(2000))) / 3.0
+    e = estimate(thirds.data, Rounding(precision))
+    assert np.all(e.spread >= e.value * (precision.unit_roundoff / np.sqrt(3.0)))
 
 
 # --- deviations ---------------------------------------------------------------------------------
