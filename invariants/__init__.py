@@ -1,11 +1,11 @@
 """Verifies that frozen layers stay frozen and still backpropagate.
 
-    from hypothesis import given
-    import invariants
+from hypothesis import given
+import invariants
 
-    @given(invariants.cases(backends=["torch"]))
-    def test_my_framework_freezes(case):
-        invariants.check(case, "torch")
+@given(invariants.cases(backends=["torch"]))
+def test_my_framework_freezes(case):
+    invariants.check(case, "torch")
 """
 
 from __future__ import annotations

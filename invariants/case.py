@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
@@ -114,7 +114,7 @@ class Step(Document):
     action: Literal["step"] = "step"
 
 
-Action = Annotated[Union[Freeze, Thaw, Gradient, Step], Field(discriminator="action")]
+Action = Annotated[Freeze | Thaw | Gradient | Step, Field(discriminator="action")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class AdamW(Adam):
     weight_decay: NotNegative = 0.0625
 
 
-Optimizer = Annotated[Union[SGD, Adam, AdamW], Field(discriminator="kind")]
+Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,9 @@ class Case(Document):
     @staticmethod
     def _check_indices(where: str, array: np.ndarray, count: int) -> None:
         if not np.array_equal(array, np.rint(array)) or array.min() < 0 or array.max() >= count:
-            raise CaseError(f"{where} holds something else than whole numbers from 0 to {count - 1}")
+            raise CaseError(
+                f"{where} holds something else than whole numbers from 0 to {count - 1}"
+            )
 
     def _check_action(self, where: str, action: Action) -> None:
         if isinstance(action, Gradient | Step):

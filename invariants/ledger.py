@@ -87,9 +87,7 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
             specifiers[package] = SpecifierSet(text)
         except InvalidSpecifier:
             raise LedgerError(f"{where}: {text!r} is no version specifier") from None
-    return KnownIssue(
-        **{**entry, "versions": specifiers, "properties": tuple(entry["properties"])}
-    )
+    return KnownIssue(**{**entry, "versions": specifiers, "properties": tuple(entry["properties"])})
 
 
 @lru_cache(maxsize=1)

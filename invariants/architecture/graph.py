@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal, Union
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -51,7 +51,7 @@ class Block(Document):
         return int(name.rsplit("_", 1)[1])
 
 
-Member = Annotated[Union[AnyLayer, Block], Field(discriminator="kind")]
+Member = Annotated[AnyLayer | Block, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,7 @@ class Architecture(Document):
         placing = self._placing[0]
         return tuple(
             Placed(path, layer, placing.specs[path], layer.parameters(placing.specs[path]), n)
-            for (path, layer), n in zip(
-                placing.layers.items(), placing.calls.values(), strict=True
-            )
+            for (path, layer), n in zip(placing.layers.items(), placing.calls.values(), strict=True)
         )
 
     @cached_property

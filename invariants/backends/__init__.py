@@ -50,9 +50,7 @@ def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
     """canonical name -> native name and layout."""
     rows = BACKENDS[backend].LOWERINGS
     return {
-        f"{placed.path}.{parameter.name}": NativeParameter(
-            f"{placed.path}.{row.name}", row.axes
-        )
+        f"{placed.path}.{parameter.name}": NativeParameter(f"{placed.path}.{row.name}", row.axes)
         for placed in case.architecture.layers
         for parameter in placed.parameters
         for row in (rows[placed.layer.kind].parameters[parameter.name],)
@@ -150,9 +148,7 @@ def _point(
         loss=raw["loss"],
         gradients=gradients,
         flags={n: raw["flags"][names[n].name] for n in weights if names[n].name in raw["flags"]},
-        slots={
-            n: raw["slots"][names[n].name] for n in weights if names[n].name in raw["slots"]
-        },
+        slots={n: raw["slots"][names[n].name] for n in weights if names[n].name in raw["slots"]},
     )
 
 

@@ -35,9 +35,7 @@ class Recorder:
             try:
                 yield
             except Exception as error:
-                self.points.append(
-                    {"action": number, "error": (type(error).__name__, str(error))}
-                )
+                self.points.append({"action": number, "error": (type(error).__name__, str(error))})
         if caught:
             texts = [(w.category.__name__, str(w.message)) for w in caught]
             self.points.append({"action": number, "warnings": texts})

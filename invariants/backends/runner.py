@@ -11,7 +11,7 @@ import importlib
 import itertools
 import linecache
 import os
-from functools import lru_cache
+from functools import cache
 from types import CodeType
 from typing import Any
 
@@ -22,7 +22,7 @@ class BackendUnavailable(RuntimeError):
     """The framework of a backend is not installed or does not import; one line says why."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def prepare(backend: str) -> Any:
     """The recorder module of `backend`, its framework imported and set to one thread."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -73,9 +73,7 @@ LOWERINGS: dict[str, Lowering] = {
         lambda layer, specs: _options("LeakyReLU", negative_slope=layer.negative_slope)
     ),
     "elu": _layer(lambda layer, specs: _options("ELU", alpha=layer.alpha)),
-    "gelu": _layer(
-        lambda layer, specs: f"keras.layers.Activation({_GELU[layer.approximate]}, "
-    ),
+    "gelu": _layer(lambda layer, specs: f"keras.layers.Activation({_GELU[layer.approximate]}, "),
     "silu": _activation("silu"),
     "softplus": _activation("softplus"),
     "tanh": _activation("tanh"),

@@ -43,7 +43,7 @@ _KINDS: dict[int, tuple[str, ...]] = {
 }
 
 #: How many layers are drawn before the head; the first is what shrinking aims at.
-_LENGTHS = (1, 6, 7, 5, 8, 6, 7, 9, 5, 4, 3, 2)
+_LENGTHS = (1, 7, 6, 8, 5, 9, 6, 7, 8, 4)
 
 _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
 

@@ -169,8 +169,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         and any(spec.vocabulary is None for spec in architecture.inputs),
         seed=choice.integer(0, 7),
         realisations={
-            name: _realisation(choice, CONTRACTS[name], architecture, program)
-            for name in backends
+            name: _realisation(choice, CONTRACTS[name], architecture, program) for name in backends
         },
     )
     choice.settle()

@@ -116,7 +116,7 @@ PATTERNS: dict[str, Pattern] = {
 #: The simplest first, likelier ones more often.
 _DRAWN = (
     "nothing",
-    *("frozen_middle",) * 18,
+    *("frozen_middle",) * 30,
     *("random_layers",) * 5,
     *("random_weights",) * 3,
     *("random_submodule",) * 2,
@@ -136,9 +136,7 @@ def draw_mask(choice: Drawn, architecture: Architecture) -> Mask:
     return PATTERNS[choice.one_of(_DRAWN)](choice, architecture)
 
 
-def transition(
-    choice: Drawn, flags: Flags, wanted: Mask
-) -> tuple[list[Freeze | Thaw], Flags]:
+def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Freeze | Thaw], Flags]:
     """The actions that lead from `flags` to the frozen weights `wanted`, and the flags after them.
 
     `flags` counts every module that was frozen as a whole as flagged, whichever way a backend

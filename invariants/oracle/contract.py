@@ -150,7 +150,9 @@ TORCH = Contract(
             _TORCH + "generated/torch.nn.LeakyReLU.html",
         ),
         "gelu_constants": Clause(
-            "exact", "GELU(x) = x·Φ(x), in the input's dtype.", _TORCH + "generated/torch.nn.GELU.html"
+            "exact",
+            "GELU(x) = x·Φ(x), in the input's dtype.",
+            _TORCH + "generated/torch.nn.GELU.html",
         ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
@@ -242,7 +244,9 @@ TENSORFLOW = Contract(
             _KERAS + "layers/normalization_layers/batch_normalization/",
         ),
         "weight_decay": Clause(
-            "decoupled", "weight_decay: if set, weight decay is applied.", _KERAS + "optimizers/sgd/"
+            "decoupled",
+            "weight_decay: if set, weight decay is applied.",
+            _KERAS + "optimizers/sgd/",
         ),
         "sgd_momentum": Clause(
             "step",

@@ -80,7 +80,9 @@ class _LayerCall:
 class _Forward:
     """One forward pass on a tape of its own."""
 
-    def __init__(self, case: Case, contract: Contract, tape: Tape, arrays: dict[str, Array]) -> None:
+    def __init__(
+        self, case: Case, contract: Contract, tape: Tape, arrays: dict[str, Array]
+    ) -> None:
         self.contract = contract
         self.training = case.training
         self.flagged: frozenset[str] = frozenset()

@@ -26,7 +26,9 @@ def _held(number: float, contract: Contract) -> float:
     return float(np.float32(number)) if contract["optimizer_constants"] == "float32" else number
 
 
-def sgd(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int) -> Update:
+def sgd(
+    w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int
+) -> Update:
     """Sutskever et al. 2013, "On the importance of initialization and momentum"."""
     if o.weight_decay:
         if contract["weight_decay"] == "coupled":
@@ -46,7 +48,9 @@ def sgd(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contra
     return w + step, {"momentum": step}
 
 
-def adam(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int) -> Update:
+def adam(
+    w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int
+) -> Update:
     """Kingma & Ba 2015, arXiv 1412.6980; ε and the step count t as the contract has them."""
     lift = w.tape.lift
     m, v = slots.get("m", lift(0.0)), slots.get("v", lift(0.0))
@@ -70,7 +74,9 @@ def adam(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contr
     return w - m * alpha / (v.apply("sqrt") + o.epsilon), after
 
 
-def adamw(w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int) -> Update:
+def adamw(
+    w: Value, g: Value, slots: Mapping[str, Value], o: Any, contract: Contract, t: int
+) -> Update:
     """Loshchilov & Hutter 2019, arXiv 1711.05101: w ← w - lr·λ·w, then Adam."""
     return adam(w - w * o.weight_decay * o.learning_rate, g, slots, o, contract, t)
 

@@ -17,7 +17,7 @@ cost more than the arithmetic that they disturb.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -53,7 +53,7 @@ PRECISIONS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _noise(stochastic_ulps: bool) -> Array:
     """Random moves in units of the unit roundoff; shape (SAMPLES + 1, _POOL), row 0 all zero.
 
@@ -71,7 +71,7 @@ def _noise(stochastic_ulps: bool) -> Array:
     return noise
 
 
-@lru_cache(maxsize=None)
+@cache
 def _factors(precision: Precision, ulps: float) -> Array:
     """1 + u·ulps·ξ for the whole pool; shape (SAMPLES + 1, _POOL)."""
     moves = _noise(precision.name == "float64")
@@ -153,16 +153,17 @@ def estimate(samples: Array, rounding: Rounding) -> Estimate:
     """Value and spread from samples of shape (SAMPLES + 1 or 1, ...).
 
     The spread is the root mean square of the deviations from sample 0, and, where anything was
-    disturbed at all, at least what rounding the final result once moves it in that same measure.
+    disturbed at all, at least what rounding the final result once moves it in that same measure:
+    sixteen stochastic moves by whole ulps may all be zero. An exact zero has no spread.
     """
     value = samples[0]
     if samples.shape[0] == 1:
         return Estimate(value, np.zeros_like(value))
     deviations = samples[1:] - value
     spread = np.sqrt(np.einsum("s...,s...->...", deviations, deviations) / SAMPLES)
-    floor = np.where(spread > 0.0, rounding.precision.smallest_normal, 0.0)
-    floor += np.where(spread > 0.0, np.abs(value) * (rounding.unit / np.sqrt(3.0)), 0.0)
-    return Estimate(value, np.maximum(spread, floor))
+    floor = rounding.precision.smallest_normal + np.abs(value) * (rounding.unit / np.sqrt(3.0))
+    moved = (spread > 0.0) | (value != 0.0)
+    return Estimate(value, np.where(moved, np.maximum(spread, floor), 0.0))
 
 
 @dataclass(frozen=True)
@@ -183,9 +184,9 @@ def deviation(observed: Array, expected: Estimate) -> Deviation:
 
     An observed NaN or infinity where the expected value is finite is infinitely far away.
     """
-    distance = np.abs(observed.astype(np.float64) - expected.value)
-    same = (distance == 0.0) | (np.isnan(observed) & np.isnan(expected.value))
+    same = (observed == expected.value) | (np.isnan(observed) & np.isnan(expected.value))
     with np.errstate(divide="ignore", invalid="ignore"):
+        distance = np.abs(observed.astype(np.float64) - expected.value)
         spreads = np.where(same, 0.0, distance / expected.spread)
     spreads = np.where(np.isnan(spreads), np.inf, spreads)
     informative = (LAMBDA * expected.spread < np.abs(expected.value)) | (expected.value == 0.0)

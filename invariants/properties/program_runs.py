@@ -27,7 +27,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         for kind, text in evidence.observation.warnings.get(action, ()):
             yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
     for point in evidence.expectation.points:
-        if point.raises is None and point.action < evidence.horizon and point.action not in recorded:
+        if (
+            point.raises is None
+            and point.action < evidence.horizon
+            and point.action not in recorded
+        ):
             yield _finding(evidence, point.action, "present", "a record", "none")
 
 
@@ -43,9 +47,7 @@ def _line(text: str) -> str:
     return line if len(line) <= 200 else line[:197] + "..."
 
 
-def _finding(
-    evidence: Evidence, action: int, relation: str, expected: str, got: str
-) -> Finding:
+def _finding(evidence: Evidence, action: int, relation: str, expected: str, got: str) -> Finding:
     program = evidence.case.program
     what = "building the model" if action < 0 else f"the {program[action].action}"
     verb = {"raises": "did not end as documented", "quiet": "warned", "present": "recorded nothing"}

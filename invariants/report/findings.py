@@ -17,7 +17,7 @@ def _number(value: float | str | None) -> str:
 
 
 def text(case: Case, finding: Finding) -> str:
-    """Which property, where, which parameter, expected, got, how far apart, and the architecture."""
+    """Which property, where, which parameter, expected, got, how far apart, and a picture."""
     rows = [("where", _where(case, finding))]
     if finding.subject:
         element = "" if finding.element is None else f" at {list(finding.element)}"

@@ -152,13 +152,14 @@ print("trainable flag of the frozen", {name!r}, "after action {f.action}:", viol
 
 def _raises(f: Finding, name: str, element: Any) -> str:
     named = None if f.expected == "nothing raised" else str(f.expected)
-    parts = [] if named is None else [part for part in named.replace("...", "").split(": ", 1)]
+    parts = [] if named is None else list(named.replace("...", "").split(": ", 1))
     return f"""\
 error = told("error", {f.action})
 print("expected", {str(f.expected)!r})
 print("got", error or "nothing raised")
 named = {parts!r}  # the type and a part of the message, or nothing
-violated = bool(error) != bool(named) or not all(part in ": ".join(error or ()) for part in named)"""
+said = ": ".join(error or ())
+violated = bool(error) != bool(named) or not all(part in said for part in named)"""
 
 
 def _quiet(f: Finding, name: str, element: Any) -> str:

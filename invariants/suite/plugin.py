@@ -37,7 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             group.addoption(f"--invariants-{name}", **settings)
 
     common: dict[str, Any] = {"default": None, "metavar": "NAME"}
-    option("backend", action="append", dest="invariants_backend", help="torch, tensorflow", **common)
+    option(
+        "backend", action="append", dest="invariants_backend", help="torch, tensorflow", **common
+    )
     option("profile", dest="invariants_profile", help="quick (default), ci or soak", **common)
     option(
         "max-examples",
@@ -55,14 +57,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="draw the cases of this seed; a random one by default, named in the header",
     )
-    option("report", dest="invariants_report", default=None, metavar="DIR", help="write findings here")
+    option(
+        "report", dest="invariants_report", default=None, metavar="DIR", help="write findings here"
+    )
     option(
         "ignore-known-issues",
         dest="invariants_ignore_known_issues",
         action="store_true",
         help="call a violation what the ledger of known issues explains",
     )
-    group.addoption("--invariants-face", action="store_true", help="the output of invariants verify")
+    group.addoption(
+        "--invariants-face", action="store_true", help="the output of invariants verify"
+    )
 
 
 def _options(config: pytest.Config) -> Options:
@@ -142,7 +148,7 @@ class Controller:
     def console(self) -> Console:
         from rich.console import Console
 
-        return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty())
+        return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 110, soft_wrap=True)
 
     def pytest_report_header(self, config: pytest.Config) -> list[str] | None:
         from invariants.report.terminal import header
@@ -169,8 +175,8 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         from invariants.suite.tally import Tally
 
-        if report.when == "setup" and not report.failed:
-            return
+        if report.when != "call" and not report.failed:
+            return  # the reports of setup and teardown repeat the properties
         for name, value in report.user_properties:
             if name == RESULT:
                 self.active = True

@@ -36,32 +36,7 @@ from invariants.architecture.layers.shaping import (
 )
 
 AnyLayer = Annotated[
-    Union[
-        Dense,
-        Relu,
-        LeakyRelu,
-        Elu,
-        Gelu,
-        Silu,
-        Softplus,
-        Tanh,
-        Sigmoid,
-        Softmax,
-        LayerNorm,
-        BatchNorm,
-        Dropout,
-        Conv2D,
-        MaxPool2D,
-        AvgPool2D,
-        GlobalAvgPool2D,
-        Embedding,
-        Flatten,
-        Reshape,
-        Add,
-        Multiply,
-        Concatenate,
-        Projection,
-    ],
+    Dense | Relu | LeakyRelu | Elu | Gelu | Silu | Softplus | Tanh | Sigmoid | Softmax | LayerNorm | BatchNorm | Dropout | Conv2D | MaxPool2D | AvgPool2D | GlobalAvgPool2D | Embedding | Flatten | Reshape | Add | Multiply | Concatenate | Projection,
     Field(discriminator="kind"),
 ]
 

@@ -81,7 +81,9 @@ class Conv2D(_Image):
         extents = zip(spec.shape[:2], self.pads(spec), self.kernel_size, self.strides, strict=True)
         spatial = tuple(windows(n + sum(pads), k, s) for n, pads, k, s in extents)
         if min(spatial) < 1:
-            raise ShapeError(f"a kernel of {list(self.kernel_size)} is larger than {describe_image(spec)}")
+            raise ShapeError(
+                f"a kernel of {list(self.kernel_size)} is larger than {describe_image(spec)}"
+            )
         return Spec((*spatial, self.filters))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
@@ -134,7 +136,9 @@ class _Pool2D(_Image):
         extents = zip(spec.shape[:2], self.pool_size, self.strides, strict=True)
         spatial = tuple(windows(*e) for e in extents)
         if min(spatial) < 1:
-            raise ShapeError(f"a pool of {list(self.pool_size)} is larger than {describe_image(spec)}")
+            raise ShapeError(
+                f"a pool of {list(self.pool_size)} is larger than {describe_image(spec)}"
+            )
         return Spec((*spatial, spec.shape[2]))
 
     def windows_of(self, x: Value) -> Value:

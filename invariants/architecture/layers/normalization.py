@@ -69,9 +69,7 @@ class BatchNorm(Layer):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> BatchNorm:
-        return cls(
-            epsilon=choice.one_of((1e-3, 1e-5)), update=choice.one_of((0.25, 0.125, 0.0625))
-        )
+        return cls(epsilon=choice.one_of((1e-3, 1e-5)), update=choice.one_of((0.25, 0.125, 0.0625)))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = specs[0].shape[-1:]

@@ -1,0 +1,16 @@
+"""Hypothesis profiles for the tests of this project: the same names as the suite's own."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+settings.register_profile(
+    "quick", max_examples=50, deadline=None, suppress_health_check=_SLOW, derandomize=False
+)
+settings.register_profile("ci", settings.get_profile("quick"), max_examples=500)
+settings.register_profile("soak", settings.get_profile("quick"), max_examples=5000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
