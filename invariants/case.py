@@ -75,6 +75,9 @@ def _write_array(array: np.ndarray) -> dict[str, Any]:
 
 Array = Annotated[np.ndarray, PlainValidator(_read_array), PlainSerializer(_write_array)]
 
+Loss = Literal["mse", "cross_entropy"]
+Dtype = Literal["float64", "float32"]
+
 Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
@@ -182,13 +185,13 @@ class Case(Document):
     batches: Annotated[tuple[Batch, ...], Field(min_length=1)]
     program: Annotated[tuple[Action, ...], Field(min_length=1)]
     optimizer: Optimizer
-    loss: Literal["mse", "cross_entropy"]
-    dtype: Literal["float64", "float32"]
+    loss: Loss
+    dtype: Dtype
     training: bool
     input_gradient: bool
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     realisations: Annotated[dict[str, Realisation], Field(min_length=1)]
-    schema: Literal[1] = SCHEMA
+    schema: Literal[1] = 1
 
     @property
     def stochastic(self) -> bool:

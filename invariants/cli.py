@@ -163,6 +163,47 @@ def show(file: Path, svg: Path | None, backend: str | None) -> None:
         print(BACKENDS[name].render(case))
 
 
+@app.command()
+@backends
+@click.option("--seed", type=int, default=0, metavar="N", help="Draw the cases of this seed.")
+@click.option("--profile", default="ci", metavar="NAME", help="How many cases at most: ci.")
+@click.option("--fault", "names", multiple=True, metavar="NAME", help="This fault; repeatable.")
+def faults(backends: tuple[str, ...], seed: int, profile: str, names: tuple[str, ...]) -> None:
+    """Break the frameworks in known ways: 0 every fault is found, 1 one is not."""
+    from invariants.backends.runner import BackendUnavailable, prepare
+    from invariants.faults import FAULTS
+    from invariants.faults.trial import attempt
+    from invariants.suite.session import OptionError, Options
+
+    try:
+        options = Options.checked(list(backends), profile, None, seed, None, False)
+        for backend in options.backends:
+            prepare(backend)
+    except (OptionError, BackendUnavailable) as error:
+        raise CannotRun(str(error)) from None
+    known = [f for f in FAULTS if f.backend in options.backends]
+    unknown = set(names) - {f.name for f in known}
+    if unknown:
+        raise CannotRun(
+            f"unknown fault {min(unknown)!r}: choose from {', '.join(f.name for f in known)}"
+        )
+    missed = 0
+    print(
+        f"{'fault':<40} {'backend':<10} {'found by':<24} {'examples':>8} {'seconds':>8} layers width"
+    )
+    for fault in known:
+        if names and fault.name not in names:
+            continue
+        trial = attempt(fault, seed, profile)
+        missed += not trial.property_
+        print(
+            f"{fault.name:<40} {fault.backend:<10} {trial.property_ or 'NOT FOUND':<24} "
+            f"{trial.examples:>8} {trial.seconds:>8.1f} {trial.layers:>6} {trial.width:>5}",
+            flush=True,
+        )
+    sys.exit(1 if missed else 0)
+
+
 def main() -> None:
     """The entry point of the command."""
     try:

@@ -12,7 +12,7 @@ Severity = Literal["violation", "known issue", "hazard"]
 class Finding:
     """One property that does not hold on one backend.
 
-    property_: the name of the property. action: its number in the program, -1 for what comes before
+    property_: the name of the property. action: its number, -1 for what comes before
     the first. subject: a weight, an input, or "". element: an index in canonical layout.
     relation: what should have held between the recorded points, for the repro script:
     "within" (of `expected` by `allowed`), "present", "absent", "same_bits" (as at action `earlier`),

@@ -1,4 +1,4 @@
-"""The backends: how a case becomes a script, and what the script recorded becomes an Observation."""
+"""The backends: a case becomes a script, and what the script recorded an Observation."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def native_element(
 def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Observation:
     """The recorded points in canonical names and layouts."""
     names = _native_parameters(case, backend)
-    weights = [name for name in case.architecture.weights]
+    weights = list(case.architecture.weights)
     input_axes = {
         f"input_{i}": BACKENDS[backend].VALUE_AXES.get(spec.rank)
         for i, spec in enumerate(case.architecture.inputs)

@@ -17,8 +17,10 @@ from invariants.case import (
     AdamW,
     Batch,
     Case,
+    Dtype,
     Freeze,
     Gradient,
+    Loss,
     Optimizer,
     Realisation,
     Step,
@@ -146,13 +148,15 @@ def _realisation(
 @st.composite
 def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
     choice = Drawn(draw)
-    loss = choice.one_of(("mse", "cross_entropy"))
+    losses: tuple[Loss, ...] = ("mse", "cross_entropy")
+    loss = choice.one_of(losses)
     architecture = draw_architecture(choice, loss)
     batches = choice.integer(1, 2)
     program = _program(choice, architecture, batches)
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
+    dtypes: tuple[Dtype, ...] = ("float64", "float32")
     case = Case(
         architecture=architecture,
         weights={
@@ -163,7 +167,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         program=program,
         optimizer=_optimizer(choice),
         loss=loss,
-        dtype=choice.one_of(("float64", "float32")),
+        dtype=choice.one_of(dtypes),
         training=not choice.chance(5),
         input_gradient=choice.chance(4)
         and any(spec.vocabulary is None for spec in architecture.inputs),

@@ -35,7 +35,8 @@ class Drawn:
         if low == high:
             return low
         self._drawn += 1
-        return self._draw(_integers(low, high))
+        drawn: int = self._draw(_integers(low, high))
+        return drawn
 
     def one_of(self, options: Sequence[T]) -> T:
         return options[self.integer(0, len(options) - 1)]
@@ -54,8 +55,8 @@ class Drawn:
         """Fills up to a number of choices, with choices that have one option.
 
         Hypothesis tries small examples first and allows them five times the choices of the
-        smallest one; a case that needs more is rejected, and so are mutated ones that outgrow what they were made from.
-        With this many, next to none is.
+        smallest one, and it mutates what it has drawn; an example that outgrows what it was made
+        from is rejected. With this many, next to none is.
         """
         for _ in range(self._drawn, choices):
             self._draw(_SETTLED)

@@ -40,5 +40,7 @@ def _differences(a: ObservedPoint, b: ObservedPoint | None) -> Iterator[tuple[st
         theirs: Mapping[str, Array | None] = getattr(b, field)
         for name, array in mine.items():
             twin = theirs.get(name)
-            if (array is None) != (twin is None) or (array is not None and twin is not None and not same_bits(array, twin)):
+            if (array is None) != (twin is None) or (
+                array is not None and twin is not None and not same_bits(array, twin)
+            ):
                 yield field, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,4 +68,4 @@ class Evidence:
     def consecutive(self) -> Iterator[tuple[ObservedPoint, ObservedPoint]]:
         """Each recorded point with the one before it, the loading of the weights first."""
         points = [p for p in self.observation.points if p.action < self.horizon]
-        yield from zip(points, points[1:], strict=False)
+        yield from itertools.pairwise(points)

@@ -6,6 +6,7 @@ A slot that was there before the freeze may stay; while the weight is frozen it 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         for name in evidence.case.architecture.weights:
             if name not in expected.flags.frozen:
                 continue
-            common = {
+            common: dict[str, Any] = {
                 "property_": "no_gradient_for_frozen",
                 "backend": evidence.backend,
                 "action": expected.action,
@@ -51,13 +52,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _slots(
-    common: dict[str, object], name: str, before: ObservedPoint, after: ObservedPoint
+    common: dict[str, Any], name: str, before: ObservedPoint, after: ObservedPoint
 ) -> Iterator[Finding]:
     old, new = before.slots.get(name, {}), after.slots.get(name, {})
     for slot, array in new.items():
         if slot not in old and np.any(array):
             yield Finding(
-                **common,  # type: ignore[arg-type]
+                **common,
                 message=f"{name} is frozen and got the optimizer slot {slot!r}",
                 relation="absent",
                 field="slots",
@@ -67,7 +68,7 @@ def _slots(
             )
         elif slot in old and not same_bits(old[slot], array):
             yield Finding(
-                **common,  # type: ignore[arg-type]
+                **common,
                 message=f"{name} is frozen and its optimizer slot {slot!r} moved",
                 relation="same_bits",
                 field="slots",

@@ -35,6 +35,7 @@ class Plan:
     """What one batch does.
 
     compare: another backend that runs each case too, for backends_agree; "" for none.
+    stop_at_first: end the batch with its first finding.
     """
 
     backend: str
@@ -43,6 +44,7 @@ class Plan:
     shrink_seconds: float
     compare: str = ""
     ignore_known_issues: bool = False
+    stop_at_first: bool = False
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Hunt:
     tally: Tally = field(default_factory=Tally)
     smallest: dict[str, Verdict] = field(default_factory=dict)
     examples_to_find: dict[str, int] = field(default_factory=dict)
+    shrunk_for: float = 0.0  # seconds
     _shrinking: str = ""
     _shrinking_since: float = 0.0
 
@@ -102,10 +105,11 @@ class Hunt:
             finally:
                 name, self._shrinking = self._shrinking, ""
                 if name:
+                    self.shrunk_for += time.monotonic() - self._shrinking_since
                     self.muted.add(name)
                     on_found(self.smallest[name])
             number += 1
-            if self.tally.cases == before:
+            if self.tally.cases == before or (self.plan.stop_at_first and self.smallest):
                 break
 
     def _search(self, start: int, examples: int) -> None:

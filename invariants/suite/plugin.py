@@ -177,7 +177,8 @@ class Controller:
 
         if report.when != "call" and not report.failed:
             return  # the reports of setup and teardown repeat the properties
-        for name, value in report.user_properties:
+        properties: list[tuple[str, Any]] = list(report.user_properties)
+        for name, value in properties:
             if name == RESULT:
                 self.active = True
                 tally = self.tallies.setdefault(value["backend"], Tally())

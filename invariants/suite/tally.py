@@ -114,12 +114,11 @@ class Tally:
     @staticmethod
     def read(document: dict[str, Any]) -> Tally:
         """The inverse of `document`."""
-        return Tally(
-            **{
-                name: Counter(value) if isinstance(value, dict) else value
-                for name, value in document.items()
-            }
-        )
+        fields: dict[str, Any] = {
+            name: Counter(value) if isinstance(value, dict) else value
+            for name, value in document.items()
+        }
+        return Tally(**fields)
 
 
 def total(tallies: Iterable[Tally]) -> Tally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Union
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -36,11 +36,34 @@ from invariants.architecture.layers.shaping import (
 )
 
 AnyLayer = Annotated[
-    Dense | Relu | LeakyRelu | Elu | Gelu | Silu | Softplus | Tanh | Sigmoid | Softmax | LayerNorm | BatchNorm | Dropout | Conv2D | MaxPool2D | AvgPool2D | GlobalAvgPool2D | Embedding | Flatten | Reshape | Add | Multiply | Concatenate | Projection,
+    Dense
+    | Relu
+    | LeakyRelu
+    | Elu
+    | Gelu
+    | Silu
+    | Softplus
+    | Tanh
+    | Sigmoid
+    | Softmax
+    | LayerNorm
+    | BatchNorm
+    | Dropout
+    | Conv2D
+    | MaxPool2D
+    | AvgPool2D
+    | GlobalAvgPool2D
+    | Embedding
+    | Flatten
+    | Reshape
+    | Add
+    | Multiply
+    | Concatenate
+    | Projection,
     Field(discriminator="kind"),
 ]
 
-_CLASSES: tuple[type[Layer], ...] = AnyLayer.__origin__.__args__  # type: ignore[attr-defined]
+_CLASSES: tuple[type[Layer], ...] = get_args(get_args(AnyLayer)[0])
 
 #: kind -> class, the simplest first.
-LAYERS: dict[str, type[Layer]] = {cls().kind: cls for cls in _CLASSES}
+LAYERS: dict[str, type[Layer]] = {cls.kind_of(): cls for cls in _CLASSES}

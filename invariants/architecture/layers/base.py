@@ -99,9 +99,14 @@ class Layer(Document):
     kinked: ClassVar[bool] = False
 
     @classmethod
+    def kind_of(cls) -> str:
+        """The kind of all layers of this class: the default of the field."""
+        return str(vars(cls)["kind"])
+
+    @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Layer:
         """A layer that takes `specs`; called only where `accepts(specs)`."""
-        return cls()
+        return cls(kind=cls.kind_of())
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
