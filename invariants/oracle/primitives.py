@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from invariants.oracle.rounding import straddle_maxima, straddle_zero
+
 Array = np.ndarray
 
 #: A VJP returns the gradient, or the gradient and the size of the sums it was reduced through
@@ -352,6 +354,9 @@ PRIMITIVES: dict[str, Primitive] = {
         magnitude=_matmul_magnitude,
         grid=_PRODUCT,
     ),
+    # The samples of a value that lies within its spread of a kink, put on both sides of it.
+    "straddle_zero": Primitive(straddle_zero, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0),
+    "straddle_maxima": Primitive(straddle_maxima, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0),
     "max": Primitive(lambda x: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "reshape": Primitive(_reshape, (_reshape_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "slice": Primitive(_slice, (_slice_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
@@ -361,6 +366,14 @@ PRIMITIVES: dict[str, Primitive] = {
     "concatenate": Primitive(_concatenate, (), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
 }
 
+
+#: primitive with a kink -> what puts the samples of its first argument on both sides.
+STRADDLES = {
+    "relu": "straddle_zero",
+    "leaky_relu": "straddle_zero",
+    "where_positive": "straddle_zero",
+    "max": "straddle_maxima",
+}
 
 #: The primitives with a kink: how many elements of an exact argument lie on it.
 KINKS: dict[str, Callable[[Array], int]] = {

@@ -16,6 +16,7 @@ import numpy as np
 from invariants.oracle.primitives import (
     KINKS,
     PRIMITIVES,
+    STRADDLES,
     Array,
     concatenate_vjp,
     exact_in,
@@ -122,6 +123,8 @@ class Tape:
 
     def apply(self, name: str, *parents: Value, **params: Any) -> Value:
         """The primitive `name` of `parents`, rounded as its row in the table says."""
+        if name in STRADDLES and parents[0].data.shape[0] > 1:
+            parents = (self.apply(STRADDLES[name], parents[0]), *parents[1:])
         primitive = PRIMITIVES[name]
         xs = [parent.data for parent in parents]
         y = primitive.forward(*xs, **params)
