@@ -189,7 +189,8 @@ def faults(backends: tuple[str, ...], seed: int, profile: str, names: tuple[str,
         )
     missed = 0
     print(
-        f"{'fault':<40} {'backend':<10} {'found by':<24} {'examples':>8} {'seconds':>8} layers width"
+        f"{'fault':<40} {'backend':<10} {'found by':<24} {'examples':>8} {'seconds':>8}"
+        " layers width"
     )
     for fault in known:
         if names and fault.name not in names:

@@ -15,8 +15,8 @@ class Finding:
     property_: the name of the property. action: its number, -1 for what comes before
     the first. subject: a weight, an input, or "". element: an index in canonical layout.
     relation: what should have held between the recorded points, for the repro script:
-    "within" (of `expected` by `allowed`), "present", "absent", "same_bits" (as at action `earlier`),
-    "moved" (since action `earlier`), "raises", "quiet", "repeats", "agrees", "flag".
+    "within" (of `expected` by `allowed`), "present", "absent", "same_bits" (as at `earlier`),
+    "moved" (since `earlier`), "raises", "quiet", "repeats", "agrees", "flag".
     field: where the point holds the subject: "gradients", "weights", "slots", "flags", "loss".
     """
 

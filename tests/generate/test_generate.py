@@ -1,0 +1,89 @@
+"""What is drawn is worth judging, next to nothing is rejected, and it shrinks well."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from hypothesis import given
+
+from invariants.case import Case
+from invariants.freezing import Flags
+from invariants.generate.cases import cases
+from invariants.generate.masks import PATTERNS
+from invariants.judge import Measures, Verdict
+from invariants.observation import Observation
+from invariants.oracle.interpreter import Expectation
+from invariants.properties.evidence import Evidence
+from invariants.suite.hunt import Hunt, Plan
+from invariants.suite.tally import Tally, total
+
+
+class _DrawOnly(Hunt):
+    """Counts what is drawn without running it."""
+
+    def judge(self, case: Case) -> Verdict:
+        nothing = Evidence(
+            case, "torch", Observation("torch", (), {}, {}), Expectation("torch", True, ())
+        )
+        return Verdict(nothing, (), Measures(0, 0, 0, 0.0))
+
+
+@lru_cache(maxsize=1)
+def drawn() -> Tally:
+    tallies = []
+    for number in range(10):
+        hunt = _DrawOnly(Plan("torch", 1000 + number, 100, 1.0), set())
+        hunt.run()
+        tallies.append(hunt.tally)
+    return total(tallies)
+
+
+def test_fewer_than_one_draw_in_a_hundred_is_rejected() -> None:
+    assert drawn().rejected_share < 0.01
+
+
+def test_the_median_case_has_at_least_4_layers() -> None:
+    assert drawn().median_layers >= 4
+
+
+def test_at_least_half_have_a_frozen_layer_between_trainable_ones() -> None:
+    assert drawn().share(drawn().frozen_middle) >= 0.5
+
+
+@given(cases())
+def test_every_way_of_a_drawn_case_is_settled_and_reaches_the_same_weights(case: Case) -> None:
+    torch, keras = case.flags("torch"), case.flags("tensorflow")
+    assert [f.frozen for f in torch] == [f.frozen for f in keras]
+
+
+@given(cases(("torch",)))
+def test_a_weight_is_exact_in_every_dtype(case: Case) -> None:
+    for array in case.weights.values():
+        assert ((array * 64) % 1 == 0).all()
+        assert abs(array).max() <= 4
+
+
+def test_every_named_pattern_is_a_set_of_weights() -> None:
+    from hypothesis import find
+
+    from invariants.generate.choice import Drawn
+
+    case = find(cases(("torch",)), lambda c: len(c.architecture.weights) > 4)
+    smallest = Drawn(lambda strategy: False if "booleans" in repr(strategy) else 0)
+    smallest.integer = lambda low, high: low  # type: ignore[method-assign]
+    for name, pattern in PATTERNS.items():
+        mask = pattern(smallest, case.architecture)
+        assert mask <= set(case.architecture.weights), name
+
+
+def test_thawing_inside_a_flagged_module_is_never_settled() -> None:
+    case = _first()
+    flags = Flags.initial(case.architecture).freeze("", True)
+    assert all(not flags.settles_thaw(w, False) for w in case.architecture.weights)
+    assert flags.settles_thaw("", True)
+
+
+def _first() -> Case:
+    from tests_support import simple_case
+
+    return simple_case()

@@ -1,0 +1,105 @@
+"""The command line: exit codes, one clear line for bad input, and findings that can be replayed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests_support import simple_case
+
+BLOCKING = """
+import torch
+
+linear = torch.nn.functional.linear
+
+
+def forward(self, x):
+    y = linear(x, self.weight, self.bias)
+    return y if self.weight.requires_grad else y.detach() + 0 * x.sum()
+
+
+torch.nn.Linear.forward = forward
+"""
+
+
+def run(*arguments: str, cwd: Path, patch: str = "") -> subprocess.CompletedProcess[str]:
+    """`invariants ...` in a process of its own, with `patch` executed when Python starts."""
+    environment = dict(os.environ, PYTHONWARNINGS="ignore")
+    if patch:
+        (cwd / "patch").mkdir(exist_ok=True)
+        (cwd / "patch" / "sitecustomize.py").write_text(patch)
+        environment["PYTHONPATH"] = str(cwd / "patch")
+    command = [sys.executable, "-m", "invariants", *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, text=True, capture_output=True)
+
+
+BAD = {
+    "an unknown backend": (("verify", "--backend", "jax"), "unknown backend 'jax'"),
+    "an unknown profile": (("verify", "--profile", "huge"), "unknown profile 'huge'"),
+    "no examples": (("verify", "--max-examples", "0"), "must be at least 1"),
+    "no workers": (("verify", "-n", "0"), "must be at least 1"),
+    "an unknown option": (("verify", "--fast"), "--fast"),
+    "a folder that cannot be written": (("verify", "--report", "/proc/x"), "cannot write"),
+    "no case": (("replay", "nothing.json"), "nothing.json"),
+    "a case that is none": (("show", "none.json"), "not JSON"),
+    "an unknown fault": (("faults", "--backend", "torch", "--fault", "x"), "unknown fault"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_gets_one_line_and_exit_2(what: str, tmp_path: Path) -> None:
+    arguments, words = BAD[what]
+    (tmp_path / "none.json").write_text("{")
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_sound_torch_passes(tmp_path: Path) -> None:
+    done = run(
+        *("verify", "--backend", "torch", "--max-examples", "30", "--seed", "3"), cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no violation in 30 cases" in done.stdout
+    assert "not verified: tensorflow" in done.stdout
+
+
+def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None:
+    arguments = ("verify", "--backend", "torch", "--max-examples", "40", "--seed", "3")
+    done = run(*arguments, "--report", "report", cwd=tmp_path, patch=BLOCKING)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "upstream_gradients on torch" in done.stdout
+    folders = sorted((tmp_path / "report" / "findings").glob("upstream_gradients-*"))
+    assert folders
+    case = str(folders[0] / "case.json")
+    assert run("replay", case, cwd=tmp_path, patch=BLOCKING).returncode == 1
+    assert run("replay", case, "--backend", "torch", cwd=tmp_path, patch="").returncode == 0
+    for patch, code in ((BLOCKING, 1), ("", 0)):
+        (tmp_path / "patch" / "sitecustomize.py").write_text(patch)
+        environment = dict(os.environ, PYTHONPATH=str(tmp_path / "patch"))
+        command = [sys.executable, str(folders[0] / "repro.py")]
+        repro = subprocess.run(command, env=environment, text=True, capture_output=True)
+        assert repro.returncode == code, repro.stdout + repro.stderr
+        assert ("VIOLATED" if code else "holds") in repro.stdout
+    assert "import invariants" not in (folders[0] / "repro.py").read_text()
+
+
+def test_show_draws_text_and_svg(tmp_path: Path) -> None:
+    (tmp_path / "case.json").write_text(simple_case().to_json())
+    done = run("show", "case.json", "--svg", "case.svg", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "dense_2" in done.stdout
+    assert (tmp_path / "case.svg").read_text().lstrip().startswith("<")
+
+
+def test_pytest_runs_the_shipped_suite_with_the_same_options(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "--pyargs", "invariants", "--backend", "torch"]
+    command += ["--max-examples", "20", "--seed", "1", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verifying torch" in done.stdout
+    assert "no violation in 20 cases" in done.stdout

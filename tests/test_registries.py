@@ -1,0 +1,54 @@
+"""Everything that is registered in one place is present in all others."""
+
+from __future__ import annotations
+
+import pytest
+
+from invariants.architecture.layers import LAYERS
+from invariants.architecture.layers.base import Spec
+from invariants.backends import BACKENDS
+from invariants.generate import architectures
+from invariants.ledger import known_issues, pinned_case
+from invariants.oracle.contract import CONTRACTS
+from invariants.properties import PROPERTIES
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_layer_has_a_row_in_every_backend(backend: str) -> None:
+    missing = set(LAYERS) - set(BACKENDS[backend].LOWERINGS)
+    assert not missing, f"{backend} lacks rows for {sorted(missing)}"
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_parameter_of_a_layer_has_a_native_name(backend: str, kind: str) -> None:
+    specs = [Spec((4, 4, 2)), Spec((4,)), Spec((3, 4)), Spec((3,), vocabulary=5)]
+    accepted = [s for s in specs if LAYERS[kind].accepts([s])]
+    for spec in accepted:
+        parameters = LAYERS[kind]().parameters([spec])  # type: ignore[call-arg]
+        assert {p.name for p in parameters} <= set(BACKENDS[backend].LOWERINGS[kind].parameters)
+
+
+def test_every_layer_can_be_drawn() -> None:
+    drawn = {kind for kinds in architectures._KINDS.values() for kind in kinds}
+    assert set(LAYERS) - drawn == {"embedding", "add", "multiply", "concatenate"}
+
+
+def test_the_contracts_speak_of_the_same_points() -> None:
+    points = [set(contract.clauses) for contract in CONTRACTS.values()]
+    assert points[0] == points[1]
+
+
+def test_every_clause_has_a_sentence_and_a_source() -> None:
+    for contract in CONTRACTS.values():
+        for clause in contract.clauses.values():
+            assert clause.sentence
+            assert clause.source.startswith("https://")
+
+
+def test_every_known_issue_has_a_pinned_case() -> None:
+    assert [i.id for i in known_issues() if not pinned_case(i).is_file()] == []
+
+
+def test_every_known_issue_names_properties_that_exist() -> None:
+    assert {name for issue in known_issues() for name in issue.properties} <= set(PROPERTIES)

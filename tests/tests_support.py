@@ -1,0 +1,67 @@
+"""A small case that tests start from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers import Dense, Relu
+from invariants.architecture.layers.base import Spec
+from invariants.case import (
+    SGD,
+    Batch,
+    Case,
+    Freeze,
+    Gradient,
+    Realisation,
+    Step,
+    Thaw,
+    frozen,
+)
+
+
+def simple_case() -> Case:
+    """dense, relu, dense, dense: the middle frozen, a gradient, a step, thawed, a gradient."""
+    architecture = Architecture(
+        (Spec((3,)),),
+        Block(
+            members=(Dense(units=2), Relu(), Dense(units=2), Dense(units=1)),
+            nodes=(Node(0, (0,)), Node(1, (1,)), Node(2, (2,)), Node(3, (3,))),
+        ),
+    )
+    rng = np.random.default_rng(5)
+    program = (Freeze("dense_2"), Gradient(0), Step(0), Thaw("dense_2"), Gradient(0))
+    ways = {"torch": "requires_grad_", "tensorflow": "layer_trainable"}
+    options = {
+        "torch": {"optimizer_loop": "for-loop"},
+        "tensorflow": {"optimizer_build": "ahead", "optimizer_call": "apply"},
+    }
+    modes = {"torch": "eager", "tensorflow": "tape"}
+    return Case(
+        architecture=architecture,
+        weights={
+            name: frozen(rng.integers(-64, 64, size=p.shape) / 64)
+            for name, p in architecture.parameters.items()
+        },
+        batches=(
+            Batch(
+                (frozen(rng.integers(-64, 64, size=(4, 3)) / 64),),
+                frozen(rng.integers(-64, 64, size=(4, 1)) / 64),
+            ),
+        ),
+        program=program,
+        optimizer=SGD(momentum=0.5),
+        loss="mse",
+        dtype="float32",
+        training=True,
+        input_gradient=False,
+        seed=0,
+        realisations={
+            name: Realisation(
+                modes[name],
+                tuple(way if isinstance(a, Freeze | Thaw) else None for a in program),
+                options[name],
+            )
+            for name, way in ways.items()
+        },
+    ).check()
