@@ -129,6 +129,13 @@ TORCH = Contract(
             "state[p]['step'] counts the updates of each parameter by itself.",
             _TORCH + "generated/torch.optim.Adam.html",
         ),
+        "kernels_depend_on_flags": Clause(
+            (("dense", 2),),
+            "Silent. A linear layer on (N, T, F) goes through at::matmul, which folds the batch "
+            "into one mm where an argument requires a gradient and may take bmm elsewhere (should_fold "
+            "in ATen/native/LinearAlgebra.cpp): the last bits may depend on flags, no more.",
+            _TORCH + "notes/numerical_accuracy.html",
+        ),
         "equal_flag": Clause(
             "applies",
             "requires_grad_(value) sets requires_grad of every parameter in the module.",
@@ -263,6 +270,9 @@ TENSORFLOW = Contract(
             "of_the_optimizer",
             "iterations: the number of training steps this optimizer has run.",
             _KERAS + "optimizers/adam/",
+        ),
+        "kernels_depend_on_flags": Clause(
+            (), "Silent; users expect the same kernels whatever is trainable.", _TF + "GradientTape"
         ),
         "equal_flag": Clause(
             "applies",

@@ -41,6 +41,7 @@ class Precision:
     name: str
     significand_bits: int
     smallest_normal: float
+    largest: float
 
     @property
     def unit_roundoff(self) -> float:
@@ -48,8 +49,8 @@ class Precision:
 
 
 PRECISIONS = {
-    "float64": Precision("float64", 53, 2.0**-1022),
-    "float32": Precision("float32", 24, 2.0**-126),
+    "float64": Precision("float64", 53, 2.0**-1022, (2.0 - 2.0**-52) * 2.0**1023),
+    "float32": Precision("float32", 24, 2.0**-126, (2.0 - 2.0**-23) * 2.0**127),
 }
 
 
@@ -196,9 +197,16 @@ def estimate(samples: Array, rounding: Rounding) -> Estimate:
 
     The spread is the root mean square of the deviations from sample 0, and, where anything was
     disturbed at all, at least what rounding the final result once moves it in that same measure:
-    sixteen stochastic moves by whole ulps may all be zero. An exact zero has no spread.
+    sixteen stochastic moves by whole ulps may all be zero. An exact zero has no spread. Where a
+    sample overflows in the target dtype (training that diverges) nothing can be said: the spread
+    is infinite.
     """
     value = samples[0]
+    overflows = ~(np.abs(samples) <= rounding.precision.largest).all(axis=0)
+    if overflows.any():
+        finite = np.where(overflows, 0.0, samples)
+        estimated = estimate(finite, rounding)
+        return Estimate(estimated.value, np.where(overflows, np.inf, estimated.spread))
     if samples.shape[0] == 1:
         return Estimate(value, np.zeros_like(value))
     spread = _spread(samples)
@@ -228,7 +236,9 @@ def deviation(observed: Array, expected: Estimate) -> Deviation:
     same = (observed == expected.value) | (np.isnan(observed) & np.isnan(expected.value))
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = np.abs(observed.astype(np.float64) - expected.value)
+        same |= np.isinf(expected.spread)
         spreads = np.where(same, 0.0, distance / expected.spread)
     spreads = np.where(np.isnan(spreads), np.inf, spreads)
-    informative = (LAMBDA * expected.spread < np.abs(expected.value)) | (expected.value == 0.0)
+    zero = (expected.value == 0.0) & np.isfinite(expected.spread)
+    informative = (LAMBDA * expected.spread < np.abs(expected.value)) | zero
     return Deviation(spreads, informative)

@@ -1,5 +1,7 @@
 """Two gradients at the same weights, state and batch agree to the bit, whatever is frozen.
 
+Where the contract names a layer whose kernels depend on flags they agree within the spread.
+
 Judged wherever both exist and the contract leaves the forward pass as it was. It needs no oracle,
 so it also judges layers that are random: their random state is the same at both.
 """
@@ -9,14 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from invariants.finding import Finding
 from invariants.observation import ObservedPoint, same_bits
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.rounding import LAMBDA, Estimate, deviation
 from invariants.properties.evidence import Evidence
 from invariants.properties.frozen_weights import first_difference
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], ObservedPoint] = {}
+    within_spread = _kernels_depend_on_flags(evidence)
     for expected, observed in evidence.pairs:
         batch = getattr(evidence.case.program[expected.action], "batch", None)
         key = (expected.weights_version, expected.forward, batch)
@@ -28,6 +35,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if gradient is None or before is None or same_bits(before, gradient):
                 continue
             at = first_difference(before, gradient)
+            if within_spread:
+                estimate = expected.gradients.get(name)
+                if estimate is None:
+                    continue
+                reach = Estimate(before.astype(np.float64), estimate.spread)
+                if deviation(gradient, reach).spreads.max(initial=0.0) <= LAMBDA:
+                    continue
             yield Finding(
                 property_="freezing_is_transparent",
                 backend=evidence.backend,
@@ -41,3 +55,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 got=float(gradient[at]),
                 earlier=reference.action,
             )
+
+
+def _kernels_depend_on_flags(evidence: Evidence) -> bool:
+    """Whether the case has a layer that the contract names so, by kind and rank of its input."""
+    named = CONTRACTS[evidence.backend]["kernels_depend_on_flags"]
+    return any(
+        (placed.layer.kind, placed.specs[0].rank) in named
+        for placed in evidence.case.architecture.layers
+    )
