@@ -132,8 +132,8 @@ TORCH = Contract(
         "kernels_depend_on_flags": Clause(
             (("dense", 2),),
             "Silent. A linear layer on (N, T, F) goes through at::matmul, which folds the batch "
-            "into one mm where an argument requires a gradient and may take bmm elsewhere (should_fold "
-            "in ATen/native/LinearAlgebra.cpp): the last bits may depend on flags, no more.",
+            "into one mm where an argument requires a gradient and may take bmm elsewhere "
+            "(should_fold in ATen/native/LinearAlgebra.cpp): the last bits may depend on flags.",
             _TORCH + "notes/numerical_accuracy.html",
         ),
         "equal_flag": Clause(
