@@ -99,6 +99,8 @@ OF_ARRAYS = {
     "sum",
     "matmul",
     "max",
+    "straddle_zero",
+    "straddle_maxima",
     "reshape",
     "slice",
     "pad",
