@@ -250,12 +250,25 @@ class _Interpreter:
         }
         gradients = tape.gradients(loss, list(leaves.values()))
         self.ties += tape.ties
+        if self.weights_version > 0 and self._may_overflow(tape, gradients):
+            gradients = [np.full_like(g, np.inf) for g in gradients]
+            state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {
             name: tape.lookup_squares[leaf.index]
             for name, leaf in leaves.items()
             if leaf.index in tape.lookup_squares
         }
         return _Pass(loss.data, dict(zip(leaves, gradients, strict=True)), state, lookups)
+
+    def _may_overflow(self, tape: Tape, gradients: list[Array]) -> bool:
+        """Whether a product of two values of this pass may leave the dtype's range.
+
+        Training that diverges gets there; from then on an implementation may have infinities and
+        NaN where float64 still counts, and nothing can be judged.
+        """
+        limit = np.sqrt(self.rounding.precision.largest)
+        arrays = (*(value.data for value in tape.values), *gradients)
+        return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
     def _step(self, result: _Pass, flags: Flags) -> None:
         if not flags.trainable:

@@ -31,6 +31,7 @@ BATCHES = {"torch": 30, "tensorflow": 30}
 NOTICED_BY = {
     "torch": {
         "frozen_linear_blocks": "upstream_gradients",
+        "slots_for_frozen": "no_gradient_for_frozen",
         "frozen_linear_amplifies": "upstream_gradients",
         "frozen_linear_drifts": "upstream_gradients",
         "frozen_linear_in_float32": "upstream_gradients",
@@ -83,7 +84,6 @@ NOTICED_BY = {
 UNSEEN = {
     ("torch", "dropout_forgets_its_mask"): "no gradient of a random network is expected",
     ("tensorflow", "dropout_forgets_its_mask"): "no gradient of a random network is expected",
-    ("torch", "slots_for_frozen"): "a new slot of zeros passes for none",
 }
 
 
