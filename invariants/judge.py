@@ -75,7 +75,9 @@ def gather(case: Case, backend: str, repeat: bool = False) -> Evidence:
     """Runs `case` on `backend` (twice, to judge determinism) and works out what to expect."""
     observation = observe(case, backend)
     again = observe(case, backend) if repeat else None
-    return Evidence(case, backend, observation, expect(case, backend), again)
+    return Evidence(
+        case, backend, observation, expect(case, backend, draws=observation.draws), again
+    )
 
 
 def measure(evidence: Evidence) -> Measures:

@@ -146,4 +146,5 @@ def _explained(
 def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:
     clauses = {point: value for issue in issues for point, value in issue.as_if.items()}
     contract = CONTRACTS[evidence.backend].as_if(clauses)
-    return replace(evidence, expectation=expect(evidence.case, evidence.backend, contract))
+    expectation = expect(evidence.case, evidence.backend, contract, evidence.observation.draws)
+    return replace(evidence, expectation=expectation)

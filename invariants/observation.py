@@ -15,6 +15,11 @@ def same_bits(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
+#: What the random layers of a forward pass drew: the path of a layer -> its output for an input of
+#: ones, one array of shape (N, *spec.shape) for each call.
+Draws = Mapping[str, tuple[Array, ...]]
+
+
 @dataclass(frozen=True)
 class ObservedPoint:
     """What was there after one action; names and layouts are canonical.
@@ -38,12 +43,14 @@ class Observation:
     """A whole run of one case on one backend.
 
     errors and warnings: by action, (type name, message).
+    draws: by action, of the forward passes in which every draw is known.
     """
 
     backend: str
     points: tuple[ObservedPoint, ...]
     errors: Mapping[int, tuple[str, str]]
     warnings: Mapping[int, tuple[tuple[str, str], ...]]
+    draws: Mapping[int, Draws] = field(default_factory=dict)
 
     def at(self, action: int) -> ObservedPoint | None:
         """The point recorded by `action`, or None where it recorded none."""

@@ -112,15 +112,25 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         f"input_{i}": BACKENDS[backend].VALUE_AXES.get(spec.rank)
         for i, spec in enumerate(case.architecture.inputs)
     }
-    points, errors, warnings = [], {}, {}
+    value_axes = {
+        placed.path: BACKENDS[backend].VALUE_AXES.get(placed.specs[0].rank)
+        for placed in case.architecture.layers
+        if placed.layer.stochastic
+    }
+    points, errors, warnings, draws = [], {}, {}, {}
     for raw in recorded:
-        if "error" in raw:
+        if "draws" in raw:
+            draws[raw["action"]] = {
+                path: tuple(_to_canonical(array, value_axes[path]) for array in held)
+                for path, held in raw["draws"].items()
+            }
+        elif "error" in raw:
             errors[raw["action"]] = raw["error"]
         elif "warnings" in raw:
             warnings[raw["action"]] = tuple(raw["warnings"])
         else:
             points.append(_point(raw, names, weights, input_axes))
-    return Observation(backend, tuple(points), errors, warnings)
+    return Observation(backend, tuple(points), errors, warnings, draws)
 
 
 def _point(

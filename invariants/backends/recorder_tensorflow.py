@@ -8,13 +8,18 @@ import keras
 import tensorflow as tf
 
 
-def named_weights(model, prefix=""):
+def named_layers(model, prefix=""):
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from named_weights(layer, prefix + layer.name + ".")
+            yield from named_layers(layer, prefix + layer.name + ".")
         else:
-            for weight in layer.weights:
-                yield prefix + layer.name + "." + weight.name, weight
+            yield prefix + layer.name, layer
+
+
+def named_weights(model):
+    for path, layer in named_layers(model):
+        for weight in layer.weights:
+            yield path + "." + weight.name, weight
 
 
 class Recorder:
@@ -49,6 +54,19 @@ class Recorder:
         if caught:
             texts = [(w.category.__name__, str(w.message)) for w in caught]
             self.points.append({"action": number, "warnings": texts})
+
+    def draws(self, number, size):
+        # What each random layer is about to draw: its output for ones. A layer of Keras draws from
+        # a counter of its own, which is put back.
+        drawn = {}
+        for path, layer in named_layers(self.model):
+            if isinstance(layer, keras.layers.Dropout):
+                state = layer.seed_generator.state
+                before = state.numpy()
+                ones = tf.ones((size, *layer.input.shape[1:]), layer.compute_dtype)
+                drawn[path] = [layer(ones, training=True).numpy()]
+                state.assign(before)
+        self.points.append({"action": number, "draws": drawn})
 
     def record(self, number, loss, optimizer, variables, gradients, inputs=()):
         point = self.snapshot(number)

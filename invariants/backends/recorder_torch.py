@@ -1,6 +1,7 @@
 # What a rendered torch script calls: it loads the numbers and writes down what happens.
 # Needs numpy and torch alone, on any Python from 3.8 on; a repro script holds this text verbatim.
 import contextlib
+import copy
 import warnings
 
 import torch
@@ -39,6 +40,20 @@ class Recorder:
         if caught:
             texts = [(w.category.__name__, str(w.message)) for w in caught]
             self.points.append({"action": number, "warnings": texts})
+
+    def draws(self, number, seed, *inputs):
+        # What each random layer is about to draw: a copy of the model from the same seed, where
+        # ones flow into these layers.
+        drawn, twin = {}, copy.deepcopy(self.model)
+        for path, module in twin.named_modules():
+            if isinstance(module, torch.nn.Dropout):
+                held = drawn.setdefault(path, [])
+                module.register_forward_pre_hook(lambda m, xs: tuple(map(torch.ones_like, xs)))
+                module.register_forward_hook(lambda m, xs, y, held=held: held.append(self.copy(y)))
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            twin(*inputs)
+        self.points.append({"action": number, "draws": drawn})
 
     def record(self, number, loss, optimizer, inputs=()):
         point = self.snapshot(number)

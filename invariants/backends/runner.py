@@ -69,6 +69,7 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
         "batch": recorder.batch,
         "action": recorder.action,
         "record": recorder.record,
+        "draws": recorder.draws,
     }
     try:
         exec(code, names)

@@ -234,6 +234,8 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     lines = [f"{', '.join(names)}, y = batch({action.batch})"]
     if case.stochastic:
         lines.append("reseed(model)")
+        if _drawn_once(case):
+            lines.append(f"draws({number}, {len(case.batches[action.batch].target)})")
     inside = [f"tape.watch({name})" for name in watched]
     inside.append(f"loss = loss_function(y, model({feed}, training={case.training}))")
     lines += ["with tf.GradientTape() as tape:", *indented(inside)]
@@ -254,6 +256,15 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     return [*lines, f"record({number}, loss, optimizer, variables, gradients{extra})"]
 
 
+def _drawn_once(case: Case) -> bool:
+    """Whether every random layer draws once in a forward pass.
+
+    Where one draws twice, its draws go by the order in which a functional model happens to call
+    its layers, which is not the order of the source; then they are not told.
+    """
+    return all(p.calls == 1 for p in case.architecture.layers if p.layer.stochastic)
+
+
 def _constants(case: Case) -> list[str]:
     """The names of the weights that no loop over weights may make trainable."""
     parameters = case.architecture.parameters.values()
@@ -266,6 +277,8 @@ def render(case: Case) -> str:
     ways = case.realisations[NAME].ways
     lines = ["import keras", "import tensorflow as tf", ""]
     lines.append(f"keras.config.set_floatx({case.dtype!r})")
+    # The default policy is derived from floatx once, when the first layer is made.
+    lines.append(f"keras.config.set_dtype_policy({case.dtype!r})")
     if "dropout" in kinds:
         lines.append(f"SEED = {case.seed}")
     if "each_variable" in ways:

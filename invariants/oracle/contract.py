@@ -156,6 +156,11 @@ TORCH = Contract(
             "LeakyReLU(x) = max(0, x) + negative_slope·min(0, x).",
             _TORCH + "generated/torch.nn.LeakyReLU.html",
         ),
+        "elu_derivative": Clause(
+            "of_the_input",
+            "Silent; computed as α·exp(x), accurate relative to itself.",
+            _TORCH + "generated/torch.nn.ELU.html",
+        ),
         "gelu_constants": Clause(
             "exact",
             "GELU(x) = x·Φ(x), in the input's dtype.",
@@ -294,6 +299,12 @@ TENSORFLOW = Contract(
             "exact",
             "f(x) = negative_slope * x if x < 0, f(x) = x if x >= 0.",
             _KERAS + "layers/activation_layers/leaky_relu/",
+        ),
+        "elu_derivative": Clause(
+            "of_the_output",
+            "Silent; EluGrad takes the outputs of the forward pass, gradients * (outputs + 1), "
+            "accurate relative to 1.",
+            "https://www.tensorflow.org/api_docs/python/tf/raw_ops/EluGrad",
         ),
         "gelu_constants": Clause(
             "exact",

@@ -1,10 +1,13 @@
 """Runs the program of a case on the tape: what the chain rule and the contract say of each action.
 
 The result depends on the case and on the contract of one backend, never on what a framework did.
+What its random layers drew is an input like the batch: an array that the framework chose.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +26,15 @@ if TYPE_CHECKING:
     from invariants.case import Case
     from invariants.freezing import Flags
 
+#: The path of a random layer -> what it drew, one array for each of its calls.
+Draws = Mapping[str, tuple[Array, ...]]
+
 
 @dataclass(frozen=True)
 class ExpectedPoint:
     """What is expected of one action that records: a gradient or a step.
 
-    Numbers are missing where the case is stochastic. `gradients` holds the trainable weights and
+    Numbers are missing where the draws of a random layer are not known. `gradients` holds the trainable weights and
     "input_N" where the case asks for input gradients; `updates` what a step adds to each of them.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
     a state whether it was used (and then its version); two points with the same `forward` and the
@@ -55,7 +61,6 @@ class Expectation:
     """
 
     backend: str
-    numeric: bool
     points: tuple[ExpectedPoint, ...]
     ties: int = 0
 
@@ -76,14 +81,24 @@ class _LayerCall:
     def set_state(self, name: str, value: Value) -> None:
         self._forward.parameters[f"{self._path}.{name}"] = value
 
+    def drawn(self) -> Value:
+        return self._forward.tape.constant(next(self._forward.draws[self._path])[None])
+
 
 class _Forward:
     """One forward pass on a tape of its own."""
 
     def __init__(
-        self, case: Case, contract: Contract, tape: Tape, arrays: dict[str, Array]
+        self,
+        case: Case,
+        contract: Contract,
+        tape: Tape,
+        arrays: dict[str, Array],
+        draws: Draws,
     ) -> None:
         self.contract = contract
+        self.tape = tape
+        self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
         self.training = case.training
         self.flagged: frozenset[str] = frozenset()
         self.parameters = {name: tape.constant(array) for name, array in arrays.items()}
@@ -116,8 +131,11 @@ class _Pass:
 class _Interpreter:
     """Walks through the program; holds weights, state and slots as samples between actions."""
 
-    def __init__(self, case: Case, backend: str, contract: Contract) -> None:
+    def __init__(
+        self, case: Case, backend: str, contract: Contract, draws: Mapping[int, Draws]
+    ) -> None:
         self.case = case
+        self.draws = draws
         self.contract = contract
         self.realisation = case.realisations[backend]
         self.rounding = Rounding(PRECISIONS[case.dtype])
@@ -145,6 +163,7 @@ class _Interpreter:
         self.known = self._weights_known_ahead()
         self.passes: dict[tuple[Any, ...], _Pass] = {}
         self.ties = 0
+        self.lost = False  # a forward pass whose draws are not known: from there on no numbers
 
     def _weights_known_ahead(self) -> frozenset[str] | None:
         """The weights that the optimizer takes; None until it has been built."""
@@ -165,11 +184,12 @@ class _Interpreter:
         raises = self._raises(action, flags)
         forward = self._forward_signature(flags)
         version = self.weights_version
-        if self.case.stochastic:
+        self.lost |= self.case.stochastic and index not in self.draws
+        if self.lost:
             if action.action == "step" and raises is None and flags.trainable:
                 self.weights_version += 1
             return ExpectedPoint(index, raises, flags, version, forward)
-        result = self._pass(action.batch, flags, forward)
+        result = self._pass(action.batch, flags, forward, self.draws.get(index, {}))
         before = {name: self.arrays[name] for name in flags.trainable}
         self.arrays.update(result.state)
         if result.state:
@@ -224,15 +244,15 @@ class _Interpreter:
             signature.append(self.state_version if reads else "batch")
         return tuple(signature)
 
-    def _pass(self, batch: int, flags: Flags, forward: tuple[Any, ...]) -> _Pass:
-        key = (self.weights_version, batch, forward)
+    def _pass(self, batch: int, flags: Flags, forward: tuple[Any, ...], draws: Draws) -> _Pass:
+        key = (self.weights_version, batch, forward, _digest(draws))
         if "batch" in forward or key not in self.passes:
-            self.passes[key] = self._compute(batch, flags)
+            self.passes[key] = self._compute(batch, flags, draws)
         return self.passes[key]
 
-    def _compute(self, number: int, flags: Flags) -> _Pass:
+    def _compute(self, number: int, flags: Flags, draws: Draws) -> _Pass:
         case, tape = self.case, Tape(self.rounding)
-        forward = _Forward(case, self.contract, tape, self.arrays)
+        forward = _Forward(case, self.contract, tape, self.arrays, draws)
         forward.flagged = flags.flagged
         leaves = {name: forward.parameters[name] for name in self.wanted}
         batch = case.batches[number]
@@ -290,12 +310,23 @@ class _Interpreter:
             )
 
 
-def expect(case: Case, backend: str, contract: Contract | None = None) -> Expectation:
+def _digest(draws: Draws) -> bytes:
+    parts = [array.tobytes() for held in draws.values() for array in held]
+    return hashlib.sha256(b"".join(parts)).digest() if parts else b""
+
+
+def expect(
+    case: Case,
+    backend: str,
+    contract: Contract | None = None,
+    draws: Mapping[int, Draws] | None = None,
+) -> Expectation:
     """What the chain rule and the contract of `backend` say of the whole program of `case`.
 
     contract: another contract than the backend's own, for what a known issue makes of it.
+    draws: by action, what the random layers drew there (`Observation.draws`).
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        interpreter = _Interpreter(case, backend, contract or CONTRACTS[backend])
+        interpreter = _Interpreter(case, backend, contract or CONTRACTS[backend], draws or {})
         points = interpreter.run()
-    return Expectation(backend, not case.stochastic, points, interpreter.ties)
+    return Expectation(backend, points, interpreter.ties)

@@ -312,9 +312,25 @@ PRIMITIVES: dict[str, Primitive] = {
     "squared_deviation": Primitive(
         lambda x, mean: np.square(x - mean), (_squared_deviation_vjp, None), ulps=3.0
     ),
+    # Both frameworks fold the mean into an offset on a CPU (x·s + (β - mean·s): torch's batch norm
+    # kernel, Keras's batch_normalization), which rounds relative to x and to the mean. In the
+    # backward pass torch sums the gradient of the mean by itself; folded on the tape, the rounding
+    # of that sum would be made up for by the gradient of the scale.
+    "centred": Primitive(
+        _binary(np.subtract),
+        (lambda g, y, x, mean: g, lambda g, y, x, mean: -g),
+        vjp_ulps=0.0,
+        magnitude=lambda y, x, mean: np.abs(x[:1]) + np.abs(mean[:1]),
+    ),
     "sqrt": Primitive(np.sqrt, (lambda g, y, x: g / (2.0 * y),), ulps=2.0),
     "rsqrt": Primitive(lambda x: 1.0 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y**3,), ulps=3.0),
     "exp": Primitive(np.exp, (lambda g, y, x: g * y,), ulps=2.0, may_flush=True),
+    # exp(x) - 1 whose derivative is computed from the rounded result y, as y + 1.
+    "exp_less_one": Primitive(
+        lambda x: np.exp(x) - 1.0,
+        (lambda g, y, x: g * (y + 1.0),),
+        magnitude=lambda y, x: 2.0 * np.exp(x[:1]),
+    ),
     "log": Primitive(np.log, (lambda g, y, x: g / x,), ulps=4.0),
     "tanh": Primitive(np.tanh, (lambda g, y, x: g * (1.0 - y * y),), ulps=8.0),
     "sigmoid": Primitive(

@@ -1,4 +1,7 @@
-"""An action raises or warns what the contract names, and nothing else."""
+"""An action raises or warns what the contract names, and nothing else.
+
+The model that it runs on holds its weights in the dtype that the program asked for.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,24 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             and point.action not in recorded
         ):
             yield _finding(evidence, point.action, "present", "a record", "none")
+    yield from _dtypes(evidence)
+
+
+def _dtypes(evidence: Evidence) -> Iterator[Finding]:
+    loaded = evidence.observation.at(-1)
+    for name, array in loaded.weights.items() if loaded else ():
+        if array.dtype.name != evidence.case.dtype:
+            yield Finding(
+                property_="program_runs",
+                backend=evidence.backend,
+                action=-1,
+                subject=name,
+                message=f"{name} is not held in the dtype that was asked for",
+                relation="dtype",
+                field="weights",
+                expected=evidence.case.dtype,
+                got=array.dtype.name,
+            )
 
 
 def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:

@@ -30,6 +30,18 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     got="none" if gradient is None else f"shape {list(gradient.shape)}",
                 )
                 continue
+            if gradient.dtype.name != evidence.case.dtype:
+                yield Finding(
+                    property_="upstream_gradients",
+                    backend=evidence.backend,
+                    action=expected.action,
+                    subject=name,
+                    message=f"the gradient of {name} has another dtype than {name}",
+                    relation="dtype",
+                    field="gradients",
+                    expected=evidence.case.dtype,
+                    got=gradient.dtype.name,
+                )
             found = evidence.deviations[expected.action, name]
             if found.spreads.max(initial=0.0) <= LAMBDA:
                 continue

@@ -43,7 +43,8 @@ ARRAYS = {arrays}
 {recorder}
 
 recorder = Recorder(ARRAYS)
-load, batch, action, record = recorder.load, recorder.batch, recorder.action, recorder.record
+load, batch, action = recorder.load, recorder.batch, recorder.action
+record, draws = recorder.record, recorder.draws
 {threads}
 
 # ------------------------------------------------------------- the script that ran
@@ -169,6 +170,13 @@ print("warnings of action {f.action}:", texts)
 violated = bool(texts)"""
 
 
+def _dtype(f: Finding, name: str, element: Any) -> str:
+    return f"""\
+got = at({f.action})[{f.field!r}][{name!r}].dtype.name
+print("dtype of", {name!r}, "in {f.field}: expected", {f.expected!r}, "got", got)
+violated = got != {f.expected!r}"""
+
+
 def _repeats(f: Finding, name: str, element: Any) -> str:
     return '''\
 import hashlib
@@ -200,6 +208,7 @@ _CHECKS: dict[str, Callable[[Finding, str, Any], str]] = {
     "same_bits": _same_bits,
     "moved": _moved,
     "flag": _flag,
+    "dtype": _dtype,
     "raises": _raises,
     "quiet": _quiet,
     "repeats": _repeats,

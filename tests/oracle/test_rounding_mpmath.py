@@ -77,9 +77,11 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "squared_deviation": Elementwise(
         lambda x, mean: anp.square(x - mean), (SIGNED, SIGNED), constant=(1,)
     ),
+    "centred": Elementwise(lambda x, mean: x - mean, (SIGNED, SIGNED)),
     "sqrt": Elementwise(anp.sqrt, (POSITIVE,)),
     "rsqrt": Elementwise(lambda x: 1.0 / anp.sqrt(x), (POSITIVE,)),
     "exp": Elementwise(anp.exp, (SIGNED,)),
+    "exp_less_one": Elementwise(lambda x: anp.exp(x) - 1.0, (SIGNED,)),
     "log": Elementwise(anp.log, (POSITIVE,)),
     "tanh": Elementwise(anp.tanh, (SIGNED,)),
     "sigmoid": Elementwise(sigmoid, (SIGNED,)),

@@ -63,7 +63,11 @@ class Elu(Layer):
         (x,) = xs
         tape = x.tape
         negative = tape.apply("where_positive", x, tape.lift(0.0), x)
-        curve = (negative.apply("exp") - 1.0) * self.alpha
+        if call.contract["elu_derivative"] == "of_the_output":
+            curve = negative.apply("exp_less_one")
+        else:
+            curve = negative.apply("exp") - 1.0
+        curve = curve * self.alpha
         return tape.apply("where_positive", x, x, curve)
 
 

@@ -84,6 +84,10 @@ class Call(Protocol):
 
     def set_state(self, name: str, value: Value) -> None: ...
 
+    def drawn(self) -> Value:
+        """What a random layer drew: its output for an input of ones."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(Document):
@@ -93,7 +97,7 @@ class Layer(Document):
 
     #: How many values a call takes; None for two or more.
     arity: ClassVar[int | None] = 1
-    #: Random in training mode, so that no oracle can predict the values.
+    #: Random in training mode: what the framework draws is an input of the oracle.
     stochastic: ClassVar[bool] = False
     #: Has a kink whose ties the contract settles.
     kinked: ClassVar[bool] = False

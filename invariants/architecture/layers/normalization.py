@@ -16,13 +16,9 @@ Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 
 
 def standardised(call: Call, x: Value, mean: Value, variance: Value, epsilon: float) -> Value:
-    """(x - mean) / √(variance + epsilon) · gamma + beta, folded to x · scale + offset.
-
-    Both frameworks compute the folded form on a CPU (torch's batch norm kernel, Keras's
-    batch_normalization and layer_normalization), which rounds relative to x, not to x - mean.
-    """
+    """(x - mean) / √(variance + epsilon) · gamma + beta."""
     scale = (variance + epsilon).apply("rsqrt") * call.parameter("gamma")
-    return x * scale + (call.parameter("beta") - mean * scale)
+    return x.tape.apply("centred", x, mean) * scale + call.parameter("beta")
 
 
 def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
@@ -107,7 +103,10 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout(Layer):
-    """Zeroes at random in training mode and scales the rest; the identity in inference mode."""
+    """Zeroes at random in training mode and scales the rest; the identity in inference mode.
+
+    Which elements stay is the framework's draw; by how much they grow, 1 / (1 - rate), is not.
+    """
 
     kind: Literal["dropout"] = "dropout"
     rate: Fraction = 0.5
@@ -118,6 +117,8 @@ class Dropout(Layer):
         return cls(rate=choice.one_of((0.5, 0.25)))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        if call.training:
-            raise ValueError("dropout in training mode is random: there is nothing to expect")
-        return xs[0]
+        (x,) = xs
+        if not call.training:
+            return x
+        scaled = x * (1.0 / (1.0 - self.rate))
+        return x.tape.apply("where_positive", call.drawn(), scaled, x.tape.lift(0.0))
