@@ -42,8 +42,8 @@ _KINDS: dict[int, tuple[str, ...]] = {
     + ("global_avg_pool2d", "flatten", "dropout"),
 }
 
-#: How many layers are drawn before the head; the first is what shrinking aims at.
-_LENGTHS = (1, 7, 6, 8, 5, 9, 6, 7, 8, 4)
+#: How many layers are drawn before the head, from what shrinking aims at to the largest.
+_LENGTHS = (1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9)
 
 _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
 

@@ -1,62 +1,54 @@
-"""Draws through Hypothesis, cheaply: the strategies of small domains are made once.
+"""Draws through Hypothesis, cheaply and without waste.
 
-Every draw shrinks towards the first option, so options stand in the order of their simplicity, and
-a likelier option is listed more often.
+All choices go through one random generator that Hypothesis controls (`strategies.randoms`), so they
+shrink like any others, towards the first option; options stand in the order of their simplicity,
+and a likelier option is listed more often. Drawn from a strategy each, the choices would be spans
+that Hypothesis swaps with one another to find new examples; in a network, where each choice settles
+what the next ones are about, one in eight of those runs out of choices and is rejected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from random import Random
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 T = TypeVar("T")
 
+_RANDOMS = st.randoms(use_true_random=False)
 
-@lru_cache(maxsize=1024)
-def _integers(low: int, high: int) -> st.SearchStrategy[int]:
-    return st.integers(low, high)
-
-
-_BOOLEANS = st.booleans()
-_SETTLED = st.integers(0, 0)
+#: Hypothesis draws small examples first, and allows them five times the choices of the smallest;
+#: with this many in the smallest, no example outgrows that.
+_AT_LEAST = 40
 
 
 class Drawn:
     """A `Choice` (see architecture.layers.base) made by Hypothesis."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
-        self._draw = draw
+        self._random: Random = draw(_RANDOMS)
         self._drawn = 0
 
     def integer(self, low: int, high: int) -> int:
         if low == high:
             return low
         self._drawn += 1
-        drawn: int = self._draw(_integers(low, high))
-        return drawn
+        return self._random.randint(low, high)
 
     def one_of(self, options: Sequence[T]) -> T:
         return options[self.integer(0, len(options) - 1)]
 
     def boolean(self) -> bool:
         """False is the simpler one."""
-        self._drawn += 1
-        drawn: bool = self._draw(_BOOLEANS)
-        return drawn
+        return self.integer(0, 1) == 1
 
     def chance(self, one_in: int) -> bool:
         """True about once in `one_in` draws."""
         return self.integer(0, one_in - 1) == one_in - 1
 
-    def settle(self, choices: int = 100) -> None:
-        """Fills up to a number of choices, with choices that have one option.
-
-        Hypothesis tries small examples first and allows them five times the choices of the
-        smallest one, and it mutates what it has drawn; an example that outgrows what it was made
-        from is rejected. With this many, next to none is.
-        """
-        for _ in range(self._drawn, choices):
-            self._draw(_SETTLED)
+    def settle(self) -> None:
+        """Fills up to a number of choices, with choices that have one option."""
+        for _ in range(self._drawn, _AT_LEAST):
+            self._random.randint(0, 0)
