@@ -48,6 +48,7 @@ class Primitive:
     magnitude: Callable[..., Array] | None = None
     grid: GridRule | None = None
     may_flush: bool = False
+    vjp_may_flush: bool = False
 
 
 # --- broadcasting and reductions ----------------------------------------------------------------
@@ -337,13 +338,18 @@ PRIMITIVES: dict[str, Primitive] = {
         sigmoid, (lambda g, y, x: g * y * (1.0 - y),), ulps=7.0, vjp_ulps=2.0, may_flush=True
     ),
     "softplus": Primitive(
-        lambda x: np.logaddexp(0.0, x), (lambda g, y, x: g * sigmoid(x),), ulps=8.0, vjp_ulps=7.0
+        lambda x: np.logaddexp(0.0, x),
+        (lambda g, y, x: g * sigmoid(x),),
+        ulps=8.0,
+        vjp_ulps=7.0,
+        vjp_may_flush=True,
     ),
     "erf": Primitive(
         _erf,
         (_erf_vjp,),
         ulps=7.0,
         vjp_ulps=3.0,
+        vjp_may_flush=True,
     ),
     "relu": Primitive(
         lambda x, at_zero: np.maximum(x, 0.0),
@@ -371,8 +377,10 @@ PRIMITIVES: dict[str, Primitive] = {
         grid=_PRODUCT,
     ),
     # The samples of a value that lies within its spread of a kink, put on both sides of it.
-    "straddle_zero": Primitive(straddle_zero, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0),
-    "straddle_maxima": Primitive(straddle_maxima, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0),
+    "straddle_zero": Primitive(straddle_zero, (lambda g, y, x, turn: g,), ulps=0.0, vjp_ulps=0.0),
+    "straddle_maxima": Primitive(
+        straddle_maxima, (lambda g, y, x, turn: g,), ulps=0.0, vjp_ulps=0.0
+    ),
     "max": Primitive(lambda x: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "reshape": Primitive(_reshape, (_reshape_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "slice": Primitive(_slice, (_slice_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),

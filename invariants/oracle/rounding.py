@@ -131,31 +131,69 @@ class Rounding:
             moved += (self.unit * magnitude) * noise
         return moved
 
-    def flush(self, value: Array) -> Array:
-        """`value` moved by up to the smallest normal number: an implementation may flush there."""
+    def flush(self, value: Array, times: Array | float) -> Array:
+        """`value` moved by up to `times` the smallest normal number.
+
+        An implementation may flush a factor of it to zero there.
+        """
         noise = self._columns(_noise(False), value.shape[1:])
-        return value + self.precision.smallest_normal * noise
+        return value + (self.precision.smallest_normal * times) * noise
 
 
-def straddle_zero(samples: Array) -> Array:
-    """`samples` with every other one on the far side of 0, where 0 lies within λ spreads.
+@cache
+def _turns() -> Array:
+    """Which samples a straddle moves, by its turn: half of them, others each time.
+
+    Shape (64, SAMPLES // 2). The other half goes where the rounding so far took it: an
+    implementation that took the rarer branch earlier has its consequences here.
+    """
+    rng = np.random.default_rng(20240301)
+    orders = np.argsort(rng.random((64, SAMPLES)), axis=1)
+    return 1 + orders[:, : SAMPLES // 2]
+
+
+@cache
+def _branches() -> Array:
+    """Numbers that say which branch an element takes in each sample that a straddle moves.
+
+    Shape (SAMPLES // 2, _POOL). In the first half each element goes its own way (a channel may be
+    cut for one image of a batch and not for the next), in the others all go the same way.
+    """
+    rng = np.random.default_rng(20240302)
+    count = SAMPLES // 4
+    together = np.broadcast_to(np.arange(count)[:, None], (count, _POOL))
+    own = rng.permuted(together, axis=0) + count * rng.integers(0, 2**14, size=(1, _POOL))
+    branches = np.concatenate([own, together])
+    branches.setflags(write=False)
+    return branches
+
+
+def _branch(shape: tuple[int, ...], turn: int) -> Array:
+    """`_branches` for an array of `shape`; shape (SAMPLES // 2, *shape)."""
+    columns = np.arange(int(np.prod(shape))) + 257 * turn
+    return np.take(_branches(), columns, axis=1, mode="wrap").reshape(-1, *shape)
+
+
+def straddle_zero(samples: Array, turn: int) -> Array:
+    """`samples` with a quarter of them on the far side of 0, where 0 lies within λ spreads.
 
     An implementation may take either branch of a kink there, and S samples by themselves miss the
-    rarer one about once in S. Values move by no more than the rounding model allows.
+    rarer one about once in S. Values move by no more than the rounding model allows. `turn` numbers
+    the applications.
     """
     spread = _spread(samples)
     near = (np.abs(samples[0]) <= LAMBDA * spread) & (spread > 0.0)
     if not near.any():
         return samples
-    moved = samples.copy()
+    moved, rows = samples.copy(), _turns()[turn % 64]
     sides = np.maximum(np.abs(samples[0]), spread)
-    moved[1::2] = np.where(near, sides, moved[1::2])
-    moved[2::2] = np.where(near, -sides, moved[2::2])
+    signed = np.where(_branch(sides.shape, turn) % 2, -sides, sides)
+    moved[rows] = np.where(near, signed, samples[rows])
     return moved
 
 
-def straddle_maxima(samples: Array) -> Array:
-    """`samples` in which each of the elements of axis -2 that may be the largest is, in turn."""
+def straddle_maxima(samples: Array, turn: int) -> Array:
+    """`samples` in which the elements of axis -2 that may be the largest are so, in turn."""
     spread = _spread(samples)
     top = np.expand_dims(samples[0].argmax(axis=-2), -2)
     gap = np.take_along_axis(samples[0], top, -2) - samples[0]
@@ -164,12 +202,11 @@ def straddle_maxima(samples: Array) -> Array:
     count = near.sum(axis=-2, keepdims=True)
     if (count <= 1).all():
         return samples
-    moved = samples.copy()
+    moved, rows = samples.copy(), _turns()[turn % 64]
     rank = np.cumsum(near, axis=-2) - 1
-    for s in range(1, samples.shape[0], 2):
-        chosen = near & (count > 1) & (rank == (s // 2) % np.maximum(count, 1))
-        lifted = samples[s].max(axis=-2, keepdims=True) + spread
-        moved[s] = np.where(chosen, lifted, samples[s])
+    chosen = near & (count > 1) & (rank == _branch(count.shape, turn) % np.maximum(count, 1))
+    lifted = samples[rows].max(axis=-2, keepdims=True) + spread
+    moved[rows] = np.where(chosen, lifted, samples[rows])
     return moved
 
 

@@ -124,7 +124,8 @@ class Tape:
     def apply(self, name: str, *parents: Value, **params: Any) -> Value:
         """The primitive `name` of `parents`, rounded as its row in the table says."""
         if name in STRADDLES and parents[0].data.shape[0] > 1:
-            parents = (self.apply(STRADDLES[name], parents[0]), *parents[1:])
+            turn = len(self.values)
+            parents = (self.apply(STRADDLES[name], parents[0], turn=turn), *parents[1:])
         primitive = PRIMITIVES[name]
         xs = [parent.data for parent in parents]
         y = primitive.forward(*xs, **params)
@@ -138,7 +139,7 @@ class Tape:
             magnitude = primitive.magnitude(y, *xs, **params) if primitive.magnitude else None
             y = self.rounding.disturb(y, primitive.ulps, magnitude)
             if primitive.may_flush:
-                y = self.rounding.flush(y)
+                y = self.rounding.flush(y, 1.0)
         if name in KINKS and grid is not None:
             self.ties += KINKS[name](xs[0])
         return Value(self, y, grid, name, parents, params)
@@ -186,6 +187,8 @@ class Tape:
             self.lookup_squares[parent.index] = self.lookup_squares.get(parent.index, 0.0) + squares
         if magnitude is not None or primitive.vjp_ulps > 0.0:
             gradient = self.rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
+        if primitive.vjp_may_flush:
+            gradient = self.rounding.flush(gradient, np.abs(g[:1]))
         gradient, magnitude = unbroadcast(gradient, parent.shape)
         if magnitude is not None:
             gradient = self.rounding.disturb(gradient, 1.0, magnitude)

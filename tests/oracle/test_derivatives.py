@@ -87,8 +87,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "matmul": (Row(((2, 3), (3, 2))), Row(((2, 2, 3), (3, 4))), Row(((1, 2, 2, 3), (3, 1)))),
     "max": (Row(((2, 3, 2),), distinct=True),),
-    "straddle_zero": (Row(),),  # the identity where nothing was rounded
-    "straddle_maxima": (Row(),),
+    "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
+    "straddle_maxima": (Row(params={"turn": 3}),),
     "reshape": (Row(params={"shape": (3, 1, 2)}),),
     "slice": (Row(params={"start": 1, "stop": 3}), Row(params={"start": 0, "stop": 1})),
     "pad": (Row(params={"widths": ((1, 0), (0, 2))}),),

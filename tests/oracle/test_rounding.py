@@ -22,6 +22,8 @@ from invariants.oracle.rounding import (
     Rounding,
     deviation,
     estimate,
+    straddle_maxima,
+    straddle_zero,
 )
 from invariants.oracle.tape import Tape, Value
 
@@ -99,7 +101,7 @@ def test_sample_zero_is_never_disturbed(
     rounding = Rounding(precision)
     assert np.array_equal(rounding.disturb(x, ulps)[0], x[0])
     assert np.array_equal(rounding.disturb(x, ulps, np.abs(x))[0], x[0])
-    assert np.array_equal(rounding.flush(x)[0], x[0])
+    assert np.array_equal(rounding.flush(x, 1.0)[0], x[0])
 
 
 @both_precisions
@@ -324,3 +326,38 @@ def test_the_cdf_of_a_gelu_is_far_wider_than_an_ulp_at_negative_arguments(
     assert gelu_spread(precision, 3.0) < PRIMITIVES["erf"].ulps
     assert gelu_spread(precision, -3.0) > 100.0
     assert gelu_spread(precision, -4.5) > 10.0 * gelu_spread(precision, -3.0)
+
+
+NEAR_ZERO = np.full((SAMPLES + 1, 6), 1e-9) + 1e-9 * np.linspace(0, 1, SAMPLES + 1)[:, None]
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_a_value_near_a_kink_is_on_both_sides_of_it(turn: int) -> None:
+    moved = straddle_zero(NEAR_ZERO, turn)
+    assert ((moved < 0).sum(axis=0) >= SAMPLES // 8).all()
+    assert ((moved > 0).sum(axis=0) >= SAMPLES // 2).all()
+
+
+@pytest.mark.parametrize("turn", range(20))
+def test_half_of_the_samples_go_where_rounding_took_them(turn: int) -> None:
+    moved = straddle_zero(NEAR_ZERO, turn)
+    assert ((moved == NEAR_ZERO).all(axis=1)).sum() >= SAMPLES // 2
+    assert (moved[0] == NEAR_ZERO[0]).all()
+
+
+def test_elements_near_a_kink_go_their_own_way_and_all_together() -> None:
+    negative = straddle_zero(NEAR_ZERO, 5) < 0
+    assert negative.all(axis=1).any()
+    assert (negative.any(axis=1) & ~negative.all(axis=1)).any()
+
+
+def test_a_value_far_from_a_kink_stays() -> None:
+    far = NEAR_ZERO + 1.0
+    assert straddle_zero(far, 1) is far
+
+
+def test_each_of_two_near_maxima_is_the_largest_somewhere() -> None:
+    windows = np.stack([NEAR_ZERO, NEAR_ZERO[::-1], NEAR_ZERO - 1.0], axis=-2)
+    largest = straddle_maxima(windows, 2).argmax(axis=-2)
+    for column in range(windows.shape[-1]):
+        assert set(largest[:, column]) == {0, 1}

@@ -1,0 +1,119 @@
+"""What verifying costs: against the same rendered scripts run bare, in one process.
+
+    python -m benchmarks.cost [--rounds N] [--torch CASES] [--tensorflow CASES]
+
+A bare run executes the very sources that the suite renders, with the loading of weights and batches
+and nothing else: no generation, no recording, no oracle, no judging. The ratio is taken round by
+round, the two side by side; printed are medians, and where the time of verifying goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks.drawing import drawn
+from invariants.backends import BACKENDS, native_arrays, observation, runner
+from invariants.case import Case
+from invariants.judge import judge
+from invariants.oracle.interpreter import expect
+from invariants.properties import findings
+from invariants.properties.evidence import Evidence
+
+
+class Bare:
+    """In place of a recorder: loads and feeds what a script needs, and writes nothing down."""
+
+    def __init__(self, recorder: Any) -> None:
+        recorder.snapshot = lambda number: None
+        self.load, self.batch = recorder.load, recorder.batch
+
+    @contextlib.contextmanager
+    def action(self, number: int) -> Iterator[None]:
+        with contextlib.suppress(Exception):  # what the contract names, an empty backward pass
+            yield
+
+    def record(self, *anything: Any, **more: Any) -> None:
+        """Records nothing."""
+
+    def draws(self, *anything: Any) -> None:
+        """Draws nothing."""
+
+
+def run_bare(backend: str, source: str, arrays: dict[str, Any]) -> None:
+    """Executes one rendered script alone."""
+    bare = Bare(runner.prepare(backend).Recorder(arrays))
+    names = {
+        "__name__": "__main__",
+        **{name: getattr(bare, name) for name in ("load", "batch", "action", "record", "draws")},
+    }
+    exec(compile(source, "<bare>", "exec"), names)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long `work` takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def one_round(backend: str, count: int, seed: int) -> dict[str, float]:
+    """Seconds of each part of verifying `count` cases, and of running them bare."""
+    held: list[Case] = []
+    parts = {"drawing": seconds(lambda: held.extend(drawn(backend, count, seed)))}
+    rendered = [(BACKENDS[backend].render(c), native_arrays(c, backend)) for c in held]
+    parts["bare"] = seconds(lambda: [run_bare(backend, s, a) for s, a in rendered])
+    parts["verifying"] = parts["drawing"] + seconds(lambda: [judge(c, backend) for c in held])
+
+    recorded: list[Any] = []
+    parts["running and recording"] = seconds(
+        lambda: recorded.extend(
+            runner.run(backend, BACKENDS[backend].render(c), native_arrays(c, backend))
+            for c in held
+        )
+    )
+    observed = [observation(c, backend, r) for c, r in zip(held, recorded, strict=True)]
+    expected: list[Any] = []
+    parts["oracle"] = seconds(
+        lambda: expected.extend(
+            expect(c, backend, draws=o.draws) for c, o in zip(held, observed, strict=True)
+        )
+    )
+    parts["judging"] = seconds(
+        lambda: [
+            findings(Evidence(c, backend, o, e))
+            for c, o, e in zip(held, observed, expected, strict=True)
+        ]
+    )
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--torch", type=int, default=200, metavar="CASES")
+    parser.add_argument("--tensorflow", type=int, default=40, metavar="CASES")
+    arguments = parser.parse_args()
+    for backend in ("torch", "tensorflow"):
+        count = getattr(arguments, backend)
+        one_round(backend, 10, 0)  # imports and first calls
+        rounds = [one_round(backend, count, 1 + n) for n in range(arguments.rounds)]
+        ratios = [r["verifying"] / r["bare"] for r in rounds]
+        print(
+            f"{backend}: verifying costs {statistics.median(ratios):.2f} times the bare scripts "
+            f"(rounds {', '.join(f'{r:.2f}' for r in ratios)}; {count} cases a round)"
+        )
+        for part in rounds[0]:
+            share = statistics.median(r[part] / r["bare"] for r in rounds)
+            per_case = statistics.median(r[part] for r in rounds) / count * 1e3
+            print(f"  {part:22s} {share:5.2f}   {per_case:7.2f} ms a case")
+
+
+if __name__ == "__main__":
+    main()

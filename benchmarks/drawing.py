@@ -1,0 +1,42 @@
+"""Cases for the benchmarks: the same for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from invariants.case import Case
+from invariants.generate.cases import cases
+
+#: One Hypothesis run holds on to memory, so long series are drawn in batches.
+BATCH = 200
+
+
+def drawn(backend: str, count: int, start: int) -> Iterator[Case]:
+    """`count` cases for `backend`, drawn in batches from the seed `start` on."""
+    number = 0
+    while count > 0:
+        held = _batch(backend, min(BATCH, count), start * 1_000_003 + number)
+        yield from held
+        count -= len(held)
+        number += 1
+
+
+def _batch(backend: str, count: int, start: int) -> list[Case]:
+    held: list[Case] = []
+
+    @seed(start)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases((backend,)))
+    def draw(case: Case) -> None:
+        held.append(case)
+
+    draw()
+    return held
