@@ -198,6 +198,14 @@ class Case(Document):
         """Whether the values are random, so that only properties without an oracle judge it."""
         return self.training and self.architecture.stochastic
 
+    def first_of_its_size(self, number: int) -> bool:
+        """Whether action `number` is the first whose batch has the size that it has."""
+        sizes = [
+            len(self.batches[action.batch].target) if isinstance(action, Gradient | Step) else None
+            for action in self.program[: number + 1]
+        ]
+        return sizes.index(sizes[-1]) == number
+
     @cached_property
     def document(self) -> dict[str, Any]:
         """The case as plain JSON types."""

@@ -43,7 +43,7 @@ class Observation:
     """A whole run of one case on one backend.
 
     errors and warnings: by action, (type name, message).
-    draws: by action, of the forward passes in which every draw is known.
+    draws: by action, for the first forward pass of each batch size, where every draw is known.
     """
 
     backend: str

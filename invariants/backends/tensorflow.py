@@ -234,7 +234,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     lines = [f"{', '.join(names)}, y = batch({action.batch})"]
     if case.stochastic:
         lines.append("reseed(model)")
-        if _drawn_once(case):
+        if _drawn_once(case) and case.first_of_its_size(number):
             lines.append(f"draws({number}, {len(case.batches[action.batch].target)})")
     inside = [f"tape.watch({name})" for name in watched]
     inside.append(f"loss = loss_function(y, model({feed}, training={case.training}))")

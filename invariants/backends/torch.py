@@ -260,7 +260,8 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     lines = [f"{', '.join(names)}, y = batch({action.batch})"]
     lines += [f"x{i}.requires_grad_()" for i in watched]
     if case.stochastic:
-        lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
+        if case.first_of_its_size(number):
+            lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
         lines.append(f"torch.manual_seed({case.seed})")
     lines += [
         "optimizer.zero_grad()",

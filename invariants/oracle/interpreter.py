@@ -17,8 +17,8 @@ from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.losses import LOSSES
 from invariants.oracle.optimizers import Slots, step
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import PRECISIONS, Estimate, Rounding, estimate
-from invariants.oracle.tape import Tape, Value
+from invariants.oracle.rounding import PRECISIONS, Estimate, Estimates, Rounding, estimate
+from invariants.oracle.tape import Tape, Value, grid_of
 
 if TYPE_CHECKING:
     from invariants.architecture.graph import Block
@@ -34,8 +34,9 @@ Draws = Mapping[str, tuple[Array, ...]]
 class ExpectedPoint:
     """What is expected of one action that records: a gradient or a step.
 
-    Numbers are missing where the draws of a random layer are not known. `gradients` holds the trainable weights and
-    "input_N" where the case asks for input gradients; `updates` what a step adds to each of them.
+    Numbers are missing where the draws of a random layer are not known. `gradients` holds the
+    trainable weights and "input_N" where the case asks for input gradients; `updates` what a step
+    adds to each of them.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
     a state whether it was used (and then its version); two points with the same `forward` and the
     same `weights_version` computed the same function.
@@ -47,10 +48,10 @@ class ExpectedPoint:
     weights_version: int
     forward: tuple[Any, ...]
     loss: Estimate | None = None
-    gradients: dict[str, Estimate] = field(default_factory=dict)
-    weights: dict[str, Estimate] = field(default_factory=dict)
-    updates: dict[str, Estimate] = field(default_factory=dict)
-    state: dict[str, Estimate] = field(default_factory=dict)
+    gradients: Mapping[str, Estimate] = field(default_factory=dict)
+    weights: Mapping[str, Estimate] = field(default_factory=dict)
+    updates: Mapping[str, Estimate] = field(default_factory=dict)
+    state: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class _Forward:
         contract: Contract,
         tape: Tape,
         arrays: dict[str, Array],
+        grids: dict[str, int | None],
         draws: Draws,
     ) -> None:
         self.contract = contract
@@ -101,7 +103,7 @@ class _Forward:
         self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
         self.training = case.training
         self.flagged: frozenset[str] = frozenset()
-        self.parameters = {name: tape.constant(array) for name, array in arrays.items()}
+        self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
 
     def block(self, block: Block, path: str, inputs: list[Value]) -> Value:
         values = list(inputs)
@@ -141,6 +143,7 @@ class _Interpreter:
         self.rounding = Rounding(PRECISIONS[case.dtype])
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
+        self.grids = {name: grid_of(array) for name, array in self.arrays.items()}
         self.state_names = tuple(n for n, p in self.parameters.items() if p.role == "state")
         self.stateful = tuple(
             placed.path
@@ -163,6 +166,7 @@ class _Interpreter:
         self.known = self._weights_known_ahead()
         self.passes: dict[tuple[Any, ...], _Pass] = {}
         self.ties = 0
+        self.draws_of_size: dict[int, Draws] = {}
         self.lost = False  # a forward pass whose draws are not known: from there on no numbers
 
     def _weights_known_ahead(self) -> frozenset[str] | None:
@@ -184,14 +188,15 @@ class _Interpreter:
         raises = self._raises(action, flags)
         forward = self._forward_signature(flags)
         version = self.weights_version
-        self.lost |= self.case.stochastic and index not in self.draws
-        if self.lost:
+        draws = self._draws(index, action.batch)
+        self.lost |= draws is None
+        if draws is None or self.lost:
             if action.action == "step" and raises is None and flags.trainable:
                 self.weights_version += 1
             return ExpectedPoint(index, raises, flags, version, forward)
-        result = self._pass(action.batch, flags, forward, self.draws.get(index, {}))
+        result = self._pass(action.batch, flags, forward, draws)
         before = {name: self.arrays[name] for name in flags.trainable}
-        self.arrays.update(result.state)
+        self._move(result.state)
         if result.state:
             self.state_version += 1
         if raises is None and action.action == "step":
@@ -200,24 +205,37 @@ class _Interpreter:
             return ExpectedPoint(index, raises, flags, version, forward)
         inputs = {n: g for n, g in result.gradients.items() if n.startswith("input_")}
         gradients = {name: result.gradients[name] for name in flags.trainable} | inputs
-        updates = {}
+        updates: dict[str, Array] = {}
         if action.action == "step":
-            updates = {n: self._estimate(self.arrays[n] - before[n]) for n in flags.trainable}
+            updates = {name: self.arrays[name] - before[name] for name in flags.trainable}
         return ExpectedPoint(
             action=index,
             raises=None,
             flags=flags,
             weights_version=version,
             forward=forward,
-            loss=self._estimate(result.loss),
-            gradients={name: self._estimate(g) for name, g in gradients.items()},
-            weights={name: self._estimate(self.arrays[name]) for name in flags.trainable},
-            updates=updates,
-            state={name: self._estimate(self.arrays[name]) for name in self.state_names},
+            loss=estimate(result.loss, self.rounding),
+            gradients=self._estimates(gradients),
+            weights=self._estimates({name: self.arrays[name] for name in flags.trainable}),
+            updates=self._estimates(updates),
+            state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
 
-    def _estimate(self, samples: Array) -> Estimate:
-        return estimate(samples, self.rounding)
+    def _draws(self, index: int, batch: int) -> Draws | None:
+        """What the random layers draw at an action, or None where that is not known.
+
+        Every forward pass starts from the same seed: a batch of a size that was there before gets
+        the draws that it got then.
+        """
+        if not self.case.stochastic:
+            return {}
+        size = len(self.case.batches[batch].target)
+        if index in self.draws:
+            self.draws_of_size[size] = self.draws[index]
+        return self.draws_of_size.get(size)
+
+    def _estimates(self, samples: Mapping[str, Array]) -> Estimates:
+        return Estimates(samples, self.rounding)
 
     def _raises(self, action: Any, flags: Flags) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
@@ -252,7 +270,7 @@ class _Interpreter:
 
     def _compute(self, number: int, flags: Flags, draws: Draws) -> _Pass:
         case, tape = self.case, Tape(self.rounding)
-        forward = _Forward(case, self.contract, tape, self.arrays, draws)
+        forward = _Forward(case, self.contract, tape, self.arrays, self.grids, draws)
         forward.flagged = flags.flagged
         leaves = {name: forward.parameters[name] for name in self.wanted}
         batch = case.batches[number]
@@ -298,7 +316,7 @@ class _Interpreter:
         for name in flags.trainable:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
-            self.arrays[name], self.slots[name] = step(
+            moved, self.slots[name] = step(
                 self.case.optimizer,
                 self.contract,
                 self.rounding,
@@ -308,6 +326,11 @@ class _Interpreter:
                 self.updates_of[name] if of_parameter else self.steps,
                 result.lookup_squares.get(name),
             )
+            self._move({name: moved})
+
+    def _move(self, arrays: Mapping[str, Array]) -> None:
+        self.arrays.update(arrays)
+        self.grids.update((name, grid_of(array)) for name, array in arrays.items())
 
 
 def _digest(draws: Draws) -> bytes:

@@ -16,6 +16,7 @@ cost more than the arithmetic that they disturb.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -250,6 +251,27 @@ def estimate(samples: Array, rounding: Rounding) -> Estimate:
     floor = rounding.precision.smallest_normal + np.abs(value) * (rounding.unit / np.sqrt(3.0))
     moved = (spread > 0.0) | (value != 0.0)
     return Estimate(value, np.where(moved, np.maximum(spread, floor), 0.0))
+
+
+class Estimates(Mapping[str, Estimate]):
+    """The estimates of named arrays, each worked out when it is first asked for."""
+
+    def __init__(self, samples: Mapping[str, Array], rounding: Rounding) -> None:
+        self._samples = dict(samples)
+        self._rounding = rounding
+        self._known: dict[str, Estimate] = {}
+
+    def __getitem__(self, name: str) -> Estimate:
+        if name not in self._known:
+            with np.errstate(all="ignore"):
+                self._known[name] = estimate(self._samples[name], self._rounding)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
 
 
 @dataclass(frozen=True)

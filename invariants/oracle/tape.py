@@ -9,6 +9,7 @@ changes nothing about the value of a derivative, and that is the promise under t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,12 +92,24 @@ class Value:
 
 
 def grid_of(array: Array) -> int | None:
-    """The coarsest of a few grids (multiples of 2^-g) that holds all of `array`, or None."""
+    """The coarsest of a few grids (multiples of 2^-g) that holds all of `array`, or None.
+
+    None for an array of more than one sample, which was rounded.
+    """
+    if array.shape[0] != 1:
+        return None
     for grid in (0, 6, 12):
         scaled = array * 2.0**grid
         if np.array_equal(scaled, np.rint(scaled)):
             return grid
     return None
+
+
+@lru_cache(maxsize=4096)
+def _number(number: float) -> tuple[Array, int | None]:
+    array = np.array([number])
+    array.setflags(write=False)
+    return array, grid_of(array)
 
 
 class Tape:
@@ -110,16 +123,15 @@ class Tape:
 
     def constant(self, samples: Array) -> Value:
         """A leaf from `samples` of shape (S or 1, ...)."""
-        grid = grid_of(samples) if samples.shape[0] == 1 else None
-        return Value(self, samples, grid)
+        return Value(self, samples, grid_of(samples))
 
     def lift(self, other: Value | float) -> Value:
         if isinstance(other, Value):
             return other
-        number = self.constant(np.array([float(other)]))
-        if number.grid is None:  # the framework rounds the number itself to the dtype
-            number.data = self.rounding.disturb(number.data)
-        return number
+        number, grid = _number(float(other))
+        if grid is None:  # the framework rounds the number itself to the dtype
+            number = self.rounding.disturb(number)
+        return Value(self, number, grid)
 
     def apply(self, name: str, *parents: Value, **params: Any) -> Value:
         """The primitive `name` of `parents`, rounded as its row in the table says."""
