@@ -114,23 +114,31 @@ def label(
 ) -> list[Finding]:
     """`found` with those that the issues explain marked as known, by the issue that does.
 
-    Each issue is tried alone, then those that make a difference together: two may meet in one case.
+    Each issue is tried alone, then all together, since several may meet in one case; of these only
+    the ones without which the explanation fails are named.
     """
-    alone = {issue.id: findings(_as_if(evidence, (issue,))) for issue in issues}
     labelled = list(found)
     for issue in issues:
-        labelled = _explained(labelled, alone[issue.id], (issue,))
-    relevant = tuple(issue for issue in issues if alone[issue.id] != list(found))
-    if len(relevant) > 1 and any(finding.severity == "violation" for finding in labelled):
-        labelled = _explained(labelled, findings(_as_if(evidence, relevant)), relevant)
-    return labelled
+        labelled = _explained(labelled, evidence, (issue,))
+    together = tuple(issues)
+    best = _explained(labelled, evidence, together)
+    if best == labelled:
+        return labelled
+    for issue in issues:
+        fewer = tuple(other for other in together if other is not issue)
+        attempt = _explained(labelled, evidence, fewer)
+        if [f.severity for f in attempt] == [f.severity for f in best]:
+            together, best = fewer, attempt
+    return best
 
 
 def _explained(
-    labelled: list[Finding], left: list[Finding], issues: tuple[KnownIssue, ...]
+    labelled: list[Finding], evidence: Evidence, issues: tuple[KnownIssue, ...]
 ) -> list[Finding]:
-    """`labelled` with the violations that are not `left` under `issues` marked as known."""
-    keys = {finding.key for finding in left}
+    """`labelled` with the violations that vanish under `issues` marked as known."""
+    if len(issues) < 1 or all(finding.severity != "violation" for finding in labelled):
+        return labelled
+    keys = {finding.key for finding in findings(_as_if(evidence, issues))}
     properties = {name for issue in issues for name in issue.properties}
     name = " + ".join(issue.id for issue in issues)
     return [
