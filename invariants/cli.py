@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from invariants.case import Case, CaseError, read_case
+
+if TYPE_CHECKING:
+    from invariants.faults.trial import Trial
 
 backends = click.option(
     "--backend", "backends", multiple=True, metavar="NAME", help="torch or tensorflow; repeatable."
@@ -196,13 +200,17 @@ def faults(backends: tuple[str, ...], seed: int, profile: str, names: tuple[str,
         if names and fault.name not in names:
             continue
         trial = attempt(fault, seed, profile)
-        missed += not trial.property_
+        missed += not trial.property_ or trial.false_alarm
         print(
-            f"{fault.name:<40} {fault.backend:<10} {trial.property_ or 'NOT FOUND':<24} "
+            f"{fault.name:<40} {fault.backend:<10} {_outcome(trial):<24} "
             f"{trial.examples:>8} {trial.seconds:>8.1f} {trial.layers:>6} {trial.width:>5}",
             flush=True,
         )
     sys.exit(1 if missed else 0)
+
+
+def _outcome(trial: Trial) -> str:
+    return "FALSE ALARM" if trial.false_alarm else trial.property_ or "NOT FOUND"
 
 
 def main() -> None:

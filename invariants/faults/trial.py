@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from invariants.faults.fault import Fault
+from invariants.judge import judge
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.profiles import PROFILES
 
@@ -14,8 +15,9 @@ from invariants.suite.profiles import PROFILES
 class Trial:
     """The outcome of one fault; without a property it was not found.
 
-    examples and seconds: until the first violation, shrinking left out.
-    layers and width: of the shrunk case, width the largest extent of its weights.
+    examples and seconds: until the first violation, reducing left out.
+    layers and width: of the reduced case, width the largest extent of its weights.
+    false_alarm: the reduced case violates the property in the sound framework, too.
     """
 
     fault: Fault
@@ -24,33 +26,36 @@ class Trial:
     seconds: float = 0.0
     layers: int = 0
     width: int = 0
+    false_alarm: bool = False
 
 
-def attempt(fault: Fault, seed: int, profile: str = "ci", shrink_seconds: float = 20.0) -> Trial:
+def attempt(fault: Fault, seed: int, profile: str = "ci", reduce_seconds: float = 20.0) -> Trial:
     """Verifies under `fault` until the first violation, for as many cases as the profile has."""
     chosen = PROFILES[profile]
     left, number, examples = chosen.examples[fault.backend], 0, 0
     started = time.monotonic()
-    with fault.apply():
-        while left > 0:
-            size = min(left, chosen.batch[fault.backend])
-            plan = Plan(
-                fault.backend, seed * 1_000_003 + number, size, shrink_seconds, stop_at_first=True
-            )
-            hunt = Hunt(plan, set())
+    while left > 0:
+        size = min(left, chosen.batch[fault.backend])
+        plan = Plan(
+            fault.backend, seed * 1_000_003 + number, size, reduce_seconds, stop_at_first=True
+        )
+        hunt = Hunt(plan, set())
+        with fault.apply():
             hunt.run()
-            if hunt.smallest:
-                name, verdict = next(iter(hunt.smallest.items()))
-                case = verdict.evidence.case
-                return Trial(
-                    fault,
-                    name,
-                    examples + hunt.examples_to_find[name],
-                    time.monotonic() - started - hunt.shrunk_for,
-                    len(case.architecture.layers),
-                    max(max(array.shape, default=1) for array in case.weights.values()),
-                )
-            examples += hunt.tally.cases
-            left -= size
-            number += 1
+        if hunt.smallest:
+            name, verdict = next(iter(hunt.smallest.items()))
+            case = verdict.evidence.case
+            sound = judge(case, fault.backend)
+            return Trial(
+                fault,
+                name,
+                examples + hunt.examples_to_find[name],
+                time.monotonic() - started - hunt.reduced_for,
+                len(case.architecture.layers),
+                max(max(array.shape, default=1) for array in case.weights.values()),
+                any(finding.property_ == name for finding in sound.violations),
+            )
+        examples += hunt.tally.cases
+        left -= size
+        number += 1
     return Trial(fault, examples=examples, seconds=time.monotonic() - started)

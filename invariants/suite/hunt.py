@@ -1,12 +1,13 @@
-"""Draws cases through Hypothesis, judges them, and shrinks what violates a property.
+"""Draws cases through Hypothesis, judges them, and reduces what violates a property.
 
 One call is one seeded batch. After a finding the batch goes on: the property is then muted, which
-means that its further findings are counted but neither raised nor shrunk again. Every property
-raises an exception class of its own, so that Hypothesis does not take two bugs for one.
+means that its further findings are counted but not reduced again. To Hypothesis no example fails:
+it draws, and the first case of each violated property is reduced here, within its budget of time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
 from collections.abc import Callable
@@ -15,19 +16,19 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky
 
 from invariants.case import Case
 from invariants.generate.cases import cases
-from invariants.judge import InvariantViolated, Verdict, gather, judge, raise_for
+from invariants.judge import Verdict, gather, judge
+from invariants.reduction import reduced
 from invariants.suite.tally import Tally
 
 #: Determinism is judged on about one case in this many.
 REPEAT_ONE_IN = 20
 
 
-class _ShrunkEnough(BaseException):
-    """Ends a Hypothesis run whose shrinking has used up its time."""
+class _Enough(BaseException):
+    """Ends a Hypothesis run from inside; not an Exception, which would be a failing test."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Plan:
     backend: str
     seed: int
     examples: int
-    shrink_seconds: float
+    reduce_seconds: float
     compare: str = ""
     ignore_known_issues: bool = False
     stop_at_first: bool = False
@@ -49,89 +50,39 @@ class Plan:
 
 @dataclass
 class Hunt:
-    """The state of one batch: what was counted, and the smallest case of each violated property."""
+    """The state of one batch: what was counted, and the smallest case of each violated property.
+
+    muted: properties that were reported before; their findings are counted and no more.
+    on_found: gets the verdict on each reduced case at once.
+    """
 
     plan: Plan
     muted: set[str]
+    on_found: Callable[[Verdict], None] = lambda verdict: None
     tally: Tally = field(default_factory=Tally)
     smallest: dict[str, Verdict] = field(default_factory=dict)
     examples_to_find: dict[str, int] = field(default_factory=dict)
-    shrunk_for: float = 0.0  # seconds
-    _shrinking: str = ""
-    _shrinking_since: float = 0.0
+    reduced_for: float = 0.0  # seconds
 
-    def judge(self, case: Case) -> Verdict:
-        plan = self.plan
-        other = gather(case, plan.compare) if plan.compare else None
-        return judge(
-            case,
-            plan.backend,
-            repeat=repeats(case),
-            other=other,
-            ignore_known_issues=plan.ignore_known_issues,
-        )
-
-    def example(self, case: Case) -> None:
-        """One case that Hypothesis drew, in generation or in shrinking."""
-        if self._shrinking and time.monotonic() - self._shrinking_since > self.plan.shrink_seconds:
-            raise _ShrunkEnough
-        verdict = self.judge(case)
-        if not self._shrinking:
-            self.tally.count(verdict)
-        loud = [f for f in verdict.violations if f.property_ not in self.muted]
-        if self._shrinking:
-            loud = [f for f in loud if f.property_ == self._shrinking]
-        if not loud:
-            return
-        name = loud[0].property_
-        if not self._shrinking:
-            self._shrinking, self._shrinking_since = name, time.monotonic()
-            self.examples_to_find[name] = self.tally.cases
-        best = self.smallest.get(name)
-        if best is None or size(case) <= size(best.evidence.case):
-            first = sorted(verdict.findings, key=lambda f: f.property_ != name)
-            self.smallest[name] = replace(verdict, findings=tuple(first))
-        raise_for(replace(verdict, findings=tuple(loud)))
-
-    def run(self, on_found: Callable[[Verdict], None] = lambda verdict: None) -> None:
-        """Judges the planned number of cases; `on_found` gets each shrunk verdict at once."""
-        number = 0
-        while self.tally.cases < self.plan.examples:
-            before = self.tally.cases
-            try:
-                self._search(self.plan.seed + 7919 * number, self.plan.examples - before)
-            except (InvariantViolated, Flaky, _ShrunkEnough):
-                pass
-            finally:
-                name, self._shrinking = self._shrinking, ""
-                if name:
-                    self.shrunk_for += time.monotonic() - self._shrinking_since
-                    self.muted.add(name)
-                    on_found(self.smallest[name])
-            number += 1
-            if self.tally.cases == before or (self.plan.stop_at_first and self.smallest):
-                break
-
-    def _search(self, start: int, examples: int) -> None:
+    def run(self) -> None:
+        """Judges the planned number of cases."""
         backends = tuple(b for b in (self.plan.backend, self.plan.compare) if b)
         tally = self.tally
 
         @st.composite
         def counted(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
-            if not self._shrinking:
-                tally.started += 1
+            tally.started += 1
             case: Case = draw(cases(backends))
             return case
 
-        @seed(start)
+        @seed(self.plan.seed)
         @settings(
-            max_examples=examples,
+            max_examples=self.plan.examples,
             database=None,
             deadline=None,
             derandomize=False,
-            phases=(Phase.generate, Phase.shrink),
+            phases=(Phase.generate,),
             suppress_health_check=list(HealthCheck),
-            report_multiple_bugs=False,
             verbosity=Verbosity.quiet,
             print_blob=False,
         )
@@ -139,16 +90,67 @@ class Hunt:
         def body(case: Case) -> None:
             self.example(case)
 
-        body()
+        with contextlib.suppress(_Enough):
+            body()
 
+    def example(self, case: Case) -> None:
+        """One case that Hypothesis drew."""
+        plan = self.plan
+        other = gather(case, plan.compare) if plan.compare else None
+        verdict = judge(
+            case,
+            plan.backend,
+            repeat=repeats(case),
+            other=other,
+            ignore_known_issues=plan.ignore_known_issues,
+        )
+        self.tally.count(verdict)
+        for name in dict.fromkeys(finding.property_ for finding in verdict.violations):
+            if name not in self.muted:
+                self._found(name, case)
 
-def size(case: Case) -> tuple[int, int, int]:
-    """How large a case is to a reader: layers, actions, numbers."""
-    return (
-        len(case.architecture.layers),
-        len(case.program),
-        sum(array.size for array in case.weights.values()),
-    )
+    def _found(self, name: str, case: Case) -> None:
+        """Reduces the first case that violates a property, and mutes the property."""
+        self.muted.add(name)
+        self.examples_to_find[name] = self.tally.cases
+        started, smallest = time.monotonic(), case
+
+        def shows(candidate: Case) -> bool:
+            nonlocal smallest
+            verdict = self._judged_for(candidate, name)
+            found = any(finding.property_ == name for finding in verdict.violations)
+            if found:
+                smallest = candidate
+            return found
+
+        try:
+            reduced(case, shows, self.plan.reduce_seconds)
+        finally:  # an interrupted run reports what it has, too
+            self.reduced_for += time.monotonic() - started
+            self._report(name, case, smallest)
+        if self.plan.stop_at_first:
+            raise _Enough
+
+    def _report(self, name: str, case: Case, smallest: Case) -> None:
+        verdict = self._judged_for(smallest, name)
+        # An outcome that changes from run to run may be gone by now; then the case itself is shown.
+        if not any(finding.property_ == name for finding in verdict.violations):
+            verdict = self._judged_for(case, name)
+        order = sorted(verdict.findings, key=lambda finding: finding.property_ != name)
+        self.smallest[name] = replace(verdict, findings=tuple(order))
+        self.on_found(self.smallest[name])
+
+    def _judged_for(self, case: Case, name: str) -> Verdict:
+        """The verdict with what the property `name` needs: a second run, another backend."""
+        plan = self.plan
+        compare = name == "backends_agree" and plan.compare in case.realisations
+        return judge(
+            case,
+            plan.backend,
+            repeat=name == "deterministic",
+            other=gather(case, plan.compare) if compare else None,
+            ignore_known_issues=plan.ignore_known_issues,
+        )
 
 
 def repeats(case: Case) -> bool:

@@ -1,4 +1,4 @@
-"""How much a run does: cases a backend, cases a batch, and how long it may shrink."""
+"""How much a run does: cases a backend, cases a batch, and how long it may reduce."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ class Profile:
     """One profile.
 
     examples: cases for each backend. batch: cases drawn by one Hypothesis run; long runs go in
-    batches, since one run holds on to memory. shrink_seconds: for each property found violated.
+    batches, since one run holds on to memory. reduce_seconds: for each property found violated.
     """
 
     name: str
     examples: Mapping[str, int]
     batch: Mapping[str, int]
-    shrink_seconds: float
+    reduce_seconds: float
 
 
 PROFILES = {

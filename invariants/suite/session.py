@@ -69,7 +69,7 @@ class Options:
                         backend=backend,
                         seed=self.seed * 1_000_003 + 101 * number,
                         examples=examples,
-                        shrink_seconds=profile.shrink_seconds,
+                        reduce_seconds=profile.reduce_seconds,
                         compare=compare,
                         ignore_known_issues=self.ignore_known_issues,
                     )

@@ -35,7 +35,6 @@ def test_invariants_hold(
     except BackendUnavailable as error:
         record_property(UNAVAILABLE, str(error))
         pytest.fail(str(error), pytrace=False)
-    hunt = Hunt(plan, _MUTED.of(plan.backend))
     texts: list[str] = []
 
     def write_down(verdict: Verdict) -> None:
@@ -43,8 +42,9 @@ def test_invariants_hold(
         folder = findings.write(invariants_options.report or DEFAULT_REPORT, verdict)
         texts.append(findings.text(case, finding) + f"\n\n  written to {folder}\n")
 
+    hunt = Hunt(plan, _MUTED.of(plan.backend), write_down)
     try:
-        hunt.run(write_down)
+        hunt.run()
     finally:
         record_property(
             RESULT,

@@ -22,7 +22,11 @@ from invariants.suite.tally import Tally, total
 class _DrawOnly(Hunt):
     """Counts what is drawn without running it."""
 
-    def judge(self, case: Case) -> Verdict:
+    def example(self, case: Case) -> None:
+        self.tally.count(self._unjudged(case))
+
+    @staticmethod
+    def _unjudged(case: Case) -> Verdict:
         nothing = Evidence(
             case, "torch", Observation("torch", (), {}, {}), Expectation("torch", ())
         )

@@ -1,0 +1,207 @@
+"""The kinds of edits that make a case smaller, each a generator of candidates.
+
+A candidate need not be valid; whoever asks for it checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from invariants.architecture.graph import Architecture
+from invariants.architecture.layers.base import Layer, ShapeError, Spec
+from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, Thaw, frozen
+from invariants.oracle.contract import CONTRACTS
+from invariants.reduction import graphs
+from invariants.reduction.fitting import fitted, taken, with_program
+
+
+def shorter_programs(case: Case) -> Iterator[Case]:
+    """The program up to each gradient or step, then without each action, then without steps."""
+    actions = taken(case)
+    for number, (action, _) in enumerate(actions[:-1]):
+        if isinstance(action, Gradient | Step):
+            yield with_program(case, actions[: number + 1])
+    for number in range(len(actions) - 1, -1, -1):
+        yield with_program(case, actions[:number] + actions[number + 1 :])
+    for number, (action, ways) in enumerate(actions):
+        if isinstance(action, Step):
+            changed: Any = (Gradient(action.batch), ways)
+            yield with_program(case, [*actions[:number], changed, *actions[number + 1 :]])
+
+
+def _parts(
+    parts: Callable[[Architecture], Iterator[graphs.Part]],
+) -> Callable[[Case], Iterator[Case]]:
+    def edit(case: Case) -> Iterator[Case]:
+        for part in parts(case.architecture):
+            candidate = _attempted(case, part)
+            if candidate is not None:
+                yield candidate
+
+    edit.__name__ = parts.__name__
+    return edit
+
+
+def _attempted(case: Case, part: graphs.Part) -> Case | None:
+    try:
+        return fitted(case, part.architecture, part.renamed, part.inputs)
+    except (ShapeError, KeyError, IndexError):
+        return None  # the part does not fit together, or needs a number that the whole lacks
+
+
+def without_cross_entropy(case: Case) -> Iterator[Case]:
+    """The mean squared error, which takes any output."""
+    if case.loss == "cross_entropy":
+        shape = case.architecture.output.shape
+        batches = tuple(
+            replace(batch, target=frozen(np.zeros((len(batch.target), *shape))))
+            for batch in case.batches
+        )
+        yield replace(case, loss="mse", batches=batches)
+
+
+def _smaller(value: Any) -> Iterator[Any]:
+    """Smaller values of one hyperparameter."""
+    if isinstance(value, bool):
+        if value:
+            yield False
+    elif isinstance(value, int):
+        yield from dict.fromkeys(n for n in (1, value // 2, value - 1) if 0 < n < value)
+    elif isinstance(value, tuple) and any(isinstance(n, int) and n > 1 for n in value):
+        yield (1,) * len(value)
+        yield tuple(max(1, n - 1) for n in value)
+
+
+def _simpler_layers(layer: Layer) -> Iterator[Layer]:
+    for field in fields(layer):
+        for value in _smaller(getattr(layer, field.name)):
+            yield replace(layer, **{field.name: value})
+
+
+def narrower_layers(case: Case) -> Iterator[Case]:
+    """Each whole number of each layer smaller, its switches off."""
+    for path, _, number, layer in graphs.layers(case.architecture):
+        for simpler in _simpler_layers(layer):
+            architecture = graphs.with_layer(case.architecture, path, number, simpler)
+            candidate = _attempted(case, graphs.Part(architecture, lambda n: (n,), _same(case)))
+            if candidate is not None:
+                yield candidate
+
+
+def _same(case: Case) -> tuple[int, ...]:
+    return tuple(range(len(case.architecture.inputs)))
+
+
+def smaller_inputs(case: Case) -> Iterator[Case]:
+    """Each extent of each input smaller."""
+    inputs = case.architecture.inputs
+    for number, spec in enumerate(inputs):
+        for smaller in _smaller_specs(spec):
+            changed = (*inputs[:number], smaller, *inputs[number + 1 :])
+            architecture = Architecture(changed, case.architecture.network)
+            candidate = _attempted(case, graphs.Part(architecture, lambda n: (n,), _same(case)))
+            if candidate is not None:
+                yield candidate
+
+
+def _smaller_specs(spec: Spec) -> Iterator[Spec]:
+    for axis, extent in enumerate(spec.shape):
+        for n in _smaller(extent):
+            yield replace(spec, shape=(*spec.shape[:axis], n, *spec.shape[axis + 1 :]))
+    if spec.vocabulary is not None:
+        for n in _smaller(spec.vocabulary):
+            yield replace(spec, vocabulary=n)
+
+
+def smaller_batches(case: Case) -> Iterator[Case]:
+    """One batch for all actions, then fewer samples in each."""
+    if len(case.batches) > 1:
+        for batch in case.batches:
+            program: list[Any] = [
+                (replace(a, batch=0) if isinstance(a, Gradient | Step) else a, ways)
+                for a, ways in taken(case)
+            ]
+            yield with_program(replace(case, batches=(batch,)), program)
+    size = max(len(batch.target) for batch in case.batches)
+    for fewer in _smaller(size):
+        yield replace(
+            case,
+            batches=tuple(
+                Batch(
+                    tuple(frozen(array[:fewer].copy()) for array in batch.inputs),
+                    frozen(batch.target[:fewer].copy()),
+                )
+                for batch in case.batches
+            ),
+        )
+
+
+def plainer_settings(case: Case) -> Iterator[Case]:
+    """One backend, no input gradient, inference mode, plain SGD, the first way and option."""
+    if len(case.realisations) > 1:
+        for name, realisation in case.realisations.items():
+            yield replace(case, realisations={name: realisation})
+    if case.input_gradient:
+        yield replace(case, input_gradient=False)
+    if case.training:
+        yield replace(case, training=False)
+    if case.optimizer != SGD():
+        yield replace(case, optimizer=SGD())
+    if case.seed:
+        yield replace(case, seed=0)
+    for name, realisation in case.realisations.items():
+        plain = _plain(case, name, realisation)
+        if plain != realisation:
+            yield replace(case, realisations={**case.realisations, name: plain})
+
+
+def _plain(case: Case, backend: str, realisation: Realisation) -> Realisation:
+    contract = CONTRACTS[backend]
+    first = {
+        reaches: next(way.name for way in contract.ways if way.reaches == reaches)
+        for reaches in ("module", "weight")
+    }
+    ways = tuple(
+        first["weight" if action.target in case.architecture.weights else "module"]
+        if isinstance(action, Freeze | Thaw)
+        else None
+        for action in case.program
+    )
+    options = {option.name: option.values[0] for option in contract.options}
+    return Realisation(realisation.mode, ways, options)
+
+
+def plainer_numbers(case: Case) -> Iterator[Case]:
+    """Each array of ones, or rounded to halves."""
+    for name, array in case.weights.items():
+        for plain in (np.ones_like(array), np.rint(2.0 * array) / 2.0):
+            if not np.array_equal(plain, array) and (plain != 0.0).any():
+                yield replace(case, weights={**case.weights, name: frozen(plain)})
+    for number, batch in enumerate(case.batches):
+        arrays = (*batch.inputs, batch.target)
+        for place, array in enumerate(arrays):
+            plain = np.rint(2.0 * array) / 2.0
+            if not np.array_equal(plain, array):
+                changed = (*arrays[:place], frozen(plain), *arrays[place + 1 :])
+                batches = list(case.batches)
+                batches[number] = Batch(changed[:-1], changed[-1])
+                yield replace(case, batches=tuple(batches))
+
+
+EDITS: tuple[Callable[[Case], Iterator[Case]], ...] = (
+    shorter_programs,
+    without_cross_entropy,
+    _parts(graphs.endings),
+    _parts(graphs.beginnings),
+    _parts(graphs.bypasses),
+    _parts(graphs.inlined),
+    narrower_layers,
+    smaller_inputs,
+    smaller_batches,
+    plainer_settings,
+    plainer_numbers,
+)

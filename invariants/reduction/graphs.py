@@ -1,0 +1,247 @@
+"""Parts of a network: each yields architectures with less in them, and what is called how there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from invariants.architecture.graph import Architecture, Block, Member, Node, join, within
+from invariants.architecture.layers.base import Layer, ShapeError, Spec
+from invariants.reduction.fitting import Renaming
+
+
+@dataclass(frozen=True)
+class Part:
+    """An architecture made from another, the renaming, and which old input feeds each new one."""
+
+    architecture: Architecture
+    renamed: Renaming
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Pruned:
+    """A block without what its output does not need."""
+
+    block: Block
+    members: dict[int, int]  # old number -> new number
+    inputs: tuple[int, ...]  # the old inputs that are left
+
+
+def _pruned(
+    arity: int, members: Sequence[Member], nodes: Sequence[Node], output: int, keep_inputs: bool
+) -> _Pruned | None:
+    """What the value `output` needs; None where that is no node at all."""
+    if output < arity:
+        return None
+    live, todo = set(), [output]
+    while todo:
+        value = todo.pop()
+        if value not in live:
+            live.add(value)
+            todo += nodes[value - arity].inputs if value >= arity else ()
+    inputs = tuple(i for i in range(arity) if keep_inputs or i in live)
+    order = [*inputs, *sorted(value for value in live if value >= arity)]
+    number = {value: new for new, value in enumerate(order)}
+    kept = sorted({nodes[value - arity].member for value in live if value >= arity})
+    renumbered = {member: new for new, member in enumerate(kept)}
+    block = Block(
+        arity=len(inputs),
+        members=tuple(members[m] for m in kept),
+        nodes=tuple(
+            Node(
+                renumbered[nodes[v - arity].member],
+                tuple(number[i] for i in nodes[v - arity].inputs),
+            )
+            for v in order[len(inputs) :]
+        ),
+    )
+    return _Pruned(block, renumbered, inputs)
+
+
+def _with_block(block: Block, path: Sequence[str], inner: Block) -> Block:
+    """`block` with the submodule at `path` replaced."""
+    if not path:
+        return inner
+    member = block.index(path[0])
+    child = block.members[member]
+    assert isinstance(child, Block)
+    members = list(block.members)
+    members[member] = _with_block(child, path[1:], inner)
+    return replace(block, members=tuple(members))
+
+
+def _renaming(path: str, old: Block, children: dict[str, str]) -> Renaming:
+    """Children of the block at `path` by their new paths; the others of its children are gone."""
+
+    def renamed(name: str) -> tuple[str, ...]:
+        for before, after in children.items():
+            if within(name, before):
+                return (after + name[len(before) :],)
+        if name == path or not within(name, path):
+            return (name,)
+        return tuple(after for before, after in children.items() if within(before, name))
+
+    return renamed
+
+
+def _part(
+    architecture: Architecture,
+    path: str,
+    block: Block,
+    members: Sequence[Member],
+    nodes: Sequence[Node],
+    output: int,
+    inner: dict[str, int] | None = None,
+    specs: Sequence[Spec] | None = None,
+) -> Part | None:
+    """The architecture whose block at `path` computes value `output` of `nodes`.
+
+    inner: further old paths (below `path`) -> the number that their member has in `members`.
+    specs: the types of the block's inputs, where they changed (the network itself only).
+    """
+    arity = len(specs) if specs is not None else block.arity
+    pruned = _pruned(arity, members, nodes, output, keep_inputs=bool(path))
+    if pruned is None:
+        return None
+    old_paths = {join(path, block.name(m)): m for m in range(len(block.members))}
+    children = {}
+    for before, member in {**(inner or {}), **old_paths}.items():
+        if member in pruned.members and members[member] is not None:
+            new = pruned.members[member]
+            children[before] = join(path, pruned.block.name(new))
+    network = _with_block(architecture.network, path.split(".") if path else [], pruned.block)
+    given = specs if specs is not None else architecture.inputs
+    kept = tuple(given[i] for i in pruned.inputs) if not path else architecture.inputs
+    inputs = pruned.inputs if not path else tuple(range(len(kept)))
+    return Part(Architecture(kept, network), _renaming(path, block, children), inputs)
+
+
+def blocks(architecture: Architecture) -> Iterator[tuple[str, Block, list[Spec]]]:
+    """Every block, outer ones first, with the types of its values."""
+    for path, block in reversed(list(architecture.walk_blocks())):
+        specs = architecture.block_specs(path) if path else architecture.inputs
+        yield path, block, value_specs(block, specs)
+
+
+def value_specs(block: Block, inputs: Sequence[Spec]) -> list[Spec]:
+    """The types of the inputs and of every result."""
+    specs = list(inputs)
+    for node in block.nodes:
+        member = block.members[node.member]
+        given = [specs[i] for i in node.inputs]
+        specs.append(
+            value_specs(member, given)[-1] if isinstance(member, Block) else member.output(given)
+        )
+    return specs
+
+
+def endings(architecture: Architecture) -> Iterator[Part]:
+    """The network cut off behind each of its values, the earliest first."""
+    block = architecture.network
+    for output in range(block.arity, block.arity + len(block.nodes) - 1):
+        part = _part(architecture, "", block, block.members, block.nodes, output)
+        if part is not None:
+            yield part
+
+
+def beginnings(architecture: Architecture) -> Iterator[Part]:
+    """The network from each of its values on: the value becomes an input, the latest first."""
+    block = architecture.network
+    specs = value_specs(block, architecture.inputs)
+    last = block.arity + len(block.nodes) - 1
+    for value in range(last - 1, block.arity - 1, -1):
+        # A new input 0 takes the value's place; everything else is numbered one further.
+        nodes = [
+            Node(node.member, tuple(0 if i == value else i + 1 for i in node.inputs))
+            for node in block.nodes
+        ]
+        part = _part(
+            architecture,
+            "",
+            block,
+            block.members,
+            nodes,
+            last + 1,
+            specs=[specs[value], *architecture.inputs],
+        )
+        if part is not None:
+            yield replace(part, inputs=tuple(max(0, i - 1) for i in part.inputs))
+
+
+def bypasses(architecture: Architecture) -> Iterator[Part]:
+    """Each call left out whose result has the type of one of its inputs."""
+    for path, block, specs in blocks(architecture):
+        last = block.arity + len(block.nodes) - 1
+        for number, node in enumerate(block.nodes):
+            value = block.arity + number
+            for source in dict.fromkeys(node.inputs):
+                if specs[source] != specs[value]:
+                    continue
+                nodes = [
+                    Node(n.member, tuple(source if i == value else i for i in n.inputs))
+                    for n in block.nodes
+                ]
+                output = source if value == last else last
+                part = _part(architecture, path, block, block.members, nodes, output)
+                if part is not None:
+                    yield part
+
+
+def inlined(architecture: Architecture) -> Iterator[Part]:
+    """Each submodule dissolved into the module around it."""
+    for path, block, _ in blocks(architecture):
+        for number, child in enumerate(block.members):
+            if isinstance(child, Block):
+                yield _inlined(architecture, path, block, number, child)
+
+
+def _inlined(
+    architecture: Architecture, path: str, block: Block, number: int, child: Block
+) -> Part:
+    base = len(block.members)
+    members = [*block.members, *child.members]
+    nodes: list[Node] = []
+    values = list(range(block.arity))  # old value -> new value
+    for node in block.nodes:
+        given = [values[i] for i in node.inputs]
+        if node.member != number:
+            nodes.append(Node(node.member, tuple(given)))
+        else:
+            inside = list(given)
+            for inner in child.nodes:
+                nodes.append(Node(base + inner.member, tuple(inside[i] for i in inner.inputs)))
+                inside.append(block.arity + len(nodes) - 1)
+        values.append(block.arity + len(nodes) - 1)
+    around = join(path, block.name(number))
+    inner_paths = {join(around, child.name(m)): base + m for m in range(len(child.members))}
+    part = _part(
+        architecture, path, block, members, nodes, block.arity + len(nodes) - 1, inner_paths
+    )
+    assert part is not None
+    return part
+
+
+def layers(architecture: Architecture) -> Iterator[tuple[str, Block, int, Layer]]:
+    """Every layer with the block that owns it: path of the block, block, number, layer."""
+    for path, block, _ in blocks(architecture):
+        for number, member in enumerate(block.members):
+            if not isinstance(member, Block):
+                yield path, block, number, member
+
+
+def with_layer(architecture: Architecture, path: str, number: int, layer: Layer) -> Architecture:
+    """The architecture with one layer replaced by another of its kind."""
+    block = architecture.network
+    for name in path.split(".") if path else ():
+        inner = block.members[block.index(name)]
+        assert isinstance(inner, Block)
+        block = inner
+    members = list(block.members)
+    members[number] = layer  # type: ignore[call-overload]
+    changed = replace(block, members=tuple(members))
+    network = _with_block(architecture.network, path.split(".") if path else [], changed)
+    return Architecture(architecture.inputs, network)
+
+
+__all__ = ["Part", "ShapeError", "beginnings", "bypasses", "endings", "inlined", "layers"]
