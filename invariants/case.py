@@ -299,6 +299,10 @@ class Case(Document):
         size = batch.inputs[0].shape[0] if batch.inputs[0].ndim else 0
         if size < 1:
             raise CaseError(f"{where}: a batch needs at least one sample")
+        for placed in self.architecture.layers:
+            least = placed.layer.smallest_batch(placed.specs) if self.training else 1
+            if size < least:
+                raise CaseError(f"{where}: {placed.path} needs {least} samples to train on")
         for number, (array, spec) in enumerate(zip(batch.inputs, specs, strict=True)):
             name = f"{where}.inputs[{number}]"
             if array.shape != (size, *spec.shape):

@@ -9,10 +9,10 @@ whose verdict comes from another process (delta debugging, Zeller & Hildebrandt 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from invariants.architecture.layers.base import ShapeError
-from invariants.case import Case, CaseError
+from invariants.case import Case, CaseError, from_json
 from invariants.reduction.edits import EDITS
 
 
@@ -34,7 +34,12 @@ def reduced(case: Case, shows: Callable[[Case], bool], seconds: float) -> Case:
     return case
 
 
-def _by(edit: Callable, case: Case, shows: Callable[[Case], bool], deadline: float) -> Case:  # type: ignore[type-arg]
+def _by(
+    edit: Callable[[Case], Iterator[Case]],
+    case: Case,
+    shows: Callable[[Case], bool],
+    deadline: float,
+) -> Case:
     """`case` after as many edits of one kind as still show it.
 
     After one that does, the edits of the new case are tried from the same position on: those before
@@ -47,19 +52,20 @@ def _by(edit: Callable, case: Case, shows: Callable[[Case], bool], deadline: flo
                 continue
             if time.monotonic() > deadline:
                 return case
-            if _valid(candidate) and shows(candidate):
-                case, position = candidate, number
+            valid = _valid(candidate)
+            if valid is not None and shows(valid):
+                case, position = valid, number
                 break
         else:
             return case
 
 
-def _valid(case: Case) -> bool:
+def _valid(candidate: Case) -> Case | None:
+    """The candidate as a file of it would be read, or None where it would not."""
     try:
-        case.check()
-    except (CaseError, ShapeError, ValueError, IndexError):
-        return False
-    return True
+        return from_json(candidate.to_json())
+    except (CaseError, ShapeError):
+        return None
 
 
 def size(case: Case) -> tuple[int, int, int]:

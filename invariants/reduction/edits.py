@@ -16,7 +16,7 @@ from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, Thaw, frozen
 from invariants.oracle.contract import CONTRACTS
 from invariants.reduction import graphs
-from invariants.reduction.fitting import fitted, taken, with_program
+from invariants.reduction.fitting import fitted, same_names, taken, with_program
 
 
 def shorter_programs(case: Case) -> Iterator[Case]:
@@ -25,7 +25,7 @@ def shorter_programs(case: Case) -> Iterator[Case]:
     for number, (action, _) in enumerate(actions[:-1]):
         if isinstance(action, Gradient | Step):
             yield with_program(case, actions[: number + 1])
-    for number in range(len(actions) - 1, -1, -1):
+    for number in range(len(actions) - 1, -1, -1) if len(actions) > 1 else ():
         yield with_program(case, actions[:number] + actions[number + 1 :])
     for number, (action, ways) in enumerate(actions):
         if isinstance(action, Step):
@@ -83,11 +83,20 @@ def _simpler_layers(layer: Layer) -> Iterator[Layer]:
 
 
 def narrower_layers(case: Case) -> Iterator[Case]:
-    """Each whole number of each layer smaller, its switches off."""
+    """All whole numbers of all layers at 1, then each smaller by itself, and switches off."""
+    architecture = case.architecture
+    for path, _, number, layer in graphs.layers(architecture):
+        names = [f.name for f in fields(layer) if type(getattr(layer, f.name)) is int]
+        ones: dict[str, Any] = dict.fromkeys(names, 1)
+        architecture = graphs.with_layer(architecture, path, number, replace(layer, **ones))
+    if architecture != case.architecture:
+        candidate = _attempted(case, graphs.Part(architecture, same_names, _same(case)))
+        if candidate is not None:
+            yield candidate
     for path, _, number, layer in graphs.layers(case.architecture):
         for simpler in _simpler_layers(layer):
             architecture = graphs.with_layer(case.architecture, path, number, simpler)
-            candidate = _attempted(case, graphs.Part(architecture, lambda n: (n,), _same(case)))
+            candidate = _attempted(case, graphs.Part(architecture, same_names, _same(case)))
             if candidate is not None:
                 yield candidate
 
@@ -103,7 +112,7 @@ def smaller_inputs(case: Case) -> Iterator[Case]:
         for smaller in _smaller_specs(spec):
             changed = (*inputs[:number], smaller, *inputs[number + 1 :])
             architecture = Architecture(changed, case.architecture.network)
-            candidate = _attempted(case, graphs.Part(architecture, lambda n: (n,), _same(case)))
+            candidate = _attempted(case, graphs.Part(architecture, same_names, _same(case)))
             if candidate is not None:
                 yield candidate
 

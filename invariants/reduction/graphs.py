@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from invariants.architecture.graph import Architecture, Block, Member, Node, join, within
-from invariants.architecture.layers.base import Layer, ShapeError, Spec
+from invariants.architecture.layers.base import Layer, Spec
 from invariants.reduction.fitting import Renaming
 
 
@@ -71,7 +71,7 @@ def _with_block(block: Block, path: Sequence[str], inner: Block) -> Block:
     return replace(block, members=tuple(members))
 
 
-def _renaming(path: str, old: Block, children: dict[str, str]) -> Renaming:
+def _renaming(path: str, children: dict[str, str]) -> Renaming:
     """Children of the block at `path` by their new paths; the others of its children are gone."""
 
     def renamed(name: str) -> tuple[str, ...]:
@@ -107,14 +107,14 @@ def _part(
     old_paths = {join(path, block.name(m)): m for m in range(len(block.members))}
     children = {}
     for before, member in {**(inner or {}), **old_paths}.items():
-        if member in pruned.members and members[member] is not None:
+        if member in pruned.members:
             new = pruned.members[member]
             children[before] = join(path, pruned.block.name(new))
     network = _with_block(architecture.network, path.split(".") if path else [], pruned.block)
     given = specs if specs is not None else architecture.inputs
     kept = tuple(given[i] for i in pruned.inputs) if not path else architecture.inputs
     inputs = pruned.inputs if not path else tuple(range(len(kept)))
-    return Part(Architecture(kept, network), _renaming(path, block, children), inputs)
+    return Part(Architecture(kept, network), _renaming(path, children), inputs)
 
 
 def blocks(architecture: Architecture) -> Iterator[tuple[str, Block, list[Spec]]]:
@@ -242,6 +242,3 @@ def with_layer(architecture: Architecture, path: str, number: int, layer: Layer)
     changed = replace(block, members=tuple(members))
     network = _with_block(architecture.network, path.split(".") if path else [], changed)
     return Architecture(architecture.inputs, network)
-
-
-__all__ = ["Part", "ShapeError", "beginnings", "bypasses", "endings", "inlined", "layers"]

@@ -127,6 +127,10 @@ class Layer(Document):
         """The arrays that the layer owns when it is built for `specs`."""
         return ()
 
+    def smallest_batch(self, specs: Sequence[Spec]) -> int:
+        """How many samples a batch must have in training mode."""
+        return 1
+
     def forward(self, call: Call, *xs: Value) -> Value:
         """The layer's value for inputs of shape (N, *spec.shape), in primitives."""
         raise TypeError(f"{self.kind} has no forward")

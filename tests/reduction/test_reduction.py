@@ -1,0 +1,108 @@
+"""A reduced case is valid, smaller, and still shows what it showed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+from tests_support import simple_case
+
+from invariants.architecture.layers.base import ShapeError
+from invariants.case import Case, CaseError, Freeze, Gradient, Step, from_json
+from invariants.generate.cases import cases
+from invariants.oracle.interpreter import expect
+from invariants.reduction import reduced, size
+from invariants.reduction.edits import EDITS
+
+FOREVER = 60.0  # seconds; every reduction here is over long before
+
+
+def kinds(case: Case) -> list[str]:
+    return [placed.layer.kind for placed in case.architecture.layers]
+
+
+def freezes_the_layer(case: Case, kind: str) -> bool:
+    """Whether a gradient is taken while all weights of a layer of `kind` are frozen."""
+    layers = [p for p in case.architecture.layers if p.layer.kind == kind]
+    return any(
+        set(case.architecture.weights_in(placed.path)) <= flags.frozen
+        for action, flags in zip(case.program, case.flags("torch"), strict=True)
+        for placed in layers
+        if isinstance(action, Gradient | Step)
+    )
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
+@settings(max_examples=60)
+@given(case=cases(("torch", "tensorflow")))
+def test_a_valid_candidate_runs_on_the_tape_and_reads_back(
+    edit: Callable[..., object], case: Case
+) -> None:
+    for candidate in itertools.islice(edit(case), 8):  # type: ignore[call-overload]
+        try:
+            read = from_json(candidate.to_json())
+        except (CaseError, ShapeError):
+            continue
+        assert read == candidate
+        for backend in candidate.realisations:
+            expect(candidate, backend)
+
+
+@settings(max_examples=40)
+@given(case=cases(("torch",)), kind=st.sampled_from(["dense", "conv2d", "batch_norm", "relu"]))
+def test_a_layer_that_matters_is_kept_and_most_of_the_rest_is_not(case: Case, kind: str) -> None:
+    if kind not in kinds(case):
+        return
+    smallest = reduced(case, lambda smaller: kind in kinds(smaller), FOREVER)
+    assert kind in kinds(smallest)
+    assert size(smallest) <= size(case)
+    assert len(kinds(smallest)) <= 3  # it, one with a weight where it has none, their sum
+    assert len(smallest.program) == 1
+    assert sum(array.size for array in smallest.weights.values()) <= 8
+
+
+@settings(max_examples=25)
+@given(case=cases(("torch", "tensorflow")))
+def test_what_is_frozen_is_still_frozen_under_its_new_name(case: Case) -> None:
+    if not freezes_the_layer(case, "dense"):
+        return
+    smallest = reduced(case, lambda smaller: freezes_the_layer(smaller, "dense"), FOREVER)
+    assert freezes_the_layer(smallest, "dense")
+    assert kinds(smallest) == ["dense"]
+    assert [action.action for action in smallest.program] == ["freeze", "gradient"]
+
+
+def test_a_reduced_case_is_its_own_reduction() -> None:
+    def shows(case: Case) -> bool:
+        return "layer_norm" in kinds(case)
+
+    case = find(cases(("torch",)), lambda c: shows(c) and len(kinds(c)) > 5)
+    smallest = reduced(case, shows, FOREVER)
+    assert reduced(smallest, shows, FOREVER) == smallest
+
+
+def test_without_time_the_case_stays_as_it_is() -> None:
+    case = simple_case()
+    assert reduced(case, lambda smaller: True, 0.0) == case
+
+
+def test_nothing_that_does_not_show_it_is_returned() -> None:
+    case = simple_case()
+    assert reduced(case, lambda smaller: smaller == case, FOREVER) == case
+
+
+def test_names_of_later_members_close_the_gap() -> None:
+    def shows(case: Case) -> bool:
+        frozen = [a.target for a in case.program if isinstance(a, Freeze)]
+        return "relu" not in kinds(case) and len(kinds(case)) == 3 and bool(frozen)
+
+    without = reduced(simple_case(), lambda c: shows(c) or c == simple_case(), FOREVER)
+    assert [placed.path for placed in without.architecture.layers] == [
+        "dense_0",
+        "dense_1",
+        "dense_2",
+    ]
+    assert Freeze("dense_1") in without.program
