@@ -25,8 +25,10 @@ def shorter_programs(case: Case) -> Iterator[Case]:
     for number, (action, _) in enumerate(actions[:-1]):
         if isinstance(action, Gradient | Step):
             yield with_program(case, actions[: number + 1])
-    for number in range(len(actions) - 1, -1, -1) if len(actions) > 1 else ():
-        yield with_program(case, actions[:number] + actions[number + 1 :])
+    for number in range(len(actions) - 1, -1, -1):
+        left = actions[:number] + actions[number + 1 :]
+        if any(isinstance(action, Gradient | Step) for action, _ in left):
+            yield with_program(case, left)
     for number, (action, ways) in enumerate(actions):
         if isinstance(action, Step):
             changed: Any = (Gradient(action.batch), ways)
