@@ -76,10 +76,10 @@ def worth(tallies: Mapping[str, Tally]) -> list[str]:
     """Whether the cases were worth judging, one line a backend."""
     return [
         f"{backend}: median {tally.median_layers} layers, "
-        f"{tally.share(tally.frozen_middle):.0%} with a frozen layer between trainable ones, "
+        f"{tally.share(tally.frozen_middle):.0%} frozen between trainable layers, "
         f"{tally.share(tally.ties):.0%} with exact ties, "
         f"{tally.share(tally.stochastic):.0%} random, "
-        f"{tally.rejected_share:.1%} of the draws rejected"
+        f"{tally.rejected_share:.1%} of draws rejected"
         for backend, tally in tallies.items()
     ]
 

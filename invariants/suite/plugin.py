@@ -162,6 +162,9 @@ class Controller:
         if self.face:
             from invariants.report.terminal import header
 
+            workers = self.config.pluginmanager.getplugin("terminaldistreporter")
+            if workers is not None:  # pytest-xdist's line about its nodes, which has no switch
+                workers.write_line = workers.rewrite = lambda *args, **options: None
             for line in header(_options(self.config)):
                 print(line, flush=True)
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests_support import simple_case
 
+from invariants.cli import main
+
 BLOCKING = """
 import torch
 
@@ -50,13 +52,28 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_gets_one_line_and_exit_2(what: str, tmp_path: Path) -> None:
+def test_bad_input_gets_one_line_and_exit_2(
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     arguments, words = BAD[what]
     (tmp_path / "none.json").write_text("{")
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_the_command_itself_exits_with_2(tmp_path: Path) -> None:
+    done = run("verify", "--backend", "jax", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("invariants: unknown backend 'jax'")
 
 
 def test_a_sound_torch_passes(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""A batch finds what is broken, reduces it, goes on, and loses nothing when it is interrupted."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import find
+
+from invariants import faults
+from invariants.case import Case
+from invariants.faults import Fault
+from invariants.generate.cases import cases
+from invariants.judge import Verdict
+from invariants.suite.hunt import REPEAT_ONE_IN, Hunt, Plan, repeats
+
+
+def plan(examples: int = 30, stop_at_first: bool = False) -> Plan:
+    return Plan("torch", 7, examples, 20.0, stop_at_first=stop_at_first)
+
+
+def torch_fault(name: str) -> Fault:
+    return next(fault for fault in faults.of("torch") if fault.name == name)
+
+
+BLOCKS = torch_fault("frozen_linear_blocks")
+
+
+def test_a_sound_framework_is_judged_on_every_planned_case() -> None:
+    hunt = Hunt(plan(), set())
+    hunt.run()
+    assert hunt.tally.cases == 30
+    assert not hunt.smallest
+
+
+def test_the_same_seed_draws_and_judges_the_same() -> None:
+    first, second = Hunt(plan(), set()), Hunt(plan(), set())
+    first.run()
+    second.run()
+    assert first.tally == second.tally
+
+
+def test_a_broken_framework_is_found_reduced_and_judged_to_the_end() -> None:
+    found: list[Verdict] = []
+    hunt = Hunt(plan(), set(), found.append)
+    with BLOCKS.apply():
+        hunt.run()
+    smallest = hunt.smallest["upstream_gradients"].evidence.case
+    assert len(smallest.architecture.layers) <= 3
+    assert max(max(a.shape, default=1) for a in smallest.weights.values()) == 1
+    assert hunt.tally.cases == 30
+    assert [v.findings[0].property_ for v in found] == list(hunt.smallest)
+    assert set(hunt.tally.violations) == set(hunt.smallest) == hunt.muted
+
+
+def test_a_muted_property_is_counted_and_not_reported_again() -> None:
+    found: list[Verdict] = []
+    hunt = Hunt(plan(), {"upstream_gradients"}, found.append)
+    with BLOCKS.apply():
+        hunt.run()
+    assert hunt.tally.violations["upstream_gradients"] > 0
+    assert "upstream_gradients" not in hunt.smallest
+    assert all(v.findings[0].property_ != "upstream_gradients" for v in found)
+
+
+def test_a_batch_that_stops_at_its_first_finding_stops() -> None:
+    hunt = Hunt(plan(stop_at_first=True), set())
+    with BLOCKS.apply():
+        hunt.run()
+    assert len(hunt.smallest) == 1
+    assert hunt.tally.cases == next(iter(hunt.examples_to_find.values())) < 30
+
+
+class _Interrupted(Hunt):
+    """Ctrl-C at the fifth case that reduction looks at."""
+
+    looked_at = 0
+
+    def _judged_for(self, case: Case, name: str) -> Verdict:
+        type(self).looked_at += 1
+        if self.looked_at == 5:
+            raise KeyboardInterrupt
+        return super()._judged_for(case, name)
+
+
+def test_an_interrupted_reduction_reports_what_it_has() -> None:
+    found: list[Verdict] = []
+    hunt = _Interrupted(plan(), set(), found.append)
+    with BLOCKS.apply(), pytest.raises(KeyboardInterrupt):
+        hunt.run()
+    assert len(found) == 1
+    assert found[0].violations
+
+
+def test_determinism_is_judged_on_about_one_case_in_twenty() -> None:
+    drawn: Counter[bool] = Counter()
+
+    def look(case: Case) -> bool:
+        drawn[repeats(case)] += 1
+        return drawn.total() >= 400
+
+    find(cases(("torch",)), look)
+    assert 400 / REPEAT_ONE_IN / 3 < drawn[True] < 3 * 400 / REPEAT_ONE_IN
