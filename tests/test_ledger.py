@@ -13,8 +13,10 @@ from forging import at, gradient_of, torch_case
 from packaging.specifiers import SpecifierSet
 
 from invariants import ledger
+from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Gelu, LeakyRelu
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm
 from invariants.case import Gradient
 from invariants.finding import Finding
 from invariants.judge import gather
@@ -164,18 +166,22 @@ ELSEWHERE: dict[str, Any] = {
     "leaky_relu_slope": "float32",
     "gelu_constants": "float32",
     "softplus_linear_beyond": None,
+    "batch_norm_running_variance": "biased",
 }
 
 SLOPE = issue_named("slope", as_if={"leaky_relu_slope": "exact"})
 GELU = issue_named("gelu", as_if={"gelu_constants": "exact"})
+VARIANCE = issue_named("variance", as_if={"batch_norm_running_variance": "unbiased"})
 UNNEEDED = issue_named("softplus", as_if={"softplus_linear_beyond": 20.0})
 
 
-def judged(monkeypatch: pytest.MonkeyPatch, *points: str) -> Evidence:
+def judged(
+    monkeypatch: pytest.MonkeyPatch, *points: str, first: AnyLayer | None = None
+) -> Evidence:
     """What torch did with a leaky relu and a gelu, under another contract at `points`."""
     elsewhere = CONTRACTS["torch"].as_if({point: ELSEWHERE[point] for point in points})
     monkeypatch.setitem(CONTRACTS, "torch", elsewhere)
-    layers = (Dense(units=2), LeakyRelu(negative_slope=0.2), Gelu(), Dense(units=1))
+    layers = (first or Dense(units=2), LeakyRelu(negative_slope=0.2), Gelu(), Dense(units=1))
     return gather(torch_case(layers, (Gradient(0),)), "torch")
 
 
@@ -250,6 +256,17 @@ def test_issues_that_meet_are_named_together_and_an_unneeded_one_is_not(
     needed = " + ".join(issue.id for issue in issues if issue is not UNNEEDED)
     assert needed in {finding.issue for finding in labelled}
     assert all("softplus" not in finding.issue for finding in labelled)
+
+
+def test_findings_with_causes_of_their_own_are_labelled_each_with_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evidence = judged(
+        monkeypatch, "leaky_relu_slope", "batch_norm_running_variance", first=BatchNorm()
+    )
+    labelled = label(findings(evidence), evidence, (SLOPE, VARIANCE))
+    named = {(finding.property_, finding.issue) for finding in labelled}
+    assert named == {("upstream_gradients", "slope"), ("frozen_state", "variance")}
 
 
 def test_an_issue_that_explains_alone_is_named_alone(monkeypatch: pytest.MonkeyPatch) -> None:

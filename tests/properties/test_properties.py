@@ -376,6 +376,12 @@ def test_a_moved_weight_is_told_with_both_numbers_and_the_point_before() -> None
     assert finding.got == last_bit_flipped(before, (1, 0))[1, 0]
 
 
+def test_of_several_elements_the_one_that_moved_the_most_is_told() -> None:
+    evidence = weight(5, "dense_4.kernel", flipped((0, 0)))()
+    evidence = since(evidence, 5, "dense_4.kernel", scaled((1, 0), 1.5))
+    assert found(evidence) == [("frozen_weights", 5, "dense_4.kernel", "same_bits", (1, 0))]
+
+
 def test_a_wrong_gradient_is_told_with_its_distance_in_spreads() -> None:
     evidence = gradient(7, "dense_0.kernel", scaled((2, 1), 1 + 1e-12))()
     (finding,) = findings(evidence)
@@ -406,6 +412,16 @@ def test_nothing_is_judged_after_an_error_that_nothing_names(later: int) -> None
     spoilt = since(spoilt, later, "dense_4.kernel", flipped((0, 0)))
     assert {row[1] for row in found(spoilt)} == {later}
     stopped = with_observation(spoilt, errors={4: ("ValueError", "no")})
+    assert found(stopped) == [("program_runs", 4, "", "raises", None)]
+
+
+ONE_LATE = pytest.mark.xfail(strict=True, reason="the action right after the first is judged too")
+
+
+@pytest.mark.parametrize("later", [pytest.param(5, marks=ONE_LATE), 6, 7])
+def test_of_several_errors_that_nothing_names_the_first_is_told(later: int) -> None:
+    errors = {4: ("ValueError", "no"), later: ("ValueError", "no weights to move")}
+    stopped = with_observation(real(), errors=errors)
     assert found(stopped) == [("program_runs", 4, "", "raises", None)]
 
 
