@@ -1,0 +1,204 @@
+"""From findings to a verdict, to an exception that a test can tell from others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import import_module
+
+import pytest
+from forging import at, gradient_of, last_bit_flipped, real, since
+
+import invariants
+from invariants.finding import Severity
+from invariants.judge import VIOLATED, InvariantViolated, check, judge, measure, raise_for
+from invariants.ledger import KnownIssue
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
+from invariants.oracle.rounding import LAMBDA
+from invariants.properties import PROPERTIES
+from invariants.properties.evidence import Evidence
+
+# The package has a function of the same name, which `from invariants import` may give instead.
+judging = import_module("invariants.judge")
+
+
+def observed_as(monkeypatch: pytest.MonkeyPatch, evidence: Evidence) -> None:
+    """From here on every run gives the observation of `evidence`."""
+    monkeypatch.setattr(judging, "observe", lambda case, backend: evidence.observation)
+
+
+def moved_frozen() -> Evidence:
+    return since(real(), 5, "dense_4.kernel", lambda array: last_bit_flipped(array, (1, 0)))
+
+
+def off_by(spreads: float, name: str = "dense_5.bias") -> Evidence:
+    """The gradient of `name` at the last action that many spreads from the chain rule's."""
+    known = real().expectation.points[-1].gradients[name]
+    return at(real(), 7, "gradients", name, known.value + spreads * known.spread)
+
+
+def wrong_gradient(evidence: Evidence) -> Evidence:
+    kernel = gradient_of(evidence, 7, "dense_5.kernel")
+    return at(evidence, 7, "gradients", "dense_5.kernel", kernel * 2)
+
+
+def test_a_case_without_findings_gives_its_verdict() -> None:
+    verdict = check(real().case, "torch")
+    assert verdict.findings == ()
+    assert verdict.evidence.case is real().case
+    raise_for(verdict)
+
+
+def test_a_violation_raises_the_exception_of_its_property(monkeypatch: pytest.MonkeyPatch) -> None:
+    observed_as(monkeypatch, moved_frozen())
+    with pytest.raises(VIOLATED["frozen_weights"]) as caught:
+        check(real().case, "torch")
+    assert isinstance(caught.value, InvariantViolated)
+    assert isinstance(caught.value, AssertionError)
+    (finding,) = caught.value.verdict.violations
+    text = str(caught.value)
+    assert finding.message in text
+    assert "torch, action 5" in text
+    assert f"expected {finding.expected}, got {finding.got}" in text
+
+
+def test_of_several_properties_the_first_is_raised_and_all_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    observed_as(monkeypatch, wrong_gradient(moved_frozen()))
+    with pytest.raises(VIOLATED["frozen_weights"]) as caught:
+        check(real().case, "torch")
+    lines = str(caught.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["frozen_weights", "upstream_gradients"]
+    assert "spreads apart" in lines[1]
+    assert "spreads apart" not in lines[0]
+
+
+def test_every_property_has_an_exception_of_its_own() -> None:
+    assert list(VIOLATED) == list(PROPERTIES)
+    names = {violated.__name__ for violated in VIOLATED.values()}
+    assert len(names) == len(PROPERTIES)
+    assert VIOLATED["frozen_weights"].__name__ == "FrozenWeightsViolated"
+    assert not any(
+        issubclass(a, b) for a in VIOLATED.values() for b in VIOLATED.values() if a is not b
+    )
+
+
+@pytest.mark.parametrize("severity", ["known issue", "hazard"])
+def test_only_a_violation_raises(monkeypatch: pytest.MonkeyPatch, severity: Severity) -> None:
+    observed_as(monkeypatch, moved_frozen())
+    verdict = judge(real().case, "torch")
+    softened = tuple(replace(finding, severity=severity) for finding in verdict.findings)
+    assert verdict.violations
+    raise_for(replace(verdict, findings=softened))
+
+
+# --- measures -------------------------------------------------------------------------------------
+
+
+def test_measures_count_the_gradients_that_were_judged_and_their_elements() -> None:
+    judged = [
+        estimate.value
+        for point in real().expectation.points
+        for estimate in point.gradients.values()
+    ]
+    measures = measure(real())
+    assert measures.gradients == len(judged)
+    assert measures.elements == sum(value.size for value in judged)
+
+
+def test_a_gradient_that_is_missing_is_not_counted() -> None:
+    less = measure(at(real(), 7, "gradients", "dense_0.kernel", None))
+    assert less.gradients == measure(real()).gradients - 1
+    assert less.elements == measure(real()).elements - 9
+
+
+def test_the_largest_error_is_measured_in_spreads() -> None:
+    assert measure(real()).largest < 6
+    assert 11.5 < measure(off_by(12.0)).largest < 12.5
+
+
+def test_an_element_whose_spread_swallows_it_is_uninformative() -> None:
+    *before, last = real().expectation.points
+    known = last.gradients["dense_0.kernel"]
+    wide = known.spread.copy()
+    wide[0, 0] = abs(known.value[0, 0]) / LAMBDA * 1.01
+    wider = replace(
+        last, gradients={**last.gradients, "dense_0.kernel": replace(known, spread=wide)}
+    )
+    expectation = replace(real().expectation, points=(*before, wider))
+    assert (
+        measure(replace(real(), expectation=expectation)).uninformative
+        == measure(real()).uninformative + 1
+    )
+
+
+# --- known issues ---------------------------------------------------------------------------------
+
+ISSUE = KnownIssue(
+    id="an-issue",
+    backend="torch",
+    versions={},
+    properties=tuple(PROPERTIES),
+    as_if={"batch_norm_running_variance": "biased"},
+    title="",
+    reason="",
+    reference="",
+    instead="",
+)
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch observed with biased running variances, and an issue that says so."""
+    biased = expect(real().case, "torch", CONTRACTS["torch"].as_if(ISSUE.as_if))
+    evidence = real()
+    for point in biased.points:
+        variance = point.state["batch_norm_1.moving_variance"].value
+        evidence = at(evidence, point.action, "weights", "batch_norm_1.moving_variance", variance)
+    observed_as(monkeypatch, evidence)
+    monkeypatch.setattr(judging.ledger, "applying", lambda backend: (ISSUE,))
+
+
+@pytest.mark.usefixtures("known")
+def test_what_the_ledger_explains_is_a_finding_and_no_violation() -> None:
+    verdict = check(real().case, "torch")
+    assert {f.property_ for f in verdict.findings} == {"frozen_state"}
+    assert {f.issue for f in verdict.findings} == {"an-issue"}
+    assert verdict.violations == ()
+
+
+@pytest.mark.usefixtures("known")
+def test_known_issues_may_be_ignored_and_then_are_violations() -> None:
+    verdict = judge(real().case, "torch", ignore_known_issues=True)
+    assert verdict.violations == verdict.findings != ()
+    with pytest.raises(VIOLATED["frozen_state"]):
+        check(real().case, "torch", ignore_known_issues=True)
+
+
+# --- more than one run ----------------------------------------------------------------------------
+
+
+def test_a_second_run_is_made_only_where_determinism_is_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = iter((real().observation, moved_frozen().observation))
+    monkeypatch.setattr(judging, "observe", lambda case, backend: next(runs))
+    assert judge(real().case, "torch").findings == ()
+    runs = iter((real().observation, moved_frozen().observation))
+    found = judge(real().case, "torch", repeat=True).findings
+    assert {f.property_ for f in found} == {"deterministic"}
+
+
+def test_another_backend_is_compared_where_its_evidence_is_given() -> None:
+    assert judge(real().case, "torch", other=real()).findings == ()
+    found = judge(real().case, "torch", other=off_by(2 * LAMBDA)).findings
+    assert [(f.property_, f.subject) for f in found] == [("backends_agree", "dense_5.bias")]
+
+
+# --- the package's own names ----------------------------------------------------------------------
+
+
+@pytest.mark.xfail(strict=True, reason="importing invariants.judge puts the module in its place")
+def test_judge_is_the_function_whatever_was_imported_before() -> None:
+    assert callable(invariants.judge)

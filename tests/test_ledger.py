@@ -1,0 +1,289 @@
+"""The ledger: one line for whatever is wrong in it, and a label on exactly what it explains.
+
+torch is judged here as if its documentation said something else at some points, so that what torch
+really does becomes a known issue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from forging import at, gradient_of, torch_case
+from packaging.specifiers import SpecifierSet
+
+from invariants import ledger
+from invariants.architecture.layers import AnyLayer
+from invariants.architecture.layers.activations import Gelu, LeakyRelu
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm
+from invariants.case import Gradient
+from invariants.finding import Finding
+from invariants.judge import gather
+from invariants.ledger import KnownIssue, LedgerError, label, parse
+from invariants.oracle.contract import CONTRACTS
+from invariants.properties import PROPERTIES, findings
+from invariants.properties.evidence import Evidence
+
+ENTRY = """
+[[issue]]
+id = "an-issue"
+backend = "torch"
+versions = { torch = ">=2,<3" }
+properties = ["upstream_gradients"]
+as_if = { leaky_relu_slope = "float32" }
+title = "a title"
+reason = "a reason"
+reference = "a file"
+instead = "something else"
+"""
+
+
+def with_line(name: str, line: str) -> str:
+    """ENTRY with another line for the field `name`, or none."""
+    lines = [line if row.startswith(f"{name} =") else row for row in ENTRY.splitlines()]
+    return "\n".join(row for row in lines if row)
+
+
+FIELDS = tuple(KnownIssue.__dataclass_fields__)
+
+BAD: dict[str, tuple[str, str]] = {
+    "no TOML": ("[[issue", "not TOML"),
+    "an unknown backend": (with_line("backend", 'backend = "jax"'), "unknown backend 'jax'"),
+    "an unknown property": (
+        with_line("properties", 'properties = ["frozen_weights", "luck"]'),
+        "unknown property 'luck'",
+    ),
+    "a point that the contract lacks": (
+        with_line("as_if", "as_if = { weather = 1 }"),
+        "no point 'weather'",
+    ),
+    "no version specifier": (
+        with_line("versions", 'versions = { torch = "two" }'),
+        "'two' is no version specifier",
+    ),
+    **{f"{name} is missing": (with_line(name, ""), f"{name} is missing") for name in FIELDS},
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_wrong_is_named_in_one_line(what: str) -> None:
+    text, words = BAD[what]
+    with pytest.raises(LedgerError, match=words) as caught:
+        parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_entry_that_is_wrong_is_named() -> None:
+    second = with_line("id", 'id = "another"').replace('"upstream_gradients"', '"luck"')
+    with pytest.raises(LedgerError, match=r"issue 2 \(another\)"):
+        parse(ENTRY + second)
+
+
+UNTOLD = {
+    "an unknown field": ENTRY + 'extra = "x"\n',
+    "entries that are no tables": "issue = [1]",
+    "versions that are no table": with_line("versions", 'versions = "2"'),
+}
+
+
+@pytest.mark.xfail(strict=True, raises=(TypeError, AttributeError), reason="not a LedgerError")
+@pytest.mark.parametrize("what", UNTOLD)
+def test_a_wrong_type_or_field_is_named_in_one_line(what: str) -> None:
+    with pytest.raises(LedgerError):
+        parse(UNTOLD[what])
+
+
+def test_an_entry_is_read_as_it_stands() -> None:
+    (issue,) = parse(ENTRY)
+    assert issue.id == "an-issue"
+    assert issue.properties == ("upstream_gradients",)
+    assert issue.as_if == {"leaky_relu_slope": "float32"}
+    assert issue.versions == {"torch": SpecifierSet(">=2,<3")}
+
+
+def test_a_ledger_may_be_empty() -> None:
+    assert parse("") == ()
+
+
+def test_every_issue_that_ships_has_a_pinned_case_and_a_name_of_its_own() -> None:
+    issues = ledger.known_issues()
+    assert issues
+    assert all(ledger.pinned_case(issue).is_file() for issue in issues)
+    assert len({issue.id for issue in issues}) == len(issues)
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+def issue_named(name: str = "an-issue", **changes: Any) -> KnownIssue:
+    fields: dict[str, Any] = {
+        "backend": "torch",
+        "versions": {},
+        "properties": tuple(PROPERTIES),
+        "as_if": {},
+        "title": "a title",
+        "reason": "a reason",
+        "reference": "a file",
+        "instead": "something else",
+    }
+    return KnownIssue(id=name, **{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("installed", "applies"),
+    [
+        ({"keras": "3.15.1", "tensorflow": "2.21.0"}, True),
+        ({"keras": "3.15.2", "tensorflow": "2.21.0"}, False),
+        ({"keras": "3.15.1", "tensorflow": "2.22.0"}, False),
+        ({"keras": "3.15.1", "tensorflow": "2.21.0rc1"}, True),
+        ({"keras": "3.15.1", "tensorflow": ""}, False),
+        ({"keras": "3.15.1"}, False),
+    ],
+)
+def test_an_issue_applies_where_every_version_does(
+    installed: dict[str, str], applies: bool
+) -> None:
+    versions = {"keras": SpecifierSet("==3.15.1"), "tensorflow": SpecifierSet(">=2.21.0rc0,<2.22")}
+    assert issue_named(versions=versions).applies(installed) is applies
+
+
+def test_only_issues_of_the_installed_versions_of_the_backend_apply(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = issue_named("old", versions={"torch": SpecifierSet("<1")})
+    new = issue_named("new", versions={"torch": SpecifierSet(">=1")})
+    other = issue_named("other", backend="tensorflow")
+    monkeypatch.setattr(ledger, "known_issues", lambda: (old, new, other))
+    monkeypatch.setattr(ledger, "versions", lambda backend: {"torch": "2.0"})
+    assert ledger.applying("torch") == (new,)
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+#: What the documentation of torch is said to say, at points where torch does what it really says.
+ELSEWHERE: dict[str, Any] = {
+    "leaky_relu_slope": "float32",
+    "gelu_constants": "float32",
+    "softplus_linear_beyond": None,
+    "batch_norm_running_variance": "biased",
+}
+
+SLOPE = issue_named("slope", as_if={"leaky_relu_slope": "exact"})
+GELU = issue_named("gelu", as_if={"gelu_constants": "exact"})
+VARIANCE = issue_named("variance", as_if={"batch_norm_running_variance": "unbiased"})
+UNNEEDED = issue_named("softplus", as_if={"softplus_linear_beyond": 20.0})
+
+
+def judged(
+    monkeypatch: pytest.MonkeyPatch, *points: str, first: AnyLayer | None = None
+) -> Evidence:
+    """What torch did with a leaky relu and a gelu, under another contract at `points`."""
+    elsewhere = CONTRACTS["torch"].as_if({point: ELSEWHERE[point] for point in points})
+    monkeypatch.setitem(CONTRACTS, "torch", elsewhere)
+    layers = (first or Dense(units=2), LeakyRelu(negative_slope=0.2), Gelu(), Dense(units=1))
+    return gather(torch_case(layers, (Gradient(0),)), "torch")
+
+
+def labels(found: list[Finding]) -> set[tuple[str, str]]:
+    return {(finding.severity, finding.issue) for finding in found}
+
+
+def test_what_an_issue_explains_is_labelled_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    found = findings(evidence)
+    assert labels(found) == {("violation", "")}
+    labelled = label(found, evidence, (SLOPE,))
+    assert labels(labelled) == {("known issue", "slope")}
+    assert [finding.key for finding in labelled] == [finding.key for finding in found]
+
+
+def test_what_no_issue_explains_stays_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    found = findings(evidence)
+    assert label(found, evidence, (GELU, UNNEEDED)) == found
+    assert label(found, evidence, ()) == found
+
+
+def test_an_unexplained_finding_beside_a_known_one_stays_a_violation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    bias = gradient_of(evidence, 0, "dense_3.bias")
+    spoilt = at(evidence, 0, "gradients", "dense_3.bias", bias * 2)
+    labelled = label(findings(spoilt), spoilt, (SLOPE,))
+    violations = [f.subject for f in labelled if f.severity == "violation"]
+    known = {f.subject for f in labelled if f.issue == "slope"}
+    assert violations == ["dense_3.bias"]
+    assert {"dense_0.kernel", "dense_0.bias", "dense_3.kernel"} <= known
+
+
+def test_an_error_on_top_of_an_issue_is_not_explained_by_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    kernel = gradient_of(evidence, 0, "dense_0.kernel")
+    spoilt = at(evidence, 0, "gradients", "dense_0.kernel", kernel * (1 + 1e-6))
+    labelled = label(findings(spoilt), spoilt, (SLOPE,))
+    assert [f.subject for f in labelled if f.severity == "violation"] == ["dense_0.kernel"]
+
+
+def test_an_issue_explains_only_the_properties_that_it_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    found = findings(evidence)
+    elsewhere = issue_named(
+        "slope", as_if=SLOPE.as_if, properties=("frozen_weights", "frozen_state")
+    )
+    assert label(found, evidence, (elsewhere,)) == found
+
+
+@pytest.mark.parametrize(
+    "issues",
+    [(SLOPE, GELU), (GELU, UNNEEDED, SLOPE), (UNNEEDED, SLOPE, GELU)],
+    ids=lambda issues: "-".join(issue.id for issue in issues),
+)
+def test_issues_that_meet_are_named_together_and_an_unneeded_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, issues: tuple[KnownIssue, ...]
+) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope", "gelu_constants", "softplus_linear_beyond")
+    found = findings(evidence)
+    for alone in issues:
+        assert ("violation", "") in labels(label(found, evidence, (alone,)))
+    labelled = label(found, evidence, issues)
+    assert {finding.severity for finding in labelled} == {"known issue"}
+    needed = " + ".join(issue.id for issue in issues if issue is not UNNEEDED)
+    assert needed in {finding.issue for finding in labelled}
+    assert all("softplus" not in finding.issue for finding in labelled)
+
+
+def test_findings_with_causes_of_their_own_are_labelled_each_with_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evidence = judged(
+        monkeypatch, "leaky_relu_slope", "batch_norm_running_variance", first=BatchNorm()
+    )
+    labelled = label(findings(evidence), evidence, (SLOPE, VARIANCE))
+    named = {(finding.property_, finding.issue) for finding in labelled}
+    assert named == {("upstream_gradients", "slope"), ("frozen_state", "variance")}
+
+
+def test_an_issue_that_explains_alone_is_named_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    labelled = label(findings(evidence), evidence, (GELU, UNNEEDED, SLOPE))
+    assert labels(labelled) == {("known issue", "slope")}
+
+
+def test_a_label_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    found = findings(evidence)
+    for before, after in zip(found, label(found, evidence, (SLOPE,)), strict=True):
+        assert vars(after) == {**vars(before), "severity": "known issue", "issue": "slope"}
+
+
+def test_no_finding_means_no_expectation_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = judged(monkeypatch)
+    assert findings(evidence) == []
+    monkeypatch.setattr(ledger, "expect", None)
+    assert label([], evidence, (SLOPE, GELU)) == []
