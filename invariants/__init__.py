@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from invariants.case import Case, CaseError, from_json, read_case
     from invariants.finding import Finding
     from invariants.generate.cases import cases
-    from invariants.judge import InvariantViolated, Verdict, check, judge
+    from invariants.judge import InvariantViolated, Verdict, check
 
 _HOMES = {
     "Case": "invariants.case",
@@ -27,7 +27,6 @@ _HOMES = {
     "cases": "invariants.generate.cases",
     "check": "invariants.judge",
     "from_json": "invariants.case",
-    "judge": "invariants.judge",
     "read_case": "invariants.case",
 }
 
@@ -40,7 +39,6 @@ __all__ = [
     "cases",
     "check",
     "from_json",
-    "judge",
     "read_case",
 ]
 

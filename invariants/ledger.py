@@ -65,7 +65,12 @@ def parse(text: str) -> tuple[KnownIssue, ...]:
     except tomllib.TOMLDecodeError as error:
         raise LedgerError(f"not TOML: {error}") from None
     entries = document.get("issue", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise LedgerError("issues are tables: [[issue]]")
     return tuple(_entry(number, entry) for number, entry in enumerate(entries))
+
+
+_CALLED = {dict: "a table", list: "a list"}
 
 
 def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
@@ -73,6 +78,12 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
     missing = [name for name in KnownIssue.__dataclass_fields__ if name not in entry]
     if missing:
         raise LedgerError(f"{where}: {missing[0]} is missing")
+    unknown = sorted(set(entry) - set(KnownIssue.__dataclass_fields__))
+    if unknown:
+        raise LedgerError(f"{where}: there is no field {unknown[0]!r}")
+    for name, kind in (("versions", dict), ("as_if", dict), ("properties", list)):
+        if not isinstance(entry[name], kind):
+            raise LedgerError(f"{where}: {name} must be {_CALLED[kind]}")
     if entry["backend"] not in BACKENDS:
         raise LedgerError(f"{where}: unknown backend {entry['backend']!r}")
     for name in entry["properties"]:

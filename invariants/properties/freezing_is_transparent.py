@@ -34,8 +34,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             before = reference.gradients.get(name)
             if gradient is None or before is None or same_bits(before, gradient):
                 continue
-            at = first_difference(before, gradient)
-            if within_spread:
+            if within_spread and before.shape == gradient.shape:
                 estimate = expected.gradients.get(name)
                 if estimate is None:
                     continue
@@ -50,10 +49,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 message=f"the gradient of {name} depends on what else is frozen",
                 relation="same_bits",
                 field="gradients",
-                element=at,
-                expected=float(before[at]),
-                got=float(gradient[at]),
                 earlier=reference.action,
+                **first_difference(before, gradient),
             )
 
 

@@ -57,7 +57,6 @@ def _kept(evidence: Evidence) -> Iterator[Finding]:
                 continue
             old, new = before.weights[name], after.weights[name]
             if not same_bits(old, new):
-                at = first_difference(old, new)
                 yield Finding(
                     property_="frozen_state",
                     backend=evidence.backend,
@@ -66,8 +65,6 @@ def _kept(evidence: Evidence) -> Iterator[Finding]:
                     message=f"{name} moved although its layer ran in inference mode",
                     relation="same_bits",
                     field="weights",
-                    element=at,
-                    expected=float(old[at]),
-                    got=float(new[at]),
                     earlier=before.action,
+                    **first_difference(old, new),
                 )

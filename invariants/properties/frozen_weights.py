@@ -6,6 +6,7 @@ Constants are never trained. A gradient alone moves nothing, trainable or not.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,6 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 continue
             old, new = before.weights[name], after.weights[name]
             if not same_bits(old, new):
-                element = first_difference(old, new)
                 yield Finding(
                     property_="frozen_weights",
                     backend=evidence.backend,
@@ -33,20 +33,28 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     message=f"{name} was frozen and has changed",
                     relation="same_bits",
                     field="weights",
-                    element=element,
-                    expected=float(old[element]),
-                    got=float(new[element]),
                     earlier=before.action,
+                    **first_difference(old, new),
                 )
 
 
-def first_difference(a: Array, b: Array) -> tuple[int, ...]:
-    """The index of the element that differs the most, or of the first whose bits do."""
+def first_difference(before: Array, after: Array) -> dict[str, Any]:
+    """What a finding says of two arrays whose bits differ: `element`, `expected` and `got`.
+
+    The element that differs the most, or the first whose bits do; none where the arrays are not of
+    one kind.
+    """
+    if before.shape != after.shape:
+        shapes = [f"shape {list(array.shape)}" for array in (before, after)]
+        return {"element": None, "expected": shapes[0], "got": shapes[1]}
+    if before.dtype != after.dtype:
+        return {"element": None, "expected": before.dtype.name, "got": after.dtype.name}
     with np.errstate(invalid="ignore"):
-        distance = np.abs(a.astype(np.float64) - b.astype(np.float64))
+        distance = np.abs(before.astype(np.float64) - after.astype(np.float64))
     if np.nanmax(distance, initial=0.0) > 0.0:
         flat = int(np.nanargmax(distance))
     else:
-        bits = np.frombuffer(a.tobytes(), np.uint8) != np.frombuffer(b.tobytes(), np.uint8)
-        flat = int(np.argmax(bits)) // a.dtype.itemsize
-    return tuple(int(i) for i in np.unravel_index(flat, a.shape))
+        mine, theirs = (np.frombuffer(array.tobytes(), np.uint8) for array in (before, after))
+        flat = int(np.argmax(mine != theirs)) // before.dtype.itemsize
+    at = tuple(int(i) for i in np.unravel_index(flat, before.shape))
+    return {"element": at, "expected": float(before[at]), "got": float(after[at])}

@@ -14,7 +14,7 @@ from invariants.properties.evidence import Evidence
 def judge(evidence: Evidence) -> Iterator[Finding]:
     named = {p.action: p.raises for p in evidence.expectation.points if p.raises is not None}
     recorded = {point.action for point in evidence.observation.points}
-    for action in range(-1, len(evidence.case.program)):
+    for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
         expected = named.get(action)
         if not _as_named(error, expected):
@@ -25,8 +25,6 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
                 "nothing raised" if error is None else f"{error[0]}: {_line(error[1])}",
             )
-        if action > evidence.horizon:
-            return
         for kind, text in evidence.observation.warnings.get(action, ()):
             yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
     for point in evidence.expectation.points:
