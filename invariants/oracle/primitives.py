@@ -271,8 +271,11 @@ def _patches_vjp(
     return total, np.sqrt(np.where(count > 1.0, count, 0.0) * squares)
 
 
-def _max_vjp(g: Array, y: Array, x: Array) -> Array:
-    """The whole gradient goes to the first of equal maxima, as torch and TensorFlow do."""
+def _max_vjp(g: Array, y: Array, x: Array, *, tie: str) -> Array:
+    """The gradient of equal maxima goes to the first of them, or to all in equal parts."""
+    if tie == "split":
+        largest = x == np.expand_dims(y, -2)
+        return largest * np.expand_dims(g, -2) / largest.sum(axis=-2, keepdims=True)
     first = np.expand_dims(x.argmax(axis=-2), -2)
     return np.where(np.arange(x.shape[-2])[:, None] == first, np.expand_dims(g, -2), 0.0)
 
@@ -381,7 +384,9 @@ PRIMITIVES: dict[str, Primitive] = {
     "straddle_maxima": Primitive(
         straddle_maxima, (lambda g, y, x, turn: g,), ulps=0.0, vjp_ulps=0.0
     ),
-    "max": Primitive(lambda x: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    "max": Primitive(
+        lambda x, tie: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
+    ),
     "reshape": Primitive(_reshape, (_reshape_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "slice": Primitive(_slice, (_slice_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "pad": Primitive(_pad, (_pad_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),

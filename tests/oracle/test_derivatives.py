@@ -86,7 +86,9 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row(params={"axis": -2, "keepdims": True}),
     ),
     "matmul": (Row(((2, 3), (3, 2))), Row(((2, 2, 3), (3, 4))), Row(((1, 2, 2, 3), (3, 1)))),
-    "max": (Row(((2, 3, 2),), distinct=True),),
+    "max": tuple(
+        Row(((2, 3, 2),), params={"tie": tie}, distinct=True) for tie in ("first", "split")
+    ),
     "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
     "straddle_maxima": (Row(params={"turn": 3}),),
     "reshape": (Row(params={"shape": (3, 1, 2)}),),

@@ -295,9 +295,17 @@ def test_a_tie_takes_the_subgradient_that_it_is_told(at_zero: float, precision: 
 @both_precisions
 def test_of_equal_maxima_the_first_takes_the_whole_gradient(precision: Precision) -> None:
     x = leaf(precision, 1.0, 2.0, 2.0, 2.0)
-    largest = x.reshape(4, 1).apply("max")
+    largest = x.reshape(4, 1).apply("max", tie="first")
     (gradient,) = x.tape.gradients(largest.sum(-1), [x])
     assert np.all(gradient == [0.0, 1.0, 0.0, 0.0])
+
+
+@both_precisions
+def test_equal_maxima_may_share_the_gradient(precision: Precision) -> None:
+    x = leaf(precision, 1.0, 2.0, 2.0)
+    largest = x.reshape(3, 1).apply("max", tie="split")
+    (gradient,) = x.tape.gradients(largest.sum(-1), [x])
+    assert np.all(gradient == [0.0, 0.5, 0.5])
 
 
 @both_precisions

@@ -153,7 +153,7 @@ class MaxPool2D(_Pool2D):
     kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.windows_of(xs[0]).apply("max")
+        return self.windows_of(xs[0]).apply("max", tie=call.contract["max_pool_tie"])
 
 
 @dataclass(frozen=True, kw_only=True)
