@@ -106,6 +106,18 @@ def _sum_vjp(
     return np.broadcast_to(g, (g.shape[0], *x.shape[1:]))
 
 
+def _running_mean(x: Array, *, axis: int | tuple[int, ...]) -> Array:
+    return np.asarray(x.mean(axis=_axes(axis, x), keepdims=True))
+
+
+def _running_mean_magnitude(y: Array, x: Array, *, axis: int | tuple[int, ...]) -> Array:
+    return reduced(x, _axes(axis, x), True)[1] * (y[:1].size / x[:1].size)
+
+
+def _running_mean_vjp(g: Array, y: Array, x: Array, *, axis: int | tuple[int, ...]) -> Array:
+    return np.broadcast_to(g * (y[:1].size / x[:1].size), (g.shape[0], *x.shape[1:]))
+
+
 # --- elementwise --------------------------------------------------------------------------------
 
 
@@ -373,6 +385,11 @@ PRIMITIVES: dict[str, Primitive] = {
         vjp_ulps=0.0,
     ),
     "sum": Primitive(_sum, (_sum_vjp,), vjp_ulps=0.0, magnitude=_sum_magnitude, grid=_KEEP),
+    # The mean of a norm, axes kept. It is rounded even where the sum is exact: torch updates it
+    # value by value with reciprocals of the count (Welford 1962), ATen/native/cpu/moments_utils.h.
+    "running_mean": Primitive(
+        _running_mean, (_running_mean_vjp,), magnitude=_running_mean_magnitude
+    ),
     "matmul": Primitive(
         lambda a, b: a @ _right(b, a),
         (_matmul_vjp_left, _matmul_vjp_right),

@@ -214,7 +214,16 @@ def straddle_maxima(samples: Array, turn: int) -> Array:
 def _spread(samples: Array) -> Array:
     """The root mean square of the deviations from sample 0."""
     deviations = samples[1:] - samples[0]
-    return np.sqrt(np.einsum("s...,s...->...", deviations, deviations) / SAMPLES)
+    spread = np.sqrt(np.einsum("s...,s...->...", deviations, deviations) / SAMPLES)
+    tiny = spread < 1e-150  # the squares may have underflowed
+    if tiny.any():
+        largest = np.abs(deviations).max(axis=0, initial=0.0)
+        tiny &= largest > 0.0
+        if tiny.any():
+            scale = np.where(tiny, largest, 1.0)
+            scaled = scale * np.sqrt(np.square(deviations / scale).mean(axis=0))
+            spread = np.where(tiny, scaled, spread)
+    return np.asarray(spread)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row(params={"axis": (-2, -1)}),
         Row(params={"axis": -2, "keepdims": True}),
     ),
+    "running_mean": (Row(params={"axis": -1}), Row(params={"axis": (-2, -1)})),
     "matmul": (Row(((2, 3), (3, 2))), Row(((2, 2, 3), (3, 4))), Row(((1, 2, 2, 3), (3, 1)))),
     "max": tuple(
         Row(((2, 3, 2),), params={"tie": tie}, distinct=True) for tie in ("first", "split")

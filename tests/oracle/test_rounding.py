@@ -369,3 +369,13 @@ def test_each_of_two_near_maxima_is_the_largest_somewhere() -> None:
     largest = straddle_maxima(windows, 2).argmax(axis=-2)
     for column in range(windows.shape[-1]):
         assert set(largest[:, column]) == {0, 1}
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-100, 1e-200, 1e-290])
+def test_a_spread_does_not_underflow(size: float) -> None:
+    samples = size * (1.0 + 1e-10 * np.arange(SAMPLES + 1.0)[:, None])
+    ratio = (
+        estimate(samples, Rounding(FLOAT64)).spread
+        / estimate(samples / size, Rounding(FLOAT64)).spread
+    )
+    assert 0.99 * size < ratio[0] < 1.01 * size

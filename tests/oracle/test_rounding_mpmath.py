@@ -99,6 +99,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
 #: Primitives of whole arrays: the networks below and test_derivatives.py go through them.
 OF_ARRAYS = {
     "sum",
+    "running_mean",
     "matmul",
     "max",
     "straddle_zero",

@@ -23,7 +23,7 @@ def standardised(call: Call, x: Value, mean: Value, variance: Value, epsilon: fl
 
 def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
     """Mean and biased variance over `axis`, axes kept."""
-    mean = x.mean(axis, keepdims=True)
+    mean = x.apply("running_mean", axis=axis)
     return mean, x.tape.apply("squared_deviation", x, mean).mean(axis, keepdims=True)
 
 
