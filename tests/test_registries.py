@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pytest
+from hypothesis import Phase, given, seed, settings
 
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Spec
 from invariants.backends import BACKENDS
-from invariants.generate import architectures
+from invariants.case import Case
+from invariants.generate.cases import cases
 from invariants.ledger import known_issues, pinned_case
 from invariants.oracle.contract import CONTRACTS
 from invariants.properties import PROPERTIES
@@ -29,9 +33,25 @@ def test_every_parameter_of_a_layer_has_a_native_name(backend: str, kind: str) -
         assert {p.name for p in parameters} <= set(BACKENDS[backend].LOWERINGS[kind].parameters)
 
 
-def test_every_layer_can_be_drawn() -> None:
-    drawn = {kind for kinds in architectures._KINDS.values() for kind in kinds}
-    assert set(LAYERS) - drawn == {"embedding", "add", "multiply", "concatenate"}
+def test_every_layer_is_drawn() -> None:
+    drawn: set[str] = set()
+    for case in drawn_cases(600):
+        drawn.update(placed.layer.kind for placed in case.architecture.layers)
+    assert set(LAYERS) == drawn
+
+
+@lru_cache(maxsize=1)
+def drawn_cases(count: int) -> list[Case]:
+    held: list[Case] = []
+
+    @seed(1)
+    @settings(max_examples=count, database=None, phases=[Phase.generate])
+    @given(cases())
+    def draw(case: Case) -> None:
+        held.append(case)
+
+    draw()
+    return held
 
 
 def test_the_contracts_speak_of_the_same_points() -> None:

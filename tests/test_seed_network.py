@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from invariants.architecture.graph import Architecture, Block, Node
-from invariants.architecture.layers import Dense, Projection
 from invariants.architecture.layers.base import Spec
+from invariants.architecture.layers.dense import Dense, Projection
 from invariants.backends import BACKENDS, installed
 from invariants.case import SGD, Batch, Case, Realisation, Step, frozen
 from invariants.judge import Verdict, judge

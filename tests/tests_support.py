@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from invariants.architecture.graph import Architecture, Block, Node
-from invariants.architecture.layers import Dense, Relu
+from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
+from invariants.architecture.layers.dense import Dense
 from invariants.case import (
     SGD,
     Batch,

@@ -19,7 +19,6 @@ class Backend(Protocol):
     """What a backend's module offers."""
 
     NAME: str
-    MODULE: str
     PACKAGES: tuple[str, ...]
     LOWERINGS: dict[str, Lowering]
     VALUE_AXES: dict[int, tuple[int, ...]]

@@ -19,7 +19,8 @@ def named_layers(model, prefix=""):
 def named_weights(model):
     for path, layer in named_layers(model):
         for weight in layer.weights:
-            yield path + "." + weight.name, weight
+            # Below the layer's own name: "kernel", or "cell/kernel" where a layer holds others.
+            yield path + "." + weight.path.rpartition(layer.name + "/")[2], weight
 
 
 class Recorder:
@@ -60,7 +61,7 @@ class Recorder:
         # a counter of its own, which is put back.
         drawn = {}
         for path, layer in named_layers(self.model):
-            if isinstance(layer, keras.layers.Dropout):
+            if hasattr(layer, "seed_generator"):
                 state = layer.seed_generator.state
                 before = state.numpy()
                 ones = tf.ones((size, *layer.input.shape[1:]), layer.compute_dtype)

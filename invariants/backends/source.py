@@ -10,16 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
+from invariants.case import Case
 
 Axes = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class NativeParameter:
-    """The framework's name of a parameter, and the order of its axes (native from canonical)."""
+    """A parameter as the framework has it.
+
+    name: within its layer, as the framework lists it. axes: the order of its axes, native from
+    canonical. attribute: the expression that reaches it from its layer, where that is not its name.
+    """
 
     name: str
     axes: Axes | None = None
+    attribute: str = ""
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,31 @@ class Lowering:
 
     construct: (layer, specs) -> the expression that makes it, or None where a call needs nothing.
     call: (layer, name of the made layer, argument expressions, specs) -> the expression of a call.
+    definition: the class or function that the two need, which stands once on top of the script.
     """
 
     construct: Callable[[Any, Sequence[Spec]], str] | None
     call: Callable[[Any, str, Sequence[str], Sequence[Spec]], str]
     parameters: Mapping[str, NativeParameter] = field(default_factory=dict)
+    definition: str = ""
+
+
+def joined_tables(*tables: Mapping[str, Lowering]) -> dict[str, Lowering]:
+    """One table from those of the families; raises ValueError where two have a row in common."""
+    joined: dict[str, Lowering] = {}
+    for table in tables:
+        twice = joined.keys() & table.keys()
+        if twice:
+            raise ValueError(f"two rows for {', '.join(sorted(twice))}")
+        joined.update(table)
+    return joined
+
+
+def definitions(case: Case, lowerings: Mapping[str, Lowering]) -> list[str]:
+    """The lines of what the layers of a case need defined, each once."""
+    kinds = dict.fromkeys(placed.layer.kind for placed in case.architecture.layers)
+    texts = dict.fromkeys(lowerings[kind].definition for kind in kinds)
+    return [line for text in texts if text for line in (*text.splitlines(), "", "")]
 
 
 def indented(lines: Iterable[str], levels: int = 1) -> list[str]:

@@ -8,39 +8,30 @@ are joined at the end, so nothing of what is drawn is dead.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from invariants.architecture.graph import MAX_DEPTH, Architecture, Block, Member, Node
 from invariants.architecture.layers import LAYERS
+from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Layer, Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.architecture.layers.shaping import Add, Concatenate, Flatten, Multiply
+from invariants.architecture.layers.shaping import Add, Concatenate, Flatten
 from invariants.generate.choice import Drawn
 
 #: Values are kept at most this large, so that a case stays a matter of milliseconds.
 MAX_SIZE = 64
 
-_ACTIVATIONS = (
-    "relu",
-    "tanh",
-    "leaky_relu",
-    "elu",
-    "gelu",
-    "silu",
-    "softplus",
-    "sigmoid",
-    "softmax",
-)
 
-#: rank -> the kinds that may follow, the simplest first, likelier ones more often.
-_KINDS: dict[int, tuple[str, ...]] = {
-    1: (*("dense",) * 14, *_ACTIVATIONS, "relu", "relu", "layer_norm", "batch_norm")
-    + ("layer_norm", "batch_norm", "projection", "dropout", "reshape"),
-    2: (*("dense",) * 12, *_ACTIVATIONS, "relu", "relu", "layer_norm", "batch_norm")
-    + ("flatten", "flatten", "dropout", "reshape"),
-    3: (*("conv2d",) * 12, *_ACTIVATIONS, "relu", "relu", "layer_norm", "batch_norm")
-    + ("batch_norm", "max_pool2d", "max_pool2d", "max_pool2d", "avg_pool2d")
-    + ("global_avg_pool2d", "flatten", "dropout"),
-}
+@lru_cache(maxsize=4096)
+def _kinds(specs: tuple[Spec, ...], merging: bool) -> tuple[str, ...]:
+    """The kinds that take values of `specs`, the simplest first, each as often as it says."""
+    return tuple(
+        kind
+        for kind, layer in LAYERS.items()
+        if (layer.arity != 1) == merging and layer.accepts(specs)
+        for _ in range(layer.frequency)
+    )
+
 
 #: How many layers are drawn before the head, from what shrinking aims at to the largest.
 _LENGTHS = (1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9)
@@ -81,13 +72,13 @@ class _Growing:
 
     def add_layer(self, layer: Layer, values: Sequence[int]) -> int:
         output = layer.output([self.specs[v] for v in values])
-        return self.add(layer, values, output)  # type: ignore[arg-type]
+        return self.add(layer, values, output)
 
     def grow(self) -> None:
         value = self._source()
         spec = self.specs[value]
         if spec.vocabulary is not None:
-            self._layer("embedding", value)
+            self._layer(self.choice.one_of(_kinds((spec,), False)), value)
             return
         kind = self.choice.one_of(_GROWTH)
         if kind == "again" and self._again():
@@ -99,8 +90,7 @@ class _Growing:
             block, output = grow_block(self.choice, [spec], self.depth + 1, length)
             self.add(block, [value], output)
             return
-        kind = self.choice.one_of(_KINDS[spec.rank])
-        self._layer(kind if LAYERS[kind].accepts([spec]) else "relu", value)
+        self._layer(self.choice.one_of(_kinds((spec,), False)), value)
 
     def _source(self) -> int:
         """The latest value, now and then any other."""
@@ -109,7 +99,10 @@ class _Growing:
         return self.latest
 
     def _layer(self, kind: str, value: int) -> None:
-        layer = LAYERS[kind].draw(self.choice, [self.specs[value]])
+        specs = [self.specs[value]]
+        layer = LAYERS[kind].draw(self.choice, specs)
+        if layer.output(specs).size > MAX_SIZE:
+            layer = Relu()
         self.add_layer(layer, [value])
 
     def _again(self) -> bool:
@@ -126,14 +119,10 @@ class _Growing:
         spec = self.specs[value]
         for other in range(self.latest, -1, -1):
             pair = [self.specs[other], spec]
-            if other == value:
+            kinds = _kinds(tuple(pair), True)
+            if other == value or not kinds:
                 continue
-            if Add.accepts(pair):
-                layer = self.choice.one_of((Add, Multiply, Add, Concatenate))()
-            elif Concatenate.accepts(pair):
-                layer = Concatenate()
-            else:
-                continue
+            layer = LAYERS[self.choice.one_of(kinds)].draw(self.choice, pair)
             if layer.output(pair).size <= MAX_SIZE:
                 self.add_layer(layer, [other, value])
                 return True

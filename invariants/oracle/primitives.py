@@ -421,6 +421,9 @@ STRADDLES = {
     "max": "straddle_maxima",
 }
 
+#: The primitives with a pole at 0 of their argument.
+POLES = ("rsqrt",)
+
 #: The primitives with a kink: how many elements of an exact argument lie on it.
 KINKS: dict[str, Callable[[Array], int]] = {
     "relu": lambda x: int(np.count_nonzero(x == 0.0)),

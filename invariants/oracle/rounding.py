@@ -60,14 +60,17 @@ def _noise(stochastic_ulps: bool) -> Array:
     """Random moves in units of the unit roundoff; shape (SAMPLES + 1, _POOL), row 0 all zero.
 
     For a dtype below float64 uniform in [-1, 1]. In float64 itself a factor 1 + u·ξ rounds to
-    exactly 1 three times in four and never upwards, so there ξ is rounded stochastically to whole
-    ulps (2u): each move is representable and its expectation is kept.
+    exactly 1 three times in four and never upwards, so there ξ is rounded to whole ulps (2u), which
+    are representable, as often as stochastic rounding would: a quarter of the samples moves, up in
+    half of them, the same number for every element. Were each drawn by itself, one element in a
+    hundred would move in none.
     """
     rng = np.random.default_rng(20240229)
     noise = rng.uniform(-1.0, 1.0, size=(SAMPLES + 1, _POOL))
     if stochastic_ulps:
-        ulps = np.abs(noise) / 2 > rng.uniform(0.0, 1.0, size=noise.shape)
-        noise = 2.0 * np.sign(noise) * ulps
+        moves = np.zeros((SAMPLES, _POOL))
+        moves[: SAMPLES // 8], moves[SAMPLES // 8 : SAMPLES // 4] = 2.0, -2.0
+        noise[1:] = rng.permuted(moves, axis=0)
     noise[0] = 0.0
     noise.setflags(write=False)
     return noise
@@ -191,6 +194,15 @@ def straddle_zero(samples: Array, turn: int) -> Array:
     signed = np.where(_branch(sides.shape, turn) % 2, -sides, sides)
     moved[rows] = np.where(near, signed, samples[rows])
     return moved
+
+
+def near_a_pole(samples: Array) -> Array:
+    """Where 0 lies within λ spreads of a value, as a mask of the value's shape.
+
+    What has a pole at 0 cannot be judged there: a batch norm of a batch that is constant but for
+    rounding, say, divides by a deviation that is rounding alone.
+    """
+    return np.asarray(np.abs(samples[0]) <= LAMBDA * _spread(samples))
 
 
 def straddle_maxima(samples: Array, turn: int) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 
 from invariants.oracle.primitives import (
     KINKS,
+    POLES,
     PRIMITIVES,
     STRADDLES,
     Array,
@@ -24,7 +25,7 @@ from invariants.oracle.primitives import (
     lookup_squares,
     unbroadcast,
 )
-from invariants.oracle.rounding import Rounding
+from invariants.oracle.rounding import Rounding, near_a_pole
 
 
 class Value:
@@ -152,6 +153,8 @@ class Tape:
             y = self.rounding.disturb(y, primitive.ulps, magnitude)
             if primitive.may_flush:
                 y = self.rounding.flush(y, 1.0)
+        if name in POLES and xs[0].shape[0] > 1:
+            y[1:] = np.where(near_a_pole(xs[0]), np.nan, y[1:])
         if name in KINKS and grid is not None:
             self.ties += KINKS[name](xs[0])
         return Value(self, y, grid, name, parents, params)

@@ -238,7 +238,7 @@ def with_layer(architecture: Architecture, path: str, number: int, layer: Layer)
         assert isinstance(inner, Block)
         block = inner
     members = list(block.members)
-    members[number] = layer  # type: ignore[call-overload]
+    members[number] = layer
     changed = replace(block, members=tuple(members))
     network = _with_block(architecture.network, path.split(".") if path else [], changed)
     return Architecture(architecture.inputs, network)

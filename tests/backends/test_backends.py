@@ -35,7 +35,19 @@ GIVEN = {"load", "batch", "action", "record", "draws"}
 
 #: Text that a script may hold, beside the names of members and a layer's or optimizer's own words.
 WORDS = {
-    *("float32", "float64", "int32", "network", "none", "tanh", "same", "valid", "gelu", "silu"),
+    *(
+        "seed_generator",
+        "float32",
+        "float64",
+        "int32",
+        "network",
+        "none",
+        "tanh",
+        "same",
+        "valid",
+        "gelu",
+        "silu",
+    ),
     *("softplus", "sigmoid", "components", "mean", "moving_mean", "moving_variance"),
 }
 

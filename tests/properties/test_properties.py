@@ -297,7 +297,7 @@ FORGERIES: dict[str, Forgery] = {
             "batch_norm_1.moving_mean",
             lambda _: point_of(real().observation, 4).weights["batch_norm_1.moving_mean"],
         ),
-        (("frozen_state", 5, "batch_norm_1.moving_mean", "within", (0,)),),
+        (("frozen_state", 5, "batch_norm_1.moving_mean", "within", (1,)),),
     ),
     "a running variance that is off by 1e-12 of itself": Forgery(
         state_at(5, "batch_norm_1.moving_variance", scaled((1,), 1 + 1e-12)),

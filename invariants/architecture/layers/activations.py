@@ -22,6 +22,7 @@ class Relu(Layer):
     """max(x, 0); its derivative at 0 is a field of the contract."""
 
     kind: Literal["relu"] = "relu"
+    frequency: ClassVar[int] = 3
     kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
@@ -151,3 +152,17 @@ class Softmax(Layer):
     def forward(self, call: Call, *xs: Value) -> Value:
         e = shifted(xs[0]).apply("exp")
         return e / e.sum(-1, keepdims=True)
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (
+    Relu,
+    LeakyRelu,
+    Elu,
+    Gelu,
+    Silu,
+    Softplus,
+    Tanh,
+    Sigmoid,
+    Softmax,
+)

@@ -99,6 +99,8 @@ class Layer(Document):
     arity: ClassVar[int | None] = 1
     #: Random in training mode: what the framework draws is an input of the oracle.
     stochastic: ClassVar[bool] = False
+    #: How often it is drawn beside the other kinds that take the same values.
+    frequency: ClassVar[int] = 1
     #: Has a kink whose ties the contract settles.
     kinked: ClassVar[bool] = False
 

@@ -42,6 +42,7 @@ class Conv2D(_Image):
     """Cross-correlation with a kernel of shape (KH, KW, C / groups, filters)."""
 
     kind: Literal["conv2d"] = "conv2d"
+    frequency: ClassVar[int] = 12
     filters: Size = 1
     kernel_size: tuple[Size, Size] = (1, 1)
     strides: tuple[Size, Size] = (1, 1)
@@ -150,6 +151,7 @@ class MaxPool2D(_Pool2D):
     """The largest of each window; of equal ones the first takes the gradient."""
 
     kind: Literal["max_pool2d"] = "max_pool2d"
+    frequency: ClassVar[int] = 3
     kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
@@ -177,3 +179,7 @@ class GlobalAvgPool2D(_Image):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return xs[0].mean((-3, -2))
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (Conv2D, MaxPool2D, AvgPool2D, GlobalAvgPool2D)

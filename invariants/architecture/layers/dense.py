@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
 from invariants.oracle.tape import Value
@@ -15,6 +15,7 @@ class Dense(Layer):
     """y = x @ kernel + bias over the last axis: (..., in) -> (..., units)."""
 
     kind: Literal["dense"] = "dense"
+    frequency: ClassVar[int] = 14
     units: Size = 1
     use_bias: bool = True
 
@@ -72,3 +73,7 @@ class Projection(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return xs[0] @ call.parameter("components") - call.parameter("mean")
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (Dense, Projection)

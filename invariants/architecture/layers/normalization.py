@@ -32,6 +32,7 @@ class LayerNorm(Layer):
     """Standardised over the last axis, then gamma and beta (Ba et al. 2016, arXiv 1607.06450)."""
 
     kind: Literal["layer_norm"] = "layer_norm"
+    frequency: ClassVar[int] = 2
     epsilon: Epsilon = 1e-3
 
     @classmethod
@@ -60,6 +61,7 @@ class BatchNorm(Layer):
     """
 
     kind: Literal["batch_norm"] = "batch_norm"
+    frequency: ClassVar[int] = 2
     epsilon: Epsilon = 1e-3
     update: Fraction = 0.25
 
@@ -126,3 +128,7 @@ class Dropout(Layer):
             return x
         scaled = x * (1.0 / (1.0 - self.rate))
         return x.tape.apply("where_positive", call.drawn(), scaled, x.tape.lift(0.0))
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (LayerNorm, BatchNorm, Dropout)

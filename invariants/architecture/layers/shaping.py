@@ -102,6 +102,7 @@ class Add(_Merge):
     """The sum of values of one shape."""
 
     kind: Literal["add"] = "add"
+    frequency: ClassVar[int] = 2
 
     def forward(self, call: Call, *xs: Value) -> Value:
         total = xs[0]
@@ -143,3 +144,7 @@ class Concatenate(_Merge):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return xs[0].tape.apply("concatenate", *xs)
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (Embedding, Flatten, Reshape, Add, Multiply, Concatenate)

@@ -1,148 +1,27 @@
-"""Keras 3 on TensorFlow: a case as the source of a GradientTape training loop.
+"""TensorFlow: a case as the source of a training script with Keras 3 and a gradient tape.
 
-Every block is a functional model of its own, so a submodule is a nested model with a `trainable`
-flag. This module never imports keras or tensorflow.
+This room never imports TensorFlow; only what it renders does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.graph import Block, join
-from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering, NativeParameter, arguments, indented
+from invariants.backends.source import arguments, definitions, indented
+from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case, Freeze, Gradient, Step, Thaw
 
 NAME = "tensorflow"
-MODULE = "tensorflow"
-PACKAGES = ("tensorflow", "keras")
-
-
-def _layer(construct: Any, *parameters: str) -> Lowering:
-    """A row for a layer object; Keras names its weights as the canonical names do."""
-    return Lowering(
-        construct if callable(construct) else lambda layer, specs: construct,
-        lambda layer, name, args, specs: (
-            f"{name}({args[0] if len(args) == 1 else '[' + ', '.join(args) + ']'})"
-        ),
-        {name: NativeParameter(name) for name in parameters},
-    )
-
-
-def _activation(name: str) -> Lowering:
-    return _layer(f"keras.layers.Activation({name!r}, ")
-
-
-def _options(constructor: str, **options: Any) -> str:
-    return f"keras.layers.{constructor}({arguments(**options)}, "
-
-
-def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    return (
-        f"keras.layers.Conv2D({layer.filters}, {layer.kernel_size}, "
-        + arguments(
-            strides=layer.strides,
-            padding=layer.padding,
-            groups=layer.groups,
-            use_bias=layer.use_bias,
-        )
-        + ", "
-    )
-
-
-def _pool(kind: str) -> Any:
-    return lambda layer, specs: (
-        f"keras.layers.{kind}({layer.pool_size}, {arguments(strides=layer.strides)}, "
-    )
-
-
-_GELU = {False: '"gelu"', True: "gelu_tanh"}
-
-# Every construction is left open at the end, so that the layer's name can be added.
-LOWERINGS: dict[str, Lowering] = {
-    "dense": _layer(
-        lambda layer, specs: (
-            f"keras.layers.Dense({layer.units}, {arguments(use_bias=layer.use_bias)}, "
-        ),
-        "kernel",
-        "bias",
-    ),
-    "relu": _layer("keras.layers.ReLU("),
-    "leaky_relu": _layer(
-        lambda layer, specs: _options("LeakyReLU", negative_slope=layer.negative_slope)
-    ),
-    "elu": _layer(lambda layer, specs: _options("ELU", alpha=layer.alpha)),
-    "gelu": _layer(lambda layer, specs: f"keras.layers.Activation({_GELU[layer.approximate]}, "),
-    "silu": _activation("silu"),
-    "softplus": _activation("softplus"),
-    "tanh": _activation("tanh"),
-    "sigmoid": _activation("sigmoid"),
-    "softmax": _layer("keras.layers.Softmax("),
-    "layer_norm": _layer(
-        lambda layer, specs: _options("LayerNormalization", epsilon=layer.epsilon), "gamma", "beta"
-    ),
-    "batch_norm": _layer(
-        lambda layer, specs: _options(
-            "BatchNormalization", momentum=1.0 - layer.update, epsilon=layer.epsilon
-        ),
-        "gamma",
-        "beta",
-        "moving_mean",
-        "moving_variance",
-    ),
-    "dropout": _layer(lambda layer, specs: f"keras.layers.Dropout({layer.rate!r}, seed=SEED, "),
-    "conv2d": _layer(_conv, "kernel", "bias"),
-    "max_pool2d": _layer(_pool("MaxPooling2D")),
-    "avg_pool2d": _layer(_pool("AveragePooling2D")),
-    "global_avg_pool2d": _layer("keras.layers.GlobalAveragePooling2D("),
-    "embedding": _layer(
-        lambda layer, specs: f"keras.layers.Embedding({specs[0].vocabulary}, {layer.features}, ",
-        "embeddings",
-    ),
-    "flatten": _layer("keras.layers.Flatten("),
-    "reshape": _layer(lambda layer, specs: f"keras.layers.Reshape({layer.shape}, "),
-    "add": _layer("keras.layers.Add("),
-    "multiply": _layer("keras.layers.Multiply("),
-    "concatenate": _layer("keras.layers.Concatenate("),
-    "projection": _layer(
-        lambda layer, specs: f"Projection({layer.components}, ", "components", "mean"
-    ),
-}
-
-_PROJECTION = '''\
-class Projection(keras.layers.Layer):
-    """A PCA projection with given components and mean, which nothing trains."""
-
-    def __init__(self, units, **options):
-        super().__init__(**options)
-        self.units = units
-
-    def build(self, input_shape):
-        shape = (input_shape[-1], self.units)
-        self.components = self.add_weight(shape=shape, trainable=False, name="components")
-        self.mean = self.add_weight(shape=(self.units,), trainable=False, name="mean")
-
-    def call(self, x):
-        return keras.ops.matmul(x, self.components) - self.mean
-'''
-
-_GELU_TANH = """\
-def gelu_tanh(x):
-    return keras.activations.gelu(x, approximate=True)
-"""
 
 _RESEED = """\
 def reseed(layer):
     for inner in layer.layers:
         if isinstance(inner, keras.Model):
             reseed(inner)
-        elif isinstance(inner, keras.layers.Dropout):
+        elif hasattr(inner, "seed_generator"):
             inner.seed_generator.state.assign([SEED, 0])
 """
-
-#: Axes of a value of the network: the canonical layout is Keras's own.
-VALUE_AXES: dict[int, tuple[int, ...]] = {}
 
 _LOSSES = {
     "mse": "keras.losses.MeanSquaredError()",
@@ -207,7 +86,10 @@ def _attribute(case: Case, target: str) -> str:
     """The expression of a module or a weight of the model."""
     path, weight = target, ""
     if target in case.architecture.weights:
-        path, _, weight = target.rpartition(".")
+        path, _, name = target.rpartition(".")
+        layer = next(p.layer for p in case.architecture.layers if p.path == path)
+        native = LOWERINGS[layer.kind].parameters[name]
+        weight = native.attribute or native.name
     steps = [f'.get_layer("{name}")' for name in path.split(".") if name]
     return "model" + "".join(steps) + (f".{weight}" if weight else "")
 
@@ -273,25 +155,19 @@ def _constants(case: Case) -> list[str]:
 
 def render(case: Case) -> str:
     """The source of the training script that runs `case`."""
-    kinds = {placed.layer.kind for placed in case.architecture.layers}
     ways = case.realisations[NAME].ways
     lines = ["import keras", "import tensorflow as tf", ""]
     lines.append(f"keras.config.set_floatx({case.dtype!r})")
     # The default policy is derived from floatx once, when the first layer is made.
     lines.append(f"keras.config.set_dtype_policy({case.dtype!r})")
-    if "dropout" in kinds:
+    if case.architecture.stochastic:
         lines.append(f"SEED = {case.seed}")
     if "each_variable" in ways:
         lines.append(f"CONSTANT = {_constants(case)!r}")
     lines += ["", ""]
-    definitions = {
-        _PROJECTION: "projection" in kinds,
-        _GELU_TANH: "gelu" in kinds,
-        _RESEED: case.stochastic,
-    }
-    for text, needed in definitions.items():
-        if needed:
-            lines += [*text.splitlines(), "", ""]
+    lines += definitions(case, LOWERINGS)
+    if case.stochastic:
+        lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
     lines += [

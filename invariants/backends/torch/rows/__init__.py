@@ -1,0 +1,19 @@
+"""How torch spells each layer: one table, a file for each family."""
+
+from __future__ import annotations
+
+from invariants.backends.source import Lowering, joined_tables
+from invariants.backends.torch.rows import (
+    activations,
+    convolution,
+    dense,
+    normalization,
+    shaping,
+)
+from invariants.backends.torch.rows.common import VALUE_AXES
+
+LOWERINGS: dict[str, Lowering] = joined_tables(
+    dense.ROWS, activations.ROWS, normalization.ROWS, convolution.ROWS, shaping.ROWS
+)
+
+__all__ = ["LOWERINGS", "VALUE_AXES"]

@@ -1,0 +1,22 @@
+"""Activations."""
+
+from __future__ import annotations
+
+from invariants.backends.source import Lowering
+from invariants.backends.torch.rows.common import channel_axis, module, plain
+
+ROWS: dict[str, Lowering] = {
+    "relu": module("nn.ReLU()"),
+    "leaky_relu": Lowering(lambda layer, specs: f"nn.LeakyReLU({layer.negative_slope!r})", plain),
+    "elu": Lowering(lambda layer, specs: f"nn.ELU({layer.alpha!r})", plain),
+    "gelu": Lowering(
+        lambda layer, specs: f"nn.GELU({'tanh' if layer.approximate else 'none'!r})", plain
+    ),
+    "silu": module("nn.SiLU()"),
+    "softplus": module("nn.Softplus()"),
+    "tanh": module("nn.Tanh()"),
+    "sigmoid": module("nn.Sigmoid()"),
+    "softmax": Lowering(
+        lambda layer, specs: f"nn.Softmax(dim={channel_axis(specs[0].rank)})", plain
+    ),
+}

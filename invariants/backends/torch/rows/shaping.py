@@ -1,0 +1,42 @@
+"""Layers that look up, move or merge elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Lowering, NativeParameter
+from invariants.backends.torch.rows.common import canonical, channel_axis, native, plain
+
+
+def _reshape_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    source = canonical(args[0], specs[0].rank)
+    return native(f"{source}.reshape(-1, {', '.join(map(str, layer.shape))})", len(layer.shape))
+
+
+def _flatten_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    return f"{canonical(args[0], specs[0].rank)}.flatten(1)"
+
+
+def _joined(operator: str) -> Lowering:
+    return Lowering(None, lambda layer, name, args, specs: f" {operator} ".join(args))
+
+
+ROWS: dict[str, Lowering] = {
+    "embedding": Lowering(
+        lambda layer, specs: f"nn.Embedding({specs[0].vocabulary}, {layer.features})",
+        plain,
+        {"embeddings": NativeParameter("weight")},
+    ),
+    "flatten": Lowering(None, _flatten_call),
+    "reshape": Lowering(None, _reshape_call),
+    "add": _joined("+"),
+    "multiply": _joined("*"),
+    "concatenate": Lowering(
+        None,
+        lambda layer, name, args, specs: (
+            f"torch.cat(({', '.join(args)}), dim={channel_axis(specs[0].rank)})"
+        ),
+    ),
+}

@@ -1,0 +1,129 @@
+"""PyTorch: a case as the source of an eager training script in torch's own idiom.
+
+This room never imports torch; only what it renders does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants.architecture.graph import Block, join
+from invariants.backends.source import arguments, camel, definitions, indented
+from invariants.backends.torch.rows import LOWERINGS
+from invariants.case import Case, Freeze, Gradient, Step, Thaw
+
+NAME = "torch"
+
+_LOSSES = {"mse": "nn.MSELoss()", "cross_entropy": "nn.CrossEntropyLoss()"}
+
+
+def _class(case: Case, path: str, block: Block) -> list[str]:
+    """The class of one block: its members and its forward."""
+    placed = {p.path: p for p in case.architecture.layers}
+    made, body = [], []
+    values = [f"x{i}" for i in range(block.arity)]
+    for number, node in enumerate(block.nodes):
+        name = block.name(node.member)
+        args = [values[i] for i in node.inputs]
+        member: Any = block.members[node.member]
+        if member.kind == "block":
+            construct, call = f"{camel(join(path, name))}()", f"self.{name}({', '.join(args)})"
+        else:
+            row, specs = LOWERINGS[member.kind], placed[join(path, name)].specs
+            construct = row.construct(member, specs) if row.construct else ""
+            call = row.call(member, f"self.{name}", args, specs)
+        line = f"self.{name} = {construct}"
+        if construct and line not in made:
+            made.append(line)
+        values.append(f"x{block.arity + number}")
+        body.append(f"{values[-1]} = {call}")
+    body.append(f"return {values[-1]}")
+    head = f"def forward(self, {', '.join(values[: block.arity])}):"
+    init = ["def __init__(self):", *indented(["super().__init__()", *made])]
+    return [f"class {camel(path)}(nn.Module):", *indented([*init, "", head, *indented(body)])]
+
+
+def _optimizer(case: Case) -> str:
+    o = case.optimizer
+    options: dict[str, Any] = {"lr": o.learning_rate}
+    if o.kind == "sgd":
+        options |= {"momentum": o.momentum, "weight_decay": o.weight_decay}
+    else:
+        options |= {"betas": (o.beta_1, o.beta_2), "eps": o.epsilon}
+    if o.kind == "adamw":
+        options["weight_decay"] = o.weight_decay
+    options["foreach"] = case.realisations[NAME].options["optimizer_loop"] == "foreach"
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
+    return f"torch.optim.{name}(model.parameters(), {arguments(**options)})"
+
+
+def _attribute(case: Case, target: str) -> str:
+    """The expression of a module or a weight of the model."""
+    if target in case.architecture.weights:
+        path, _, name = target.rpartition(".")
+        layer = next(p.layer for p in case.architecture.layers if p.path == path)
+        native = LOWERINGS[layer.kind].parameters[name]
+        target = f"{path}.{native.attribute or native.name}"
+    return f"model.{target}" if target else "model"
+
+
+def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[str]:
+    target, value = _attribute(case, action.target), isinstance(action, Thaw)
+    if way == "each_parameter":
+        return [
+            f"for parameter in {target}.parameters():",
+            f"    parameter.requires_grad = {value}",
+        ]
+    if way == "tensor_attribute":
+        return [f"{target}.requires_grad = {value}"]
+    return [f"{target}.requires_grad_({value})"]
+
+
+def _differentiable(case: Case) -> list[int]:
+    """The numbers of the inputs whose gradient the case asks for."""
+    specs = case.architecture.inputs
+    return [i for i, spec in enumerate(specs) if case.input_gradient and spec.vocabulary is None]
+
+
+def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    watched = _differentiable(case)
+    lines = [f"{', '.join(names)}, y = batch({action.batch})"]
+    lines += [f"x{i}.requires_grad_()" for i in watched]
+    if case.stochastic:
+        if case.first_of_its_size(number):
+            lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
+        lines.append(f"torch.manual_seed({case.seed})")
+    lines += [
+        "optimizer.zero_grad()",
+        f"loss = loss_function(model({', '.join(names)}), y)",
+        "loss.backward()",
+    ]
+    if isinstance(action, Step):
+        lines.append("optimizer.step()")
+    inputs = "".join(f"({i}, x{i}), " for i in watched)
+    extra = f", inputs=[{inputs[:-2]}]" if watched else ""
+    return [*lines, f"record({number}, loss, optimizer{extra})"]
+
+
+def render(case: Case) -> str:
+    """The source of the training script that runs `case`."""
+    lines = ["import torch", "from torch import nn", "from torch.nn import functional as F", "", ""]
+    lines += definitions(case, LOWERINGS)
+    for path, block in case.architecture.walk_blocks():
+        lines += [*_class(case, path, block), "", ""]
+    lines += [
+        f"model = Net().to(torch.{case.dtype})",
+        "load(model)",
+        f"model.{'train' if case.training else 'eval'}()",
+        f"loss_function = {_LOSSES[case.loss]}",
+        f"optimizer = {_optimizer(case)}",
+    ]
+    ways = case.realisations[NAME].ways
+    for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
+        if isinstance(action, Freeze | Thaw):
+            body = _set_trainable(case, action, way)
+        else:
+            body = _learn(case, number, action)
+        lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
+    return "\n".join(lines) + "\n"
