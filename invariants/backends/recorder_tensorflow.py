@@ -87,8 +87,8 @@ class Recorder:
         owners = optimizer._trainable_variables
         slots = {self.names[id(owner)]: {} for owner in owners}
         for kind, values in vars(optimizer).items():
-            if kind == "_trainable_variables" or not isinstance(values, list):
-                continue
+            if kind in ("_trainable_variables", "_variables") or not isinstance(values, list):
+                continue  # the weights themselves; the optimizer's own, its count of steps first
             if values and len(values) == len(owners) and hasattr(values[0], "assign"):
                 for owner, value in zip(owners, values):
                     slots[self.names[id(owner)]][kind.strip("_")] = self.copy(value)

@@ -28,7 +28,7 @@ def _kinds(specs: tuple[Spec, ...], merging: bool) -> tuple[str, ...]:
     return tuple(
         kind
         for kind, layer in LAYERS.items()
-        if (layer.arity != 1) == merging and layer.accepts(specs)
+        if (layer.arity != 1) == merging and layer.accepts(specs) and layer.worth_drawing(specs)
         for _ in range(layer.frequency)
     )
 

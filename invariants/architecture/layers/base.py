@@ -119,6 +119,11 @@ class Layer(Document):
         """Whether some layer of this class takes values of `specs`."""
         return len(specs) == 1 and specs[0].vocabulary is None
 
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """Whether its gradient says anything for values of `specs`, which it accepts."""
+        return True
+
     def output(self, specs: Sequence[Spec]) -> Spec:
         """The type of the result; raises ShapeError where the layer does not take `specs`."""
         if not self.accepts(specs):

@@ -39,6 +39,11 @@ class LayerNorm(Layer):
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LayerNorm:
         return cls(epsilon=choice.one_of((1e-3, 1e-5)))
 
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """Over one feature it puts out beta, and what flows back through it is rounding alone."""
+        return specs[0].shape[-1] > 1
+
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = specs[0].shape[-1:]
         return (
