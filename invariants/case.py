@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from invariants.architecture.graph import Architecture
-from invariants.architecture.layers.base import ShapeError
+from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.oracle.contract import CONTRACTS, Contract
@@ -344,6 +344,10 @@ class Case(Document):
             raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
         if realisation.mode not in contract.modes:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
+        for placed in self.architecture.layers:
+            reason = unsupported(placed.layer, contract)
+            if reason:
+                raise CaseError(f"{where}: {placed.path}: {reason}")
         domains = {option.name: option.values for option in contract.options}
         if set(realisation.options) != set(domains):
             raise CaseError(f"{where}: options must be exactly {', '.join(domains)}")
@@ -376,6 +380,17 @@ class Case(Document):
                     f"{here}: no documentation says what thawing {action.target!r} does "
                     "while a module around it, or the layer itself, is flagged as frozen"
                 )
+
+
+def unsupported(layer: Layer, contract: Contract) -> str:
+    """Why a backend cannot express a layer; "" where it can."""
+    if layer.kind in contract.lacks:
+        return contract.lacks[layer.kind]
+    for point, value in layer.needs().items():
+        if value not in contract[point]:
+            offered = ", ".join(str(v) for v in contract[point])
+            return f"{contract.backend} has no {point} {value!r}, it has {offered}"
+    return ""
 
 
 @lru_cache(maxsize=1)

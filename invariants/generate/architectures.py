@@ -23,12 +23,15 @@ MAX_SIZE = 64
 
 
 @lru_cache(maxsize=4096)
-def _kinds(specs: tuple[Spec, ...], merging: bool) -> tuple[str, ...]:
+def _kinds(specs: tuple[Spec, ...], merging: bool, lacking: frozenset[str]) -> tuple[str, ...]:
     """The kinds that take values of `specs`, the simplest first, each as often as it says."""
     return tuple(
         kind
         for kind, layer in LAYERS.items()
-        if (layer.arity != 1) == merging and layer.accepts(specs) and layer.worth_drawing(specs)
+        if kind not in lacking
+        and (layer.arity != 1) == merging
+        and layer.accepts(specs)
+        and layer.worth_drawing(specs)
         for _ in range(layer.frequency)
     )
 
@@ -78,7 +81,7 @@ class _Growing:
         value = self._source()
         spec = self.specs[value]
         if spec.vocabulary is not None:
-            self._layer(self.choice.one_of(_kinds((spec,), False)), value)
+            self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
             return
         kind = self.choice.one_of(_GROWTH)
         if kind == "again" and self._again():
@@ -90,7 +93,7 @@ class _Growing:
             block, output = grow_block(self.choice, [spec], self.depth + 1, length)
             self.add(block, [value], output)
             return
-        self._layer(self.choice.one_of(_kinds((spec,), False)), value)
+        self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
 
     def _source(self) -> int:
         """The latest value, now and then any other."""
@@ -119,7 +122,7 @@ class _Growing:
         spec = self.specs[value]
         for other in range(self.latest, -1, -1):
             pair = [self.specs[other], spec]
-            kinds = _kinds(tuple(pair), True)
+            kinds = _kinds(tuple(pair), True, self.choice.lacking)
             if other == value or not kinds:
                 continue
             layer = LAYERS[self.choice.one_of(kinds)].draw(self.choice, pair)

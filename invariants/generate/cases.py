@@ -147,7 +147,7 @@ def _realisation(
 
 @st.composite
 def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
-    choice = Drawn(draw)
+    choice = Drawn(draw, [CONTRACTS[name] for name in backends])
     losses: tuple[Loss, ...] = ("mse", "cross_entropy")
     loss = choice.one_of(losses)
     architecture = draw_architecture(choice, loss)

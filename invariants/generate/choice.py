@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
+from invariants.oracle.contract import Contract
+
 T = TypeVar("T")
 
 _RANDOMS = st.randoms(use_true_random=False)
@@ -27,9 +29,22 @@ _AT_LEAST = 40
 class Drawn:
     """A `Choice` (see architecture.layers.base) made by Hypothesis."""
 
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+    def __init__(
+        self, draw: Callable[[st.SearchStrategy[Any]], Any], contracts: Sequence[Contract] = ()
+    ) -> None:
         self._random: Random = draw(_RANDOMS)
         self._drawn = 0
+        self._contracts = contracts
+
+    def offered(self, point: str) -> tuple[Any, ...]:
+        """The values of a point that every contract offers, in the order of the first."""
+        first, *others = (contract[point] for contract in self._contracts)
+        return tuple(value for value in first if all(value in other for other in others))
+
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The kinds of layers that some contract lacks."""
+        return frozenset(kind for contract in self._contracts for kind in contract.lacks)
 
     def integer(self, low: int, high: int) -> int:
         if low == high:

@@ -7,7 +7,7 @@ silent, the sentence says what its users would expect.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _TORCH = "https://docs.pytorch.org/docs/stable/"
@@ -58,6 +58,7 @@ class Contract:
     ways: tuple[Way, ...]
     modes: tuple[str, ...]
     options: tuple[Option, ...]
+    lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
 
     def __getitem__(self, point: str) -> Any:
         return self.clauses[point].value

@@ -10,7 +10,7 @@ Layout: images are channels last (N, H, W, C), dense kernels (in, out), convolut
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
@@ -71,6 +71,10 @@ class Choice(Protocol):
     def one_of(self, options: Sequence[T]) -> T: ...
 
     def boolean(self) -> bool: ...
+
+    def offered(self, point: str) -> tuple[Any, ...]:
+        """The values of a point of the contract, a tuple, that every chosen backend offers."""
+        ...
 
 
 class Call(Protocol):
@@ -133,6 +137,10 @@ class Layer(Document):
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         """The arrays that the layer owns when it is built for `specs`."""
         return ()
+
+    def needs(self) -> Mapping[str, Any]:
+        """What a backend must offer for this layer: a point of its contract, and a value of it."""
+        return {}
 
     def smallest_batch(self, specs: Sequence[Spec]) -> int:
         """How many samples a batch must have in training mode."""
