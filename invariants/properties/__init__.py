@@ -14,6 +14,7 @@ from invariants.properties import (
     no_gradient_for_frozen,
     program_runs,
     trainable_weights_move,
+    training_trajectory,
     upstream_gradients,
 )
 from invariants.properties.evidence import Evidence
@@ -25,6 +26,7 @@ PROPERTIES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
     "upstream_gradients": upstream_gradients.judge,
     "no_gradient_for_frozen": no_gradient_for_frozen.judge,
     "trainable_weights_move": trainable_weights_move.judge,
+    "training_trajectory": training_trajectory.judge,
     "freezing_is_transparent": freezing_is_transparent.judge,
     "frozen_state": frozen_state.judge,
     "backends_agree": backends_agree.judge,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from invariants.case import Case
-from invariants.observation import Observation, ObservedPoint
+from invariants.observation import Array, Observation, ObservedPoint, same_bits
 from invariants.oracle.interpreter import Expectation, ExpectedPoint
-from invariants.oracle.rounding import Deviation, deviation
+from invariants.oracle.rounding import LAMBDA, Deviation, Estimate, deviation
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,32 @@ class Evidence:
         )
 
     @cached_property
+    def departure(self) -> int:
+        """The first action that left other weights or states than expected.
+
+        What is expected of later actions starts from those, so their numbers say nothing more.
+        """
+        previous = self.observation.at(-1)
+        for expected, observed in self.pairs:
+            for name, estimate in (*expected.weights.items(), *expected.state.items()):
+                if departs(observed.weights[name], estimate):
+                    return expected.action
+            for name in expected.flags.frozen:
+                if previous and not same_bits(previous.weights[name], observed.weights[name]):
+                    return expected.action
+            previous = observed
+        return len(self.case.program)
+
+    @cached_property
+    def comparable(self) -> tuple[tuple[ExpectedPoint, ObservedPoint], ...]:
+        """The pairs whose numbers can be compared: up to the departure."""
+        return tuple(pair for pair in self.pairs if pair[0].action <= self.departure)
+
+    @cached_property
     def deviations(self) -> dict[tuple[int, str], Deviation]:
         """(action, weight or input) -> how its gradient compares with the chain rule's."""
         found = {}
-        for expected, observed in self.pairs:
+        for expected, observed in self.comparable:
             for name, estimate in expected.gradients.items():
                 gradient = observed.gradients.get(name)
                 if gradient is not None and gradient.shape == estimate.value.shape:
@@ -69,3 +91,10 @@ class Evidence:
         """Each recorded point with the one before it, the loading of the weights first."""
         points = [p for p in self.observation.points if p.action < self.horizon]
         yield from itertools.pairwise(points)
+
+
+def departs(array: Array, estimate: Estimate) -> bool:
+    """Whether some element is further from the estimate than λ spreads."""
+    if array.shape != estimate.value.shape:
+        return True
+    return bool(deviation(array, estimate).spreads.max(initial=0.0) > LAMBDA)

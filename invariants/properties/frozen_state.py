@@ -17,7 +17,7 @@ from invariants.properties.frozen_weights import first_difference
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     yield from _kept(evidence)
-    for expected, observed in evidence.pairs:
+    for expected, observed in evidence.comparable:
         for name, estimate in expected.state.items():
             state = observed.weights[name]
             found = deviation(state, estimate)

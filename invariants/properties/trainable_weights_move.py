@@ -16,7 +16,7 @@ from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    expected_at = {expected.action: expected for expected, _ in evidence.pairs}
+    expected_at = {expected.action: expected for expected, _ in evidence.comparable}
     for before, after in evidence.consecutive():
         expected = expected_at.get(after.action)
         if expected is None or not expected.updates:

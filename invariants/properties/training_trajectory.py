@@ -1,0 +1,47 @@
+"""Trained weights follow the reference optimizer, step by step.
+
+Judged where the gradient of the step is the chain rule's (a wrong one is upstream_gradients') and
+something moved (standing still is trainable_weights_move's).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from invariants.finding import Finding
+from invariants.observation import same_bits
+from invariants.oracle.rounding import LAMBDA, deviation
+from invariants.properties.evidence import Evidence
+
+
+def judge(evidence: Evidence) -> Iterator[Finding]:
+    expected_at = {expected.action: expected for expected, _ in evidence.comparable}
+    for before, after in evidence.consecutive():
+        expected = expected_at.get(after.action)
+        if expected is None or not expected.updates:
+            continue
+        for name, estimate in expected.weights.items():
+            weight = after.weights[name]
+            gradient = evidence.deviations.get((expected.action, name))
+            if gradient is None or gradient.spreads.max(initial=0.0) > LAMBDA:
+                continue
+            if same_bits(before.weights[name], weight) or weight.shape != estimate.value.shape:
+                continue
+            found = deviation(weight, estimate)
+            if found.spreads.max(initial=0.0) <= LAMBDA:
+                continue
+            at = found.worst
+            yield Finding(
+                property_="training_trajectory",
+                backend=evidence.backend,
+                action=expected.action,
+                subject=name,
+                message=f"{name} is not where the documented update takes it",
+                relation="within",
+                field="weights",
+                element=at,
+                expected=float(estimate.value[at]),
+                got=float(weight[at]),
+                allowed=LAMBDA * float(estimate.spread[at]),
+                spreads=float(found.spreads[at]),
+            )
