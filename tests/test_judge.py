@@ -37,8 +37,8 @@ def off_by(spreads: float, name: str = "dense_5.bias") -> Evidence:
 
 
 def wrong_gradient(evidence: Evidence) -> Evidence:
-    kernel = gradient_of(evidence, 7, "dense_5.kernel")
-    return at(evidence, 7, "gradients", "dense_5.kernel", kernel * 2)
+    kernel = gradient_of(evidence, 5, "dense_5.kernel")
+    return at(evidence, 5, "gradients", "dense_5.kernel", kernel * 2)
 
 
 def test_a_case_without_findings_gives_its_verdict() -> None:

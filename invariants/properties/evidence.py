@@ -54,6 +54,9 @@ class Evidence:
         What is expected of later actions starts from those, so their numbers say nothing more.
         """
         previous = self.observation.at(-1)
+        held = previous.weights.values() if previous else ()
+        if any(array.dtype.name != self.case.dtype for array in held):
+            return -1
         for expected, observed in self.pairs:
             for name, estimate in (*expected.weights.items(), *expected.state.items()):
                 if departs(observed.weights[name], estimate):

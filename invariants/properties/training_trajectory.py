@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from invariants.finding import Finding
-from invariants.observation import same_bits
 from invariants.oracle.rounding import LAMBDA, deviation
 from invariants.properties.evidence import Evidence
 
@@ -25,12 +26,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             gradient = evidence.deviations.get((expected.action, name))
             if gradient is None or gradient.spreads.max(initial=0.0) > LAMBDA:
                 continue
-            if same_bits(before.weights[name], weight) or weight.shape != estimate.value.shape:
+            if weight.shape != estimate.value.shape:
                 continue
-            found = deviation(weight, estimate)
-            if found.spreads.max(initial=0.0) <= LAMBDA:
+            spreads = deviation(weight, estimate).spreads
+            spreads = np.where(before.weights[name] == weight, 0.0, spreads)
+            if spreads.max(initial=0.0) <= LAMBDA:
                 continue
-            at = found.worst
+            at = tuple(int(i) for i in np.unravel_index(spreads.argmax(), spreads.shape))
             yield Finding(
                 property_="training_trajectory",
                 backend=evidence.backend,
@@ -43,5 +45,5 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 expected=float(estimate.value[at]),
                 got=float(weight[at]),
                 allowed=LAMBDA * float(estimate.spread[at]),
-                spreads=float(found.spreads[at]),
+                spreads=float(spreads[at]),
             )

@@ -280,6 +280,10 @@ FORGERIES: dict[str, Forgery] = {
         unmoved("dense_0.kernel", (1, 2)),
         (("trainable_weights_move", 5, "dense_0.kernel", "moved", (1, 2)),),
     ),
+    "a trained kernel that went too far by 1e-9 of itself": Forgery(
+        weight(5, "dense_0.kernel", scaled((1, 2), 1 + 1e-9)),
+        (("training_trajectory", 5, "dense_0.kernel", "within", (1, 2)),),
+    ),
     "another bit under another mask": Forgery(
         gradient(4, "dense_0.kernel", flipped((0, 2))),
         (("freezing_is_transparent", 4, "dense_0.kernel", "same_bits", (0, 2)),),
