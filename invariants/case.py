@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -33,9 +34,16 @@ from invariants.oracle.contract import CONTRACTS, Contract
 
 SCHEMA = 1
 
+#: The largest extent of an array in a file.
+MAX_EXTENT = 1 << 20
+
 
 class CaseError(ValueError):
     """A case that cannot be run, with one line that names what is wrong."""
+
+    def __init__(self, message: str) -> None:
+        """`message` may echo what a file holds: what does not print is escaped."""
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -54,11 +62,13 @@ def _read_array(document: Any) -> np.ndarray:
     if not isinstance(document, dict) or set(document) != {"shape", "values"}:
         raise ValueError('an array is an object with "shape" and "values"')
     shape, values = document["shape"], document["values"]
-    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError('"shape" is a list of whole numbers')
+    if not isinstance(shape, list) or not all(
+        type(n) is int and 0 <= n <= MAX_EXTENT for n in shape
+    ):
+        raise ValueError(f'"shape" is a list of whole numbers up to {MAX_EXTENT}')
     if not isinstance(values, list) or not all(type(v) in (int, float) for v in values):
         raise ValueError('"values" is a flat list of numbers')
-    if len(values) != int(np.prod(shape, dtype=np.int64)):
+    if len(values) != math.prod(shape):
         raise ValueError(f"{len(values)} values do not fill the shape {shape}")
     try:
         array = np.array(values, dtype=np.float64).reshape(shape)
@@ -413,15 +423,30 @@ def from_json(text: str | bytes) -> Case:
         case = _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        raise CaseError(f"{path}: {first['msg']}") from None
+        raise CaseError(_plainly(first)) from None
     return case.check()
 
 
-def read_case(path: Path) -> Case:
+def _plainly(error: Any) -> str:
+    """One of pydantic's errors in the words of a case."""
+    path = ".".join(str(part) for part in error["loc"])
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "union_tag_invalid":
+        what = context["discriminator"].strip("'")
+        return f"{path}: unknown {what} {context['tag']!r}"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"{path}: is missing" if kind == "missing" else f"{path}: says not what kind it is"
+    if kind == "extra_forbidden":
+        return f"{path}: there is no such field"
+    if kind == "json_invalid":
+        return f"not JSON: {context.get('error', error['msg'])}"
+    return f"{path}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def read_case(path: Path | str) -> Case:
     """The case in the file at `path`; raises CaseError, naming the file."""
     try:
-        text = path.read_bytes()
+        text = Path(path).read_bytes()
     except OSError as error:
         raise CaseError(f"{path}: {error.strerror or error}") from None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ class CannotRun(Exception):
     """Something that keeps a command from running, in one line."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(package_name="freeze-invariants", prog_name="invariants")
 def app() -> None:
     """Verifies that frozen layers stay frozen and still backpropagate."""
@@ -73,7 +74,7 @@ def verify(
         raise CannotRun(f"-n must be at least 1, not {workers}")
     suite = Path(__file__).parent / "suite"
     arguments = ["-c", str(suite / "pytest.ini"), "--rootdir", str(suite)]
-    arguments += ["-qq", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider"]
+    arguments += ["--tb=short", "-p", "no:cacheprovider"]
     arguments += ["--invariants-face", "--invariants-profile", profile]
     for name in backends:
         arguments += ["--invariants-backend", name]
@@ -130,8 +131,10 @@ def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> 
             f"{name}: {len(verdict.violations)} violations, "
             f"{len(verdict.findings) - len(verdict.violations)} known; "
             f"{measures.gradients} gradients, {measures.elements} elements, "
-            f"largest error {measures.largest:.3g} σ"
+            f"largest error {measures.largest:.3g} σ, {measures.uninformative} uninformative"
         )
+        if measures.elements and measures.uninformative == measures.elements:
+            print(f"{name}: no element could be judged; rounding alone decides all of them")
         violated = violated or bool(verdict.violations)
     sys.exit(1 if violated else 0)
 
@@ -181,16 +184,22 @@ def faults(backends: tuple[str, ...], seed: int, profile: str, names: tuple[str,
 
     try:
         options = Options.checked(list(backends), profile, None, seed, None, False)
-        for backend in options.backends:
-            prepare(backend)
-    except (OptionError, BackendUnavailable) as error:
+    except OptionError as error:
         raise CannotRun(str(error)) from None
     known = [f for f in FAULTS if f.backend in options.backends]
     unknown = set(names) - {f.name for f in known}
     if unknown:
+        near = difflib.get_close_matches(min(unknown), [f.name for f in known], 3, 0.3)
+        meant = f", did you mean {' or '.join(dict.fromkeys(near))}?" if near else ""
         raise CannotRun(
-            f"unknown fault {min(unknown)!r}: choose from {', '.join(f.name for f in known)}"
+            f"unknown fault {min(unknown)!r}: {len(known)} are known for "
+            f"{' and '.join(options.backends)}{meant}"
         )
+    try:
+        for backend in options.backends:
+            prepare(backend)
+    except BackendUnavailable as error:
+        raise CannotRun(str(error)) from None
     missed = 0
     print(
         f"{'fault':<40} {'backend':<10} {'found by':<24} {'examples':>8} {'seconds':>8}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from invariants import ledger
-from invariants.backends import observe
+from invariants.backends import BACKENDS, observe
 from invariants.case import Case
 from invariants.finding import Finding
 from invariants.oracle.interpreter import expect
@@ -49,8 +50,9 @@ class InvariantViolated(AssertionError):
 
     verdict: Verdict
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__("\n".join(_line(finding) for finding in verdict.violations))
+    def __init__(self, verdict: Verdict, story: str = "") -> None:
+        lines = [_line(finding) for finding in verdict.violations]
+        super().__init__("\n".join([*lines, "", story] if story else lines))
         self.verdict = verdict
 
 
@@ -113,17 +115,38 @@ def judge(
     return Verdict(evidence, tuple(found), measure(evidence))
 
 
-def check(case: Case, backend: str, *, ignore_known_issues: bool = False) -> Verdict:
+def check(
+    case: Case,
+    backend: str,
+    *,
+    report: Path | str | None = None,
+    ignore_known_issues: bool = False,
+) -> Verdict:
     """The verdict on one case; raises InvariantViolated where a property does not hold.
 
     For tests of one's own: `@given(invariants.cases(backends=["torch"]))`.
+
+    report: a folder for case.json, repro.py and a picture of what is violated; the exception names
+    it. Raises ValueError for a backend that does not exist or that the case has no realisation for,
+    and BackendUnavailable for one that is not installed or broken.
     """
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}: choose from {', '.join(BACKENDS)}")
+    if backend not in case.realisations:
+        raise ValueError(f"the case runs on {', '.join(case.realisations)}, not on {backend}")
     verdict = judge(case, backend, ignore_known_issues=ignore_known_issues)
-    raise_for(verdict)
+    raise_for(verdict, report)
     return verdict
 
 
-def raise_for(verdict: Verdict) -> None:
+def raise_for(verdict: Verdict, report: Path | str | None = None) -> None:
     """Raises the exception of the first violated property, if there is one."""
-    if verdict.violations:
-        raise VIOLATED[verdict.violations[0].property_](verdict)
+    if not verdict.violations:
+        return
+    from invariants.report import findings as told  # it draws verdicts, so it imports this module
+
+    case, first = verdict.evidence.case, verdict.violations[0]
+    where = "for case.json and repro.py: invariants.check(case, backend, report='DIR')"
+    if report is not None:
+        where = f"written to {told.write(Path(report), verdict)}"
+    raise VIOLATED[first.property_](verdict, f"{told.text(case, first)}\n\n  {where}")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import simple_case
 
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm
 from invariants.backends import BACKENDS
-from invariants.case import Case, CaseError, from_json
+from invariants.case import Batch, Case, CaseError, Gradient, from_json, frozen
 from invariants.generate.cases import cases
 
 DOCUMENT = simple_case().document
@@ -44,13 +49,54 @@ def broken(path: tuple[Any, ...], value: Any) -> str:
 
 KERNEL = ("weights", "dense_0.kernel", "values")
 
+
+def normalised(samples: int) -> str:
+    """A batch norm of vectors, trained on a number of samples."""
+    case = simple_case()
+    block = Block(members=(BatchNorm(), Dense()), nodes=(Node(0, (0,)), Node(1, (1,))))
+    architecture = Architecture(case.architecture.inputs, block)
+    batch = Batch(
+        (frozen(case.batches[0].inputs[0][:samples]),), frozen(case.batches[0].target[:samples])
+    )
+    weights = {n: frozen(np.ones(p.shape)) for n, p in architecture.parameters.items()}
+    realisation = replace(case.realisations["torch"], ways=(None,))
+    changed = replace(
+        case,
+        architecture=architecture,
+        weights=weights,
+        batches=(batch,),
+        program=(Gradient(0),),
+        realisations={"torch": realisation},
+    )
+    return changed.to_json()
+
+
+def test_a_batch_norm_trains_on_two_samples() -> None:
+    assert from_json(normalised(2)).training
+
+
 BAD: dict[str, tuple[str, str]] = {
     "no JSON": ("{", "not JSON"),
     "no object": ("[]", "no JSON object"),
     "another schema": (broken(("schema",), 99), "schema"),
     "a missing field": (broken(("dtype",), None), "dtype"),
     "an unknown field": (broken(("extra",), 1), "extra"),
-    "an unknown layer": (broken(("architecture", "network", "members", 0, "kind"), "x"), "kind"),
+    "an unknown layer": (
+        broken(("architecture", "network", "members", 0, "kind"), "lstm?"),
+        r"unknown kind 'lstm\?'",
+    ),
+    "a layer whose name breaks the line": (
+        broken(("architecture", "network", "members", 0, "kind"), "x\ny"),
+        "unknown kind",
+    ),
+    "an endless shape": (broken((*KERNEL[:2], "shape"), [10**30, 1]), "whole numbers up to"),
+    "an endless shape of nothing": (
+        broken(KERNEL[:2], {"shape": [0, 10**30], "values": []}),
+        "whole numbers up to",
+    ),
+    "a byte order mark": ("\ufeff{}", "not JSON"),
+    "a deep nest": ("[" * 400 + "]" * 400, "no JSON object"),
+    "one sample for a batch norm": (normalised(1), "needs 2 samples to train on"),
     "shapes that do not fit": (broken((*KERNEL[:2], "shape"), [2, 2]), "values do not fill"),
     "a NaN weight": (broken((*KERNEL, 0), float("nan")), "NaN"),
     "a weight that float32 cannot hold": (broken((*KERNEL, 0), 0.1), "cannot hold"),

@@ -32,21 +32,26 @@ def prepare(backend: str) -> Any:
     try:
         framework = importlib.import_module(backend)
         recorder = importlib.import_module(f"invariants.backends.recorder_{backend}")
+        _one_thread(backend, framework)
     except ModuleNotFoundError as error:
         raise BackendUnavailable(
             f"{backend} is not installed ({error}): pip install 'freeze-invariants[{backend}]'"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a broken installation may raise anything
         reason = str(error).splitlines()[0] if str(error) else ""
         raise BackendUnavailable(
-            f"{backend} is installed but does not import: {type(error).__name__}: {reason}"
+            f"{backend} is installed but cannot be used ({type(error).__name__}: {reason}): "
+            f"pip install --force-reinstall {backend}"
         ) from error
+    return recorder
+
+
+def _one_thread(backend: str, framework: Any) -> None:
     if backend == "torch":
         framework.set_num_threads(1)
     else:
         framework.config.threading.set_intra_op_parallelism_threads(1)
         framework.config.threading.set_inter_op_parallelism_threads(1)
-    return recorder
 
 
 def compiled(source: str) -> tuple[CodeType, str]:

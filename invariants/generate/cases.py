@@ -185,8 +185,9 @@ def cases(backends: Sequence[str] = tuple(CONTRACTS)) -> st.SearchStrategy[Case]
 
     Raises ValueError for a backend that does not exist.
     """
-    unknown = [name for name in backends if name not in CONTRACTS]
-    if unknown or not backends:
-        known = ", ".join(CONTRACTS)
+    known = ", ".join(CONTRACTS)
+    if isinstance(backends, str):
+        raise ValueError(f"backends must be a list of names, some of {known}; got {backends!r}")
+    if not backends or any(name not in CONTRACTS for name in backends):
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
     return _cases(tuple(backends))

@@ -34,23 +34,27 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             before = reference.gradients.get(name)
             if gradient is None or before is None or same_bits(before, gradient):
                 continue
+            estimate = expected.gradients.get(name)
             if within_spread and before.shape == gradient.shape:
-                estimate = expected.gradients.get(name)
                 if estimate is None:
                     continue
                 reach = Estimate(before.astype(np.float64), estimate.spread)
                 if deviation(gradient, reach).spreads.max(initial=0.0) <= LAMBDA:
                     continue
+            difference = first_difference(before, gradient)
+            rule = ""
+            if estimate is not None and difference["element"] is not None:
+                rule = f"; the chain rule gives {float(estimate.value[difference['element']])!r}"
             yield Finding(
                 property_="freezing_is_transparent",
                 backend=evidence.backend,
                 action=expected.action,
                 subject=name,
-                message=f"the gradient of {name} depends on what else is frozen",
+                message=f"the gradient of {name} depends on what else is frozen{rule}",
                 relation="same_bits",
                 field="gradients",
                 earlier=reference.action,
-                **first_difference(before, gradient),
+                **difference,
             )
 
 

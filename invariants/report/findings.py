@@ -22,18 +22,30 @@ def text(case: Case, finding: Finding) -> str:
     if finding.subject:
         element = "" if finding.element is None else f" at {list(finding.element)}"
         rows.append(("parameter", finding.subject + element))
-    rows += [("expected", _number(finding.expected)), ("got", _number(finding.got))]
+    rows += [
+        (label, _number(value))
+        for label, value in zip(_labels(finding), (finding.expected, finding.got), strict=True)
+    ]
     if finding.spreads is not None and finding.allowed is not None:
         rows.append(("apart", f"{finding.spreads:.4g} spreads, allowed {finding.allowed:.3g}"))
     if finding.issue:
         rows.append(("known as", finding.issue))
     head = f"{finding.severity}: {finding.property_} on {finding.backend}: {finding.message}"
-    body = [f"  {name:<10} {value}" for name, value in rows]
+    width = max(10, *(len(name) for name, _ in rows))
+    body = [f"  {name:<{width}} {value}" for name, value in rows]
     flags = case.flags(finding.backend)[max(finding.action, 0)]
     drawing = picture.text(case, flags, finding.subject)
     program = picture.program(case, finding.backend, finding.action)
     blocks = [f"    {line}" for line in (*program.splitlines(), "", *drawing.splitlines())]
     return "\n".join([head, *body, "", *(line.rstrip() for line in blocks)])
+
+
+def _labels(finding: Finding) -> tuple[str, str]:
+    """What the two values are: where two points should agree, neither is the right one."""
+    if finding.relation != "same_bits" or finding.earlier is None:
+        return "expected", "got"
+    earlier = "as loaded" if finding.earlier < 0 else f"at action {finding.earlier}"
+    return earlier, f"at action {finding.action}"
 
 
 def _where(case: Case, finding: Finding) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 
@@ -57,7 +58,6 @@ def table(tallies: Mapping[str, Tally]) -> Table:
     for column in _COLUMNS:
         drawn.add_column(column, justify="left" if column == "backend" else "right")
     for backend, tally in tallies.items():
-        violated = sum(tally.violations.values())
         drawn.add_row(
             backend,
             f"{tally.cases:,}",
@@ -65,7 +65,7 @@ def table(tallies: Mapping[str, Tally]) -> Table:
             f"{tally.elements:,}",
             f"{tally.uninformative_share:.2%}",
             f"{tally.largest:.2f} σ",
-            Text(str(violated), style="bold red" if violated else "green"),
+            Text(str(tally.violated), style="bold red" if tally.violated else "green"),
             str(sum(tally.known.values())),
             str(sum(tally.hazards.values())),
         )
@@ -78,7 +78,7 @@ def worth(tallies: Mapping[str, Tally]) -> list[str]:
         f"{backend}: median {tally.median_layers} layers, "
         f"{tally.share(tally.frozen_middle):.0%} frozen between trainable layers, "
         f"{tally.share(tally.ties):.0%} with exact ties, "
-        f"{tally.share(tally.stochastic):.0%} random, "
+        f"{tally.share(tally.stochastic):.0%} with random layers, "
         f"{tally.rejected_share:.1%} of draws rejected"
         for backend, tally in tallies.items()
     ]
@@ -95,18 +95,24 @@ def known(tallies: Mapping[str, Tally]) -> list[str]:
     return lines
 
 
-def closing(tallies: Mapping[str, Tally], seconds: float) -> Sequence[RenderableType]:
-    """Everything that stands at the end of a run."""
+def closing(
+    tallies: Mapping[str, Tally], seconds: float, short: Sequence[str] = ()
+) -> Sequence[RenderableType]:
+    """Everything that stands at the end of a run; `short` says what it could not do."""
     parts: list[RenderableType] = [table(tallies)]
     parts += [Text(line, style="dim") for line in worth(tallies)]
     parts += [Text(line, style="yellow") for line in known(tallies)]
-    violations = sum(sum(t.violations.values()) for t in tallies.values())
     cases = sum(t.cases for t in tallies.values())
-    if violations:
-        verdict = Text(f"violated: {violations} findings in {cases:,} cases", style="bold red")
+    violated = sum(t.violated for t in tallies.values())
+    if violated:
+        names = sum((t.violations for t in tallies.values()), Counter[str]())
+        which = ", ".join(f"{name} in {count:,}" for name, count in names.most_common())
+        verdict = Text(f"violated in {violated:,} of {cases:,} cases: {which}", style="bold red")
     else:
-        verdict = Text(f"no violation in {cases:,} cases", style="bold green")
-    parts.append(verdict + Text(f" ({seconds:.1f} s)"))
+        style = "bold yellow" if short else "bold green"
+        verdict = Text(f"no violation in {cases:,} cases", style=style)
+    said = "".join(f"; {line}" for line in short)
+    parts.append(verdict + Text(f"{said} ({seconds:.1f} s)"))
     return parts
 
 

@@ -3,16 +3,19 @@
 It is loaded by every pytest run in an environment that has the package, so it imports nothing heavy
 until tests of the shipped suite are collected, and keeps silent in all other runs.
 
-Batches may run in other processes (pytest-xdist). What they count and find travels back in the
-`user_properties` of their reports, as plain JSON.
+Batches may run in other processes (pytest-xdist). What they count and find then travels back in the
+`user_properties` of their reports; in one process it is told at once, so that an interruption loses
+nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -23,52 +26,65 @@ if TYPE_CHECKING:
     from invariants.suite.session import Options
     from invariants.suite.tally import Tally
 
-RESULT = "invariants-result"
-UNAVAILABLE = "invariants-unavailable"
+#: The name under which messages travel in `user_properties`.
+MESSAGE = "invariants-message"
+
+#: What a batch tells, as plain JSON: {"found": text, "backend", "property"} for each finding at
+#: once, {"counted": tally, "backend"} at its end, {"unavailable": line} for a broken framework.
+Message = dict[str, Any]
+
+#: How the failure of a batch begins, whose story has been told by its messages.
+BATCH_FAILED = "not verified: "
+
+
+#: name -> how argparse reads it. Each has a long name, --invariants-NAME, and the short one in runs
+#: of the shipped suite alone: other projects have a --backend and a --seed of their own.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "backend": {"action": "append", "metavar": "NAME", "help": "torch, tensorflow; repeatable"},
+    "profile": {"metavar": "NAME", "help": "quick (default), ci or soak"},
+    "max-examples": {
+        "type": int,
+        "metavar": "N",
+        "help": "cases for each backend, instead of the profile's",
+    },
+    "seed": {
+        "type": int,
+        "metavar": "N",
+        "help": "draw the cases of this seed; a random one by default, named in the header",
+    },
+    "report": {"metavar": "DIR", "help": "write findings here"},
+    "ignore-known-issues": {
+        "action": "store_true",
+        "help": "call a violation what the ledger of known issues explains",
+    },
+}
+
+_TITLE = "frozen layers stay frozen and still backpropagate"
+
+
+def _add(parser: pytest.Parser, prefix: str) -> None:
+    group = parser.getgroup("invariants", _TITLE)
+    for name, settings in OPTIONS.items():
+        dest = "invariants_" + name.replace("-", "_")
+        default: Any = False if settings.get("action") == "store_true" else None
+        group.addoption(f"--{prefix}{name}", dest=dest, default=default, **settings)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("invariants", "frozen layers stay frozen and still backpropagate")
-
-    def option(name: str, **settings: Any) -> None:
-        try:
-            group.addoption(f"--{name}", f"--invariants-{name}", **settings)
-        except ValueError:  # another plugin has the short name
-            group.addoption(f"--invariants-{name}", **settings)
-
-    common: dict[str, Any] = {"default": None, "metavar": "NAME"}
-    option(
-        "backend", action="append", dest="invariants_backend", help="torch, tensorflow", **common
-    )
-    option("profile", dest="invariants_profile", help="quick (default), ci or soak", **common)
-    option(
-        "max-examples",
-        dest="invariants_max_examples",
-        type=int,
-        default=None,
-        metavar="N",
-        help="cases for each backend, instead of the profile's",
-    )
-    option(
-        "seed",
-        dest="invariants_seed",
-        type=int,
-        default=None,
-        metavar="N",
-        help="draw the cases of this seed; a random one by default, named in the header",
-    )
-    option(
-        "report", dest="invariants_report", default=None, metavar="DIR", help="write findings here"
-    )
-    option(
-        "ignore-known-issues",
-        dest="invariants_ignore_known_issues",
-        action="store_true",
-        help="call a violation what the ledger of known issues explains",
-    )
-    group.addoption(
+    _add(parser, "invariants-")
+    parser.getgroup("invariants").addoption(
         "--invariants-face", action="store_true", help="the output of invariants verify"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> None:
+    """Adds the short names where the run is one of the shipped suite, or of its own checkout."""
+    named = any("invariants" in argument for argument in args if not argument.startswith("-"))
+    if named or (early_config.rootpath / "invariants" / "suite" / "plugin.py").is_file():
+        _add(parser, "")
 
 
 def _options(config: pytest.Config) -> Options:
@@ -97,6 +113,7 @@ def _options(config: pytest.Config) -> Options:
     return options
 
 
+@pytest.hookimpl(trylast=True)  # behind the plugins that bring a reporter
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "invariants: a test of the shipped suite")
     given = ("backend", "profile", "max_examples", "seed", "report")
@@ -104,6 +121,17 @@ def pytest_configure(config: pytest.Config) -> None:
         _options(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Controller(config), "invariants-controller")
+    if config.option.invariants_face:
+        _silence(config)
+
+
+def _silence(config: pytest.Config) -> None:
+    """Takes away pytest's own reporter and that of pytest-xdist, for `invariants verify`."""
+    for name in ("terminalreporter", "terminaldistreporter"):
+        reporter = config.pluginmanager.getplugin(name)
+        if reporter is not None:
+            reporter.write_line = reporter.rewrite = lambda *args, **options: None
+            config.pluginmanager.unregister(reporter)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -130,6 +158,17 @@ def invariants_options(request: pytest.FixtureRequest) -> Options:
     return _options(request.config)
 
 
+@pytest.fixture
+def tell(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Callable[[Message], None]:
+    """Takes a message of a batch to the one process that talks to the user."""
+    controller = request.config.pluginmanager.getplugin("invariants-controller")
+    if controller is not None:
+        return cast("Callable[[Message], None]", controller.receive)
+    return lambda message: record_property(MESSAGE, message)
+
+
 class Controller:
     """Collects what the batches report, in the one process that talks to the user."""
 
@@ -142,7 +181,8 @@ class Controller:
         self.started = time.monotonic()
         self.progress: Progress | None = None
         self.task: Any = None
-        self.active = self.face
+        self.interrupted = False
+        self.said: set[tuple[str, str]] = set()
 
     @property
     def console(self) -> Console:
@@ -162,38 +202,43 @@ class Controller:
         if self.face:
             from invariants.report.terminal import header
 
-            workers = self.config.pluginmanager.getplugin("terminaldistreporter")
-            if workers is not None:  # pytest-xdist's line about its nodes, which has no switch
-                workers.write_line = workers.rewrite = lambda *args, **options: None
             for line in header(_options(self.config)):
                 print(line, flush=True)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """No letter a batch where this plugin shows its own progress."""
-        if self.face and hasattr(report, "when"):
-            return report.outcome, "", ""
-        return None
+    def receive(self, message: Message) -> None:
+        """One message of a batch, which may come while pytest captures what its test prints."""
+        capture = self.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+            self._take(message)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    def _take(self, message: Message) -> None:
         from invariants.suite.tally import Tally
 
+        if "unavailable" in message:
+            if message["unavailable"] not in self.unavailable:
+                self.unavailable.append(message["unavailable"])
+        elif "found" in message:
+            key = (message["backend"], message["property"])
+            if self.face and key not in self.said:  # every worker reduces a case of its own
+                self._say(message["found"])
+            self.said.add(key)
+        else:
+            tally = self.tallies.setdefault(message["backend"], Tally())
+            tally.add(Tally.read(message["counted"]))
+            self._advance()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when != "call" and not report.failed:
             return  # the reports of setup and teardown repeat the properties
         properties: list[tuple[str, Any]] = list(report.user_properties)
         for name, value in properties:
-            if name == RESULT:
-                self.active = True
-                tally = self.tallies.setdefault(value["backend"], Tally())
-                tally.add(Tally.read(value["tally"]))
-                self._advance()
-                if self.face:
-                    self._say(value["texts"])
-            elif name == UNAVAILABLE and value not in self.unavailable:
-                self.unavailable.append(value)
-        reported = {name for name, _ in report.user_properties}
-        if self.face and report.failed and not reported & {RESULT, UNAVAILABLE}:
+            if name == MESSAGE:
+                self.receive(value)
+        if self.face and report.failed and BATCH_FAILED not in report.longreprtext:
             self.errors.append(f"{report.nodeid}: {report.longreprtext.strip()}")
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.interrupted = True
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if self.face and report.failed:
@@ -223,14 +268,13 @@ class Controller:
             self.task = self.progress.add_task("cases", total=self._total(), violations=0)
             self.progress.start()
         cases = sum(tally.cases for tally in self.tallies.values())
-        violations = sum(sum(t.violations.values()) for t in self.tallies.values())
+        violations = sum(t.violated for t in self.tallies.values())
         self.progress.update(self.task, completed=cases, violations=violations)
         self.progress.refresh()
 
-    def _say(self, texts: list[str]) -> None:
+    def _say(self, text: str) -> None:
         console = self.progress.console if self.progress else self.console
-        for text in texts:
-            console.print(text, markup=False, highlight=False)
+        console.print(text, markup=False, highlight=False)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.face and self.tallies:
@@ -240,7 +284,7 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         if self.progress is not None:
             self.progress.stop()
-        if self.unavailable:
+        if self.unavailable or (self.errors and not self._violated):
             session.exitstatus = 2
         if self.face:
             self._close()
@@ -252,9 +296,18 @@ class Controller:
 
         order = [b for b in _options(self.config).backends if b in self.tallies]
         tallies = {backend: self.tallies[backend] for backend in order}
-        if tallies:
-            show(self.console, closing(tallies, time.monotonic() - self.started))
+        total = self._total()
+        judged = sum(tally.cases for tally in tallies.values())
+        short = [line.split(" ", 1)[0] + " cannot be used" for line in self.unavailable]
+        if self.interrupted:
+            short.append(f"interrupted after {judged:,} of {total:,} cases")
+        if tallies or self.interrupted:
+            show(self.console, closing(tallies, time.monotonic() - self.started, short))
         self._write_summary(tallies)
+
+    @property
+    def _violated(self) -> bool:
+        return any(tally.violations for tally in self.tallies.values())
 
     def _write_summary(self, tallies: dict[str, Tally]) -> None:
         import json
@@ -265,6 +318,8 @@ class Controller:
         summary = {
             "profile": options.profile,
             "seed": options.seed,
+            "interrupted": self.interrupted,
+            "unavailable": self.unavailable,
             "seconds": round(time.monotonic() - self.started, 1),
             "backends": {backend: tally.document() for backend, tally in tallies.items()},
         }

@@ -44,6 +44,8 @@ class Options:
                 )
         if profile not in PROFILES:
             raise OptionError(f"unknown profile {profile!r}: choose from {', '.join(PROFILES)}")
+        if seed < 0:
+            raise OptionError(f"--seed must be at least 0, not {seed}")
         if max_examples is not None and max_examples < 1:
             raise OptionError(f"--max-examples must be at least 1, not {max_examples}")
         chosen = tuple(dict.fromkeys(backends)) or tuple(b for b in BACKENDS if installed(b))

@@ -48,6 +48,7 @@ class Tally:
     frozen_middle: int = 0
     ties: int = 0
     stochastic: int = 0
+    violated: int = 0
     layers: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
@@ -67,6 +68,7 @@ class Tally:
         self.frozen_middle += has_frozen_middle(case, evidence.backend)
         self.ties += evidence.expectation.ties > 0
         self.stochastic += case.stochastic
+        self.violated += bool(verdict.violations)
         for found, counter in (
             ("violation", self.violations),
             ("known issue", self.known),

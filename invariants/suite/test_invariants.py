@@ -6,6 +6,7 @@ One test is one seeded batch on one backend; `invariants verify` and pytest run 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from invariants.backends.runner import BackendUnavailable, prepare
 from invariants.judge import Verdict
 from invariants.report import findings
 from invariants.suite.hunt import Hunt, Plan
-from invariants.suite.plugin import RESULT, UNAVAILABLE
+from invariants.suite.plugin import BATCH_FAILED, Message
 from invariants.suite.session import Muted, Options
 
 #: Where findings go unless --report names a folder.
@@ -25,31 +26,36 @@ _MUTED = Muted()
 
 @pytest.mark.invariants
 def test_invariants_hold(
-    plan: Plan,
-    invariants_options: Options,
-    record_property: Callable[[str, object], None],
+    plan: Plan, invariants_options: Options, tell: Callable[[Message], None]
 ) -> None:
-    try:
-        for backend in filter(None, (plan.backend, plan.compare)):
-            prepare(backend)
-    except BackendUnavailable as error:
-        record_property(UNAVAILABLE, str(error))
-        pytest.fail(str(error), pytrace=False)
+    usable(plan.backend, tell)
+    if plan.compare:
+        try:
+            prepare(plan.compare)
+        except BackendUnavailable:  # its own batches say so
+            plan = replace(plan, compare="")
     texts: list[str] = []
 
     def write_down(verdict: Verdict) -> None:
         case, finding = verdict.evidence.case, verdict.violations[0]
         folder = findings.write(invariants_options.report or DEFAULT_REPORT, verdict)
         texts.append(findings.text(case, finding) + f"\n\n  written to {folder}\n")
+        tell({"found": texts[-1], "backend": plan.backend, "property": finding.property_})
 
     hunt = Hunt(plan, _MUTED.of(plan.backend), write_down)
     try:
         hunt.run()
     finally:
-        record_property(
-            RESULT,
-            {"backend": plan.backend, "tally": hunt.tally.document(), "texts": texts},
-        )
+        tell({"counted": hunt.tally.document(), "backend": plan.backend})
     if hunt.tally.violations:
         again = ", ".join(f"{n} in {c} cases" for n, c in hunt.tally.violations.items())
-        pytest.fail("\n".join([*texts, f"violated: {again}"]), pytrace=False)
+        pytest.fail("\n".join([BATCH_FAILED + again, *texts]), pytrace=False)
+
+
+def usable(backend: str, tell: Callable[[Message], None]) -> None:
+    """Fails the test, and says why, where the framework of a backend cannot be used."""
+    try:
+        prepare(backend)
+    except BackendUnavailable as error:
+        tell({"unavailable": str(error)})
+        pytest.fail(BATCH_FAILED + str(error), pytrace=False)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from invariants.backends import BACKENDS, installed
 from invariants.case import read_case
 from invariants.judge import judge
 from invariants.ledger import KnownIssue, applying, pinned_case
+from invariants.suite.plugin import Message
 from invariants.suite.session import Options
+from invariants.suite.test_invariants import usable
 
 _ISSUES = [issue for b in BACKENDS if installed(b) for issue in applying(b)]
 
 
 @pytest.mark.invariants
 @pytest.mark.parametrize("issue", _ISSUES, ids=lambda issue: issue.id)
-def test_a_known_issue_still_shows(issue: KnownIssue, invariants_options: Options) -> None:
+def test_a_known_issue_still_shows(
+    issue: KnownIssue, invariants_options: Options, tell: Callable[[Message], None]
+) -> None:
     if issue.backend not in invariants_options.backends:
         pytest.skip(f"{issue.backend} is not verified in this run")
+    usable(issue.backend, tell)
     verdict = judge(read_case(pinned_case(issue)), issue.backend)
     assert not verdict.violations, "the pinned case shows more than the known issue"
     assert any(f.issue == issue.id for f in verdict.findings), (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +105,71 @@ def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None
         assert repro.returncode == code, repro.stdout + repro.stderr
         assert ("VIOLATED" if code else "holds") in repro.stdout
     assert "import invariants" not in (folders[0] / "repro.py").read_text()
+
+
+STUBS = {
+    "an empty package": "",
+    "one that ends the process": "raise SystemExit(3)",
+    "one that fails": "raise RuntimeError('two\\nlines')",
+}
+
+
+@pytest.mark.parametrize("what", STUBS)
+@pytest.mark.parametrize("command", ["verify", "faults", "replay case.json"])
+def test_a_torch_that_cannot_be_used_is_named_in_one_line(
+    what: str, command: str, tmp_path: Path
+) -> None:
+    (tmp_path / "case.json").write_text(simple_case().to_json())
+    (tmp_path / "stub" / "torch").mkdir(parents=True)
+    (tmp_path / "stub" / "torch" / "__init__.py").write_text(STUBS[what])
+    environment = dict(os.environ, PYTHONPATH=str(tmp_path / "stub"))
+    call = [sys.executable, "-m", "invariants", *command.split(), "--backend", "torch"]
+    done = subprocess.run(call, cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.startswith("invariants: torch is installed but cannot be used")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "no violation" not in done.stdout
+
+
+def test_an_interrupted_run_shows_what_it_found(tmp_path: Path) -> None:
+    (tmp_path / "patch").mkdir()
+    (tmp_path / "patch" / "sitecustomize.py").write_text(BLOCKING)
+    command = [sys.executable, "-m", "invariants", "verify", "--backend", "torch"]
+    running = subprocess.Popen(
+        [*command, "--profile", "soak", "--report", "report"],
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=str(tmp_path / "patch"), PYTHONUNBUFFERED="1"),
+        text=True,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert running.stdout is not None
+    said = ""
+    while "written to" not in said:
+        said += running.stdout.readline()
+    running.send_signal(signal.SIGINT)
+    rest, _ = running.communicate()
+    assert running.returncode == 2
+    assert "violation: " in said
+    assert "interrupted after" in rest
+    assert "of 20,000 cases" in rest
+    assert list((tmp_path / "report" / "findings").iterdir())
+    assert json.loads((tmp_path / "report" / "summary.json").read_text())["interrupted"]
+
+
+def test_other_projects_keep_their_own_options(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_addoption(parser):\n"
+        "    parser.addoption('--backend')\n"
+        "    parser.addoption('--seed')\n"
+    )
+    (tmp_path / "test_theirs.py").write_text(
+        "def test_theirs(request):\n    assert request.config.getoption('--backend') == 'cpu'\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "--backend", "cpu", "--seed", "x"]
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "invariants" not in done.stdout
 
 
 def test_show_draws_text_and_svg(tmp_path: Path) -> None:
