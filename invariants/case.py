@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import ml_dtypes
 import numpy as np
 from pydantic import (
     Field,
@@ -86,7 +87,13 @@ def _write_array(array: np.ndarray) -> dict[str, Any]:
 Array = Annotated[np.ndarray, PlainValidator(_read_array), PlainSerializer(_write_array)]
 
 Loss = Literal["mse", "cross_entropy"]
-Dtype = Literal["float64", "float32"]
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of a floating point format; NumPy itself has no bfloat16."""
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
 
 Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
@@ -299,7 +306,7 @@ class Case(Document):
         if not np.isfinite(array).all():
             raise CaseError(f"{where} holds NaN or infinity")
         with np.errstate(over="ignore"):
-            if not np.array_equal(array.astype(self.dtype).astype(np.float64), array):
+            if not np.array_equal(array.astype(numpy_dtype(self.dtype)).astype(np.float64), array):
                 raise CaseError(f"{where} holds a number that {self.dtype} cannot hold exactly")
 
     def _check_batch(self, where: str, batch: Batch) -> None:

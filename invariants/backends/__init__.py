@@ -11,7 +11,7 @@ from invariants.backends import runner
 from invariants.backends import tensorflow as _tensorflow
 from invariants.backends import torch as _torch
 from invariants.backends.source import Lowering, NativeParameter
-from invariants.case import Case
+from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint
 
 
@@ -65,11 +65,15 @@ def _to_canonical(array: Array, axes: tuple[int, ...] | None) -> Array:
 
 
 def native_arrays(case: Case, backend: str) -> dict[str, Any]:
-    """The numbers of a case in the framework's names, layouts and dtypes."""
+    """The numbers of a case in the framework's names, layouts and dtypes.
+
+    bfloat16, which NumPy lacks, comes as float32 that holds the same numbers.
+    """
+    dtype = "float32" if case.dtype == "bfloat16" else case.dtype
     axes_of = BACKENDS[backend].VALUE_AXES
     names = _native_parameters(case, backend)
     weights = {
-        native.name: _to_native(case.weights[name], native.axes).astype(case.dtype)
+        native.name: _to_native(case.weights[name], native.axes).astype(dtype)
         for name, native in names.items()
     }
     specs, output = case.architecture.inputs, case.architecture.output
@@ -77,16 +81,16 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
     for batch in case.batches:
         arrays = [
             _to_native(array, axes_of.get(spec.rank)).astype(
-                np.int64 if spec.vocabulary is not None else case.dtype
+                np.int64 if spec.vocabulary is not None else dtype
             )
             for array, spec in zip(batch.inputs, specs, strict=True)
         ]
         if case.loss == "mse":
-            arrays.append(_to_native(batch.target, axes_of.get(output.rank)).astype(case.dtype))
+            arrays.append(_to_native(batch.target, axes_of.get(output.rank)).astype(dtype))
         else:
             arrays.append(batch.target.astype(np.int64))
         batches.append(tuple(arrays))
-    return {"weights": weights, "batches": batches}
+    return {"dtype": case.dtype, "weights": weights, "batches": batches}
 
 
 def native_element(
@@ -117,7 +121,7 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         if placed.layer.stochastic
     }
     points, errors, warnings, draws = [], {}, {}, {}
-    for raw in recorded:
+    for raw in map(_with_bfloat16, recorded):
         if "draws" in raw:
             draws[raw["action"]] = {
                 path: tuple(_to_canonical(array, value_axes[path]) for array in held)
@@ -130,6 +134,23 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         else:
             points.append(_point(raw, names, weights, input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
+
+
+def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:
+    """A recorded point with bfloat16 where the recorder could only write the same numbers wider."""
+    if not raw.get("bfloat16"):
+        return raw
+    narrow = {
+        field: {
+            name: array.astype(numpy_dtype("bfloat16"))
+            if (field, name) in raw["bfloat16"] and array is not None
+            else array
+            for name, array in raw[field].items()
+        }
+        for field in ("weights", "gradients")
+        if field in raw
+    }
+    return {**raw, **narrow}
 
 
 def _point(

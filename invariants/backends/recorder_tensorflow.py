@@ -39,7 +39,9 @@ class Recorder:
 
     def batch(self, number):
         batch = self.arrays["batches"][number]
-        return tuple(tf.constant(array) for array in batch)
+        dtype = self.arrays["dtype"]
+        tensors = (tf.constant(array) for array in batch)
+        return tuple(tf.cast(t, dtype) if t.dtype.is_floating else t for t in tensors)
 
     @contextlib.contextmanager
     def action(self, number):

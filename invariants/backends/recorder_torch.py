@@ -24,7 +24,9 @@ class Recorder:
 
     def batch(self, number):
         batch = self.arrays["batches"][number]
-        return tuple(torch.from_numpy(array.copy()) for array in batch)
+        tensors = (torch.from_numpy(array.copy()) for array in batch)
+        dtype = getattr(torch, self.arrays["dtype"])
+        return tuple(t.to(dtype) if t.is_floating_point() else t for t in tensors)
 
     @contextlib.contextmanager
     def action(self, number):
@@ -58,11 +60,14 @@ class Recorder:
     def record(self, number, loss, optimizer, inputs=()):
         point = self.snapshot(number)
         parameters = dict(self.model.named_parameters())
-        point["loss"] = loss.detach().numpy().copy()
+        point["loss"] = self.copy(loss)
         point["flags"] = {name: p.requires_grad for name, p in parameters.items()}
         point["gradients"] = {name: self.copy(p.grad) for name, p in parameters.items()}
         for i, tensor in inputs:
             point["gradients"]["input_%d" % i] = self.copy(tensor.grad)
+        grads = {name: p.grad for name, p in parameters.items()}
+        grads.update(("input_%d" % i, tensor.grad) for i, tensor in inputs)
+        self.note_bfloat16(point, "gradients", grads)
         point["slots"] = {}
         for name, p in parameters.items():
             for slot, value in optimizer.state.get(p, {}).items():
@@ -73,9 +78,19 @@ class Recorder:
         tensors = dict(self.model.named_parameters())
         tensors.update(self.model.named_buffers())
         point = {"action": number, "weights": {n: self.copy(t) for n, t in tensors.items()}}
+        self.note_bfloat16(point, "weights", tensors)
         self.points.append(point)
         return point
 
     @staticmethod
+    def note_bfloat16(point, field, tensors):
+        # NumPy has no bfloat16: its numbers are written as float32, and here which ones they are.
+        names = [n for n, t in tensors.items() if t is not None and t.dtype == torch.bfloat16]
+        point.setdefault("bfloat16", set()).update((field, name) for name in names)
+
+    @staticmethod
     def copy(tensor):
-        return None if tensor is None else tensor.detach().cpu().numpy().copy()
+        if tensor is None:
+            return None
+        wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        return wide.detach().cpu().numpy().copy()

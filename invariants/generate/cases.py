@@ -156,7 +156,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
-    dtypes: tuple[Dtype, ...] = ("float64", "float32")
+    dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "float32", "bfloat16", "float16")
     case = Case(
         architecture=architecture,
         weights={

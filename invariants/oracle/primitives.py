@@ -421,8 +421,9 @@ STRADDLES = {
     "max": "straddle_maxima",
 }
 
-#: The primitives with a pole at 0 of their argument.
-POLES = ("rsqrt",)
+#: The primitives with a pole at 0 of their argument, or of their derivative. That of sqrt counts
+#: in float16, whose second moments in Adam are rounded to zero where training ends at once.
+POLES = ("rsqrt", "sqrt")
 
 #: The primitives with a kink: how many elements of an exact argument lie on it.
 KINKS: dict[str, Callable[[Array], int]] = {

@@ -37,12 +37,17 @@ _POOL = 1 << 14
 
 @dataclass(frozen=True)
 class Precision:
-    """A floating point format: its unit roundoff and the edge of its normal numbers."""
+    """A floating point format: its unit roundoff and the edges of its range.
+
+    absolute: how far a result near zero may be rounded, where that matters beside what is flushed:
+    half the smallest subnormal number of float16, in whose subnormal range activations lie.
+    """
 
     name: str
     significand_bits: int
     smallest_normal: float
     largest: float
+    absolute: float = 0.0
 
     @property
     def unit_roundoff(self) -> float:
@@ -52,6 +57,9 @@ class Precision:
 PRECISIONS = {
     "float64": Precision("float64", 53, 2.0**-1022, (2.0 - 2.0**-52) * 2.0**1023),
     "float32": Precision("float32", 24, 2.0**-126, (2.0 - 2.0**-23) * 2.0**127),
+    "bfloat16": Precision("bfloat16", 8, 2.0**-126, (2.0 - 2.0**-7) * 2.0**127),
+    # float16 is computed in float32 and rounded, so nothing is flushed but below its subnormals.
+    "float16": Precision("float16", 11, 2.0**-24, (2.0 - 2.0**-10) * 2.0**15, 2.0**-25),
 }
 
 
@@ -133,6 +141,8 @@ class Rounding:
         if magnitude is not None:
             noise = self._columns(_noise(False), value.shape[1:])
             moved += (self.unit * magnitude) * noise
+        if self.precision.absolute:
+            moved += self.precision.absolute * self._columns(_noise(False), value.shape[1:])
         return moved
 
     def flush(self, value: Array, times: Array | float) -> Array:

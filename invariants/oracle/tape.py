@@ -153,7 +153,8 @@ class Tape:
             y = self.rounding.disturb(y, primitive.ulps, magnitude)
             if primitive.may_flush:
                 y = self.rounding.flush(y, 1.0)
-        if name in POLES and xs[0].shape[0] > 1:
+        poles = POLES if self.rounding.precision.absolute else POLES[:1]
+        if name in poles and xs[0].shape[0] > 1:
             y[1:] = np.where(near_a_pole(xs[0]), np.nan, y[1:])
         if name in KINKS and grid is not None:
             self.ties += KINKS[name](xs[0])

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.oracle.rounding import LAMBDA
+from invariants.oracle.rounding import LAMBDA, PRECISIONS
 from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
+    ulp = 2.0 * PRECISIONS[evidence.case.dtype].unit_roundoff
     expected_at = {expected.action: expected for expected, _ in evidence.comparable}
     for before, after in evidence.consecutive():
         expected = expected_at.get(after.action)
@@ -23,7 +24,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             continue
         for name, update in expected.updates.items():
             old, new = before.weights[name], after.weights[name]
-            certain = np.abs(update.value) - LAMBDA * update.spread > np.spacing(np.abs(old))
+            certain = np.abs(update.value) - LAMBDA * update.spread > ulp * np.abs(old)
             stuck = certain & (old == new)
             if not stuck.any():
                 continue

@@ -86,7 +86,7 @@ def _array(array: np.ndarray) -> str:
 
 def _arrays(case: Case, backend: str) -> str:
     numbers: dict[str, Any] = native_arrays(case, backend)
-    lines = ["{", '    "weights": {']
+    lines = ["{", f'    "dtype": {numbers["dtype"]!r},', '    "weights": {']
     lines += [f"        {name!r}: {_array(a)}," for name, a in numbers["weights"].items()]
     lines += ["    },", '    "batches": [']
     for batch in numbers["batches"]:
