@@ -53,6 +53,8 @@ def adam(
 ) -> Update:
     """Kingma & Ba 2015, arXiv 1412.6980; ε and the step count t as the contract has them."""
     lift = w.tape.lift
+    # The first step moves by the sign of the gradient: 0 is a kink of the update.
+    g = w.tape.apply("straddle_zero", g, turn=len(w.tape.values) + t)
     m, v = slots.get("m", lift(0.0)), slots.get("v", lift(0.0))
     m = m + (g - m) * (1.0 - o.beta_1)
     squares = g.apply("square")
