@@ -140,7 +140,7 @@ def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:
     """A recorded point with bfloat16 where the recorder could only write the same numbers wider."""
     if not raw.get("bfloat16"):
         return raw
-    narrow = {
+    narrow: dict[str, Any] = {
         field: {
             name: array.astype(numpy_dtype("bfloat16"))
             if (field, name) in raw["bfloat16"] and array is not None

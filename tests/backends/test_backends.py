@@ -22,7 +22,7 @@ from tests_support import simple_case
 from invariants import backends
 from invariants.backends import BACKENDS, native_arrays, native_element, observation, observe
 from invariants.backends.runner import BackendUnavailable, compiled, prepare, run
-from invariants.case import Batch, Case, from_json, frozen
+from invariants.case import Batch, Case, from_json, frozen, numpy_dtype
 from invariants.generate.cases import cases
 from invariants.judge import gather
 from invariants.observation import Array, same_bits
@@ -35,6 +35,7 @@ GIVEN = {"load", "batch", "action", "record", "draws"}
 
 #: Text that a script may hold, beside the names of members and a layer's or optimizer's own words.
 WORDS = {
+    *("bfloat16", "float16"),
     *(
         "seed_generator",
         "float32",
@@ -140,13 +141,18 @@ def test_every_action_stands_in_a_with_of_its_own(case: Case, backend: str) -> N
 def recorded(case: Case, backend: str) -> dict[str, Any]:
     """A record as a framework makes it that gives back the case's own numbers as gradients."""
     arrays = native_arrays(case, backend)
+    held = numpy_dtype(case.dtype)
+    weights = {name: array.astype(held) for name, array in arrays["weights"].items()}
     count = len(case.architecture.inputs)
-    inputs = {f"input_{i}": array for i, array in enumerate(arrays["batches"][0][:count])}
+    inputs = {
+        f"input_{i}": array if array.dtype == np.int64 else array.astype(held)
+        for i, array in enumerate(arrays["batches"][0][:count])
+    }
     return {
         "action": 0,
-        "weights": arrays["weights"],
+        "weights": weights,
         "loss": np.zeros(()),
-        "gradients": {**arrays["weights"], **inputs},
+        "gradients": {**weights, **inputs},
         "flags": {},
         "slots": {},
     }
@@ -157,16 +163,16 @@ def test_numbers_go_to_a_framework_and_back_to_the_bit(case: Case, backend: str)
     (point,) = observation(case, backend, [recorded(case, backend)]).points
     assert list(point.weights) == list(case.weights)
     for name, array in case.weights.items():
-        assert same_bits(point.weights[name], array.astype(case.dtype))
+        assert same_bits(point.weights[name], array.astype(numpy_dtype(case.dtype)))
     for name in case.architecture.weights:
         gradient = point.gradients[name]
         assert gradient is not None
-        assert same_bits(gradient, case.weights[name].astype(case.dtype))
+        assert same_bits(gradient, case.weights[name].astype(numpy_dtype(case.dtype)))
     for number, array in enumerate(case.batches[0].inputs):
         indices = case.architecture.inputs[number].vocabulary is not None
         gradient = point.gradients[f"input_{number}"]
         assert gradient is not None
-        assert same_bits(gradient, array.astype(np.int64 if indices else case.dtype))
+        assert same_bits(gradient, array.astype(np.int64 if indices else numpy_dtype(case.dtype)))
 
 
 def counted(shape: tuple[int, ...]) -> Array:
@@ -307,7 +313,7 @@ def test_a_framework_that_does_not_import_is_unavailable(
         raise error
 
     monkeypatch.setattr(importlib, "import_module", refuse)
-    with pytest.raises(BackendUnavailable, match="does not import") as caught:
+    with pytest.raises(BackendUnavailable, match="cannot be used") as caught:
         unprepared("torch")
     assert "\n" not in str(caught.value)
     assert type(error).__name__ in str(caught.value)

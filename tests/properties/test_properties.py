@@ -562,7 +562,9 @@ def test_where_kernels_depend_on_flags_the_spread_is_allowed(
 
 def test_a_frozen_weight_that_changes_its_dtype_is_found() -> None:
     doubled = weight(5, "projection_3.mean", lambda array: array.astype(np.longdouble))
-    assert [row[:3] for row in found(doubled())] == [("frozen_weights", 5, "projection_3.mean")]
+    first, *others = found(doubled())  # and back again
+    assert first[:3] == ("frozen_weights", 5, "projection_3.mean")
+    assert {row[0] for row in others} <= {"frozen_weights"}
 
 
 def test_a_gradient_that_changes_its_shape_between_two_masks_is_found() -> None:
