@@ -44,6 +44,7 @@ def app() -> None:
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write findings here."
 )
+@click.option("--coverage", is_flag=True, help="Print which layers were met, and where.")
 @ignoring
 def verify(
     backends: tuple[str, ...],
@@ -52,6 +53,7 @@ def verify(
     seed: int | None,
     workers: int,
     report: Path | None,
+    coverage: bool,
     ignore_known_issues: bool,
 ) -> None:
     """Verify the installed frameworks: 0 no violation, 1 a violation, 2 it could not run."""
@@ -84,6 +86,8 @@ def verify(
         arguments += ["--invariants-seed", str(seed)]
     if report is not None:
         arguments += ["--invariants-report", str(report)]
+    if coverage:
+        arguments.append("--invariants-coverage")
     if ignore_known_issues:
         arguments.append("--invariants-ignore-known-issues")
     if workers > 1:

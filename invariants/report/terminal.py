@@ -11,11 +11,13 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from invariants.architecture.layers import LAYERS
 from invariants.backends import BACKENDS, installed, versions
 from invariants.ledger import known_issues
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA
 from invariants.suite.session import Options
-from invariants.suite.tally import Tally
+from invariants.suite.tally import PLACES, Tally
 
 
 def header(options: Options) -> list[str]:
@@ -79,9 +81,36 @@ def worth(tallies: Mapping[str, Tally]) -> list[str]:
         f"{tally.share(tally.frozen_middle):.0%} frozen between trainable layers, "
         f"{tally.share(tally.ties):.0%} with exact ties, "
         f"{tally.share(tally.stochastic):.0%} with random layers, "
-        f"{tally.rejected_share:.1%} of draws rejected"
+        f"{tally.rejected_share:.1%} of draws rejected, "
+        f"{tally.narrow_share:.0%} uninformative in 16 bits"
         for backend, tally in tallies.items()
     ]
+
+
+def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
+    """How often each kind of layer was met in each place, and in one line what was not."""
+    parts: list[RenderableType] = []
+    for backend, tally in tallies.items():
+        drawn = Table(title=f"cases of {backend} with a layer of each kind", title_justify="left")
+        drawn.add_column("layer")
+        for place in PLACES:
+            drawn.add_column(place, justify="right")
+        for kind in LAYERS:
+            drawn.add_row(kind, *(str(tally.reach[f"{kind}:{place}"] or "") for place in PLACES))
+        parts.append(drawn)
+    return parts
+
+
+def missed(tallies: Mapping[str, Tally]) -> list[str]:
+    """The layers that a run did not meet upstream or downstream of a frozen one, by backend."""
+    lines = []
+    for backend, tally in tallies.items():
+        kinds = [k for k in LAYERS if k not in CONTRACTS[backend].lacks]
+        sides = ("upstream", "downstream")
+        far = [k for k in kinds if not all(tally.reach[f"{k}:{side}"] for side in sides)]
+        said = f"; not on both sides of a frozen layer: {', '.join(far)}" if far else ""
+        lines.append(f"{backend}: {len(kinds)} kinds of layers{said}")
+    return lines
 
 
 def known(tallies: Mapping[str, Tally]) -> list[str]:
@@ -100,7 +129,7 @@ def closing(
 ) -> Sequence[RenderableType]:
     """Everything that stands at the end of a run; `short` says what it could not do."""
     parts: list[RenderableType] = [table(tallies)]
-    parts += [Text(line, style="dim") for line in worth(tallies)]
+    parts += [Text(line, style="dim") for line in (*worth(tallies), *missed(tallies))]
     parts += [Text(line, style="yellow") for line in known(tallies)]
     cases = sum(t.cases for t in tallies.values())
     violated = sum(t.violated for t in tallies.values())

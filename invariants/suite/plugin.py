@@ -53,6 +53,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "draw the cases of this seed; a random one by default, named in the header",
     },
     "report": {"metavar": "DIR", "help": "write findings here"},
+    "coverage": {
+        "action": "store_true",
+        "help": "print how often each kind of layer was met frozen, trainable, and around frozen",
+    },
     "ignore-known-issues": {
         "action": "store_true",
         "help": "call a violation what the ledger of known issues explains",
@@ -292,7 +296,7 @@ class Controller:
                 print(line, file=sys.stderr)
 
     def _close(self) -> None:
-        from invariants.report.terminal import closing, show
+        from invariants.report.terminal import closing, coverage, show
 
         order = [b for b in _options(self.config).backends if b in self.tallies]
         tallies = {backend: self.tallies[backend] for backend in order}
@@ -301,6 +305,8 @@ class Controller:
         short = [line.split(" ", 1)[0] + " cannot be used" for line in self.unavailable]
         if self.interrupted:
             short.append(f"interrupted after {judged:,} of {total:,} cases")
+        if tallies and self.config.option.invariants_coverage:
+            show(self.console, coverage(tallies))
         if tallies or self.interrupted:
             show(self.console, closing(tallies, time.monotonic() - self.started, short))
         self._write_summary(tallies)

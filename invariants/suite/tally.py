@@ -35,6 +35,35 @@ def has_frozen_middle(case: Case, backend: str) -> bool:
     )
 
 
+#: The formats whose spread is so wide that many elements say nothing.
+NARROW = ("bfloat16", "float16")
+
+#: Where a layer can be met: its own weights frozen or trainable (only layers with weights), and
+#: on the way from or to a layer whose weights are all frozen.
+PLACES = ("frozen", "trainable", "upstream", "downstream")
+
+
+def reached(case: Case, backend: str) -> set[str]:
+    """The places in which the gradients of a case meet each kind of layer, as "kind:place"."""
+    architecture = case.architecture
+    weighted = [p for p in architecture.layers if any(q.role == "weight" for q in p.parameters)]
+    found: set[str] = set()
+    for action, flags in zip(case.program, case.flags(backend), strict=True):
+        if action.action not in ("gradient", "step"):
+            continue
+        frozen = [p for p in weighted if flags.frozen.issuperset(architecture.weights_in(p.path))]
+        paths = {p.path for p in frozen}
+        found.update(f"{p.layer.kind}:frozen" for p in frozen)
+        found.update(f"{p.layer.kind}:trainable" for p in weighted if p.path not in paths)
+        above = frozenset[str]().union(*(architecture.upstream(p.path) for p in frozen))
+        for placed in architecture.layers:
+            if placed.path in above:
+                found.add(f"{placed.layer.kind}:upstream")
+            if architecture.upstream(placed.path) & paths:
+                found.add(f"{placed.layer.kind}:downstream")
+    return found
+
+
 @dataclass
 class Tally:
     """The sums for one backend; `layers` and the issue counts are histograms."""
@@ -44,11 +73,14 @@ class Tally:
     gradients: int = 0
     elements: int = 0
     uninformative: int = 0
+    narrow_elements: int = 0
+    narrow_uninformative: int = 0
     largest: float = 0.0
     frozen_middle: int = 0
     ties: int = 0
     stochastic: int = 0
     violated: int = 0
+    reach: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
@@ -62,6 +94,9 @@ class Tally:
         self.gradients += verdict.measures.gradients
         self.elements += verdict.measures.elements
         self.uninformative += verdict.measures.uninformative
+        if case.dtype in NARROW:
+            self.narrow_elements += verdict.measures.elements
+            self.narrow_uninformative += verdict.measures.uninformative
         if not verdict.findings:
             self.largest = max(self.largest, verdict.measures.largest)
         self.layers[str(len(case.architecture.layers))] += 1
@@ -69,6 +104,7 @@ class Tally:
         self.ties += evidence.expectation.ties > 0
         self.stochastic += case.stochastic
         self.violated += bool(verdict.violations)
+        self.reach.update(reached(case, evidence.backend))
         for found, counter in (
             ("violation", self.violations),
             ("known issue", self.known),
@@ -99,7 +135,15 @@ class Tally:
 
     @property
     def uninformative_share(self) -> float:
-        return self.uninformative / self.elements if self.elements else 0.0
+        """Of the elements in float64 and float32."""
+        elements = self.elements - self.narrow_elements
+        uninformative = self.uninformative - self.narrow_uninformative
+        return uninformative / elements if elements else 0.0
+
+    @property
+    def narrow_share(self) -> float:
+        """The uninformative share of the elements in formats of 16 bits."""
+        return self.narrow_uninformative / self.narrow_elements if self.narrow_elements else 0.0
 
     @property
     def rejected_share(self) -> float:
