@@ -47,7 +47,7 @@ def frozen_backbone(choice: Drawn, architecture: Architecture) -> Mask:
     return _of(architecture, layers[: choice.integer(1, max(1, len(layers) - 1))])
 
 
-def head_only(choice: Drawn, architecture: Architecture) -> Mask:
+def linear_probe(choice: Drawn, architecture: Architecture) -> Mask:
     """All but the last layer with weights."""
     return _of(architecture, weighted(architecture)[:-1])
 
@@ -57,18 +57,40 @@ def stem_under_frozen_body(choice: Drawn, architecture: Architecture) -> Mask:
     return _of(architecture, weighted(architecture)[1:])
 
 
-def biases_only(choice: Drawn, architecture: Architecture) -> Mask:
-    """All but the biases (BitFit, arXiv 2106.10199)."""
-    return _but_group(architecture, "bias")
+def unfrozen_from_the_top(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the last few layers: a stage of gradual unfreezing (ULMFiT, arXiv 1801.06146)."""
+    layers = weighted(architecture)
+    return _of(architecture, layers[: len(layers) - choice.integer(1, min(3, len(layers)))])
 
 
-def norms_only(choice: Drawn, architecture: Architecture) -> Mask:
-    """All but the weights of norms (arXiv 2003.00152)."""
-    return _but_group(architecture, "norm")
+def frozen_batch_norm(choice: Drawn, architecture: Architecture) -> Mask:
+    """The batch norms alone, as detectors are fine-tuned; a random layer where there is none."""
+    layers = weighted(architecture)
+    norms = [p for p in layers if p.layer.kind == "batch_norm"]
+    return _of(architecture, norms or [choice.one_of(layers)])
+
+
+def adapters_only(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the weights of adapters (LoRA, arXiv 2106.09685); the head where there is none."""
+    return _but_group(architecture, "adapter") or linear_probe(choice, architecture)
+
+
+def bitfit(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the biases (arXiv 2106.10199); the head where there is none."""
+    return _but_group(architecture, "bias") or linear_probe(choice, architecture)
+
+
+def norm_tuning(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but the weights of norms (arXiv 2003.00152); the head where there is none."""
+    return _but_group(architecture, "norm") or linear_probe(choice, architecture)
 
 
 def _but_group(architecture: Architecture, group: str) -> Mask:
-    return frozenset(w for w in architecture.weights if architecture.parameters[w].group != group)
+    """All weights but those of a group, or nothing where the group is empty."""
+    parameters = architecture.parameters
+    if all(parameters[w].group != group for w in architecture.weights):
+        return frozenset()
+    return frozenset(w for w in architecture.weights if parameters[w].group != group)
 
 
 def everything(choice: Drawn, architecture: Architecture) -> Mask:
@@ -107,9 +129,12 @@ PATTERNS: dict[str, Pattern] = {
     "random_submodule": random_submodule,
     "stem_under_frozen_body": stem_under_frozen_body,
     "frozen_backbone": frozen_backbone,
-    "head_only": head_only,
-    "biases_only": biases_only,
-    "norms_only": norms_only,
+    "linear_probe": linear_probe,
+    "unfrozen_from_the_top": unfrozen_from_the_top,
+    "frozen_batch_norm": frozen_batch_norm,
+    "bitfit": bitfit,
+    "norm_tuning": norm_tuning,
+    "adapters_only": adapters_only,
     "everything": everything,
 }
 
@@ -122,9 +147,12 @@ _DRAWN = (
     *("random_submodule",) * 2,
     *("stem_under_frozen_body",) * 2,
     "frozen_backbone",
-    "head_only",
-    "biases_only",
-    "norms_only",
+    "linear_probe",
+    "unfrozen_from_the_top",
+    "frozen_batch_norm",
+    "bitfit",
+    "norm_tuning",
+    *("adapters_only",) * 2,
     "everything",
 )
 

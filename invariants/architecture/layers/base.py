@@ -59,7 +59,7 @@ class Parameter:
     name: str
     shape: Shape
     role: str = "weight"
-    group: str = "kernel"  # "kernel", "bias" or "norm": what freeze patterns go by
+    group: str = "kernel"  # "kernel", "bias", "norm" or "adapter": what freeze patterns go by
     initial: str = "grid"  # "grid", "scale" (around 1) or "variance" (positive)
 
 
