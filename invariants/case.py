@@ -32,6 +32,7 @@ from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.losses import LOSSES
 
 SCHEMA = 1
 
@@ -86,7 +87,9 @@ def _write_array(array: np.ndarray) -> dict[str, Any]:
 
 Array = Annotated[np.ndarray, PlainValidator(_read_array), PlainSerializer(_write_array)]
 
-Loss = Literal["mse", "cross_entropy"]
+Loss = Literal[
+    "mse", "cross_entropy", "mae", "huber", "binary_cross_entropy", "smoothed_cross_entropy"
+]
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 
 
@@ -329,13 +332,16 @@ class Case(Document):
                 self._check_indices(name, array, spec.vocabulary)
             self._check_exact(name, array)
         target = f"{where}.target"
-        shape = (size, *output.shape) if self.loss == "mse" else (size,)
+        kind = LOSSES[self.loss].target
+        shape = (size,) if kind == "classes" else (size, *output.shape)
         if batch.target.shape != shape:
             raise CaseError(f"{target} has shape {list(batch.target.shape)}, not {list(shape)}")
         self._check_exact(target, batch.target)
-        if self.loss == "cross_entropy":
+        if kind == "binary":
+            self._check_indices(target, batch.target, 2)
+        if kind == "classes":
             if output.rank != 1:
-                raise CaseError(f"cross-entropy needs a vector of logits, not {list(output.shape)}")
+                raise CaseError(f"{self.loss} needs a vector of logits, not {list(output.shape)}")
             self._check_indices(target, batch.target, output.shape[0])
 
     @staticmethod

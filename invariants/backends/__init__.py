@@ -13,6 +13,7 @@ from invariants.backends import torch as _torch
 from invariants.backends.source import Lowering, NativeParameter
 from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint
+from invariants.oracle.losses import LOSSES
 
 
 class Backend(Protocol):
@@ -85,7 +86,7 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
             )
             for array, spec in zip(batch.inputs, specs, strict=True)
         ]
-        if case.loss == "mse":
+        if LOSSES[case.loss].target != "classes":
             arrays.append(_to_native(batch.target, axes_of.get(output.rank)).astype(dtype))
         else:
             arrays.append(batch.target.astype(np.int64))

@@ -17,6 +17,7 @@ from invariants.architecture.layers.base import Layer, Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.shaping import Add, Concatenate, Flatten
 from invariants.generate.choice import Drawn
+from invariants.oracle.losses import LOSSES
 
 #: Values are kept at most this large, so that a case stays a matter of milliseconds.
 MAX_SIZE = 64
@@ -197,7 +198,7 @@ def draw_architecture(choice: Drawn, loss: str) -> Architecture:
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
     end = growing.join_loose_ends()
-    if loss == "cross_entropy":
+    if LOSSES[loss].target != "real":  # logits, which no activation puts out
         growing.add_layer(Dense(units=choice.integer(2, 4)), [growing.flat(end)])
     elif growing.specs[end].rank < 3 and choice.integer(0, 3) > 0:
         growing.add_layer(Dense(units=choice.integer(1, 3)), [end])

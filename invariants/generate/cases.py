@@ -32,6 +32,7 @@ from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
 from invariants.generate.masks import draw_mask, transition
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.losses import LOSSES
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -66,8 +67,10 @@ def _batch(
 ) -> Batch:
     inputs = tuple(frozen(_input(rng, spec, size, coarse)) for spec in architecture.inputs)
     output = architecture.output
-    if loss == "cross_entropy":
+    if LOSSES[loss].target == "classes":
         target = rng.integers(0, output.shape[0], size=size)
+    elif LOSSES[loss].target == "binary":
+        target = rng.integers(0, 2, size=(size, *output.shape))
     else:
         target = _numbers(rng, (size, *output.shape), GRID, coarse)
     return Batch(inputs, frozen(target))
@@ -86,6 +89,12 @@ def _optimizer(choice: Drawn) -> Optimizer:
         return Adam(learning_rate=rate)
     return AdamW(learning_rate=rate, weight_decay=choice.one_of((0.0625, 0.5)))
 
+
+#: The simplest first, likelier ones more often.
+_LOSSES: tuple[Loss, ...] = (
+    *("mse", "mse", "cross_entropy", "cross_entropy"),
+    *("mae", "huber", "binary_cross_entropy", "smoothed_cross_entropy"),
+)
 
 _SEGMENTS = ("gradient", "two_masks", "step", "two_masks", "step_step", "step_two_masks")
 
@@ -148,8 +157,7 @@ def _realisation(
 @st.composite
 def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
     choice = Drawn(draw, [CONTRACTS[name] for name in backends])
-    losses: tuple[Loss, ...] = ("mse", "cross_entropy")
-    loss = choice.one_of(losses)
+    loss = choice.one_of(_LOSSES)
     architecture = draw_architecture(choice, loss)
     batches = choice.integer(1, 2)
     program = _program(choice, architecture, batches)

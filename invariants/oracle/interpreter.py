@@ -280,7 +280,7 @@ class _Interpreter:
                 if spec.vocabulary is None:
                     leaves[f"input_{i}"] = inputs[i]
         output = forward.block(case.architecture.network, "", inputs)
-        loss = LOSSES[case.loss](output, batch.target)
+        loss = LOSSES[case.loss].forward(output, batch.target)
         state = {
             name: forward.parameters[name].data
             for name in self.state_names

@@ -15,6 +15,7 @@ from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, Thaw, frozen
 from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.losses import LOSSES
 from invariants.reduction import graphs
 from invariants.reduction.fitting import fitted, same_names, taken, with_program
 
@@ -55,15 +56,18 @@ def _attempted(case: Case, part: graphs.Part) -> Case | None:
         return None  # the part does not fit together, or needs a number that the whole lacks
 
 
-def without_cross_entropy(case: Case) -> Iterator[Case]:
+def simplest_loss(case: Case) -> Iterator[Case]:
     """The mean squared error, which takes any output."""
-    if case.loss == "cross_entropy":
+    if case.loss == "mse":
+        return
+    batches = case.batches
+    if LOSSES[case.loss].target == "classes":
         shape = case.architecture.output.shape
         batches = tuple(
             replace(batch, target=frozen(np.zeros((len(batch.target), *shape))))
-            for batch in case.batches
+            for batch in batches
         )
-        yield replace(case, loss="mse", batches=batches)
+    yield replace(case, loss="mse", batches=batches)
 
 
 def _smaller(value: Any) -> Iterator[Any]:
@@ -205,7 +209,7 @@ def plainer_numbers(case: Case) -> Iterator[Case]:
 
 EDITS: tuple[Callable[[Case], Iterator[Case]], ...] = (
     shorter_programs,
-    without_cross_entropy,
+    simplest_loss,
     _parts(graphs.endings),
     _parts(graphs.beginnings),
     _parts(graphs.bypasses),

@@ -10,6 +10,7 @@ import numpy as np
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Spec
 from invariants.case import Action, Batch, Case, Freeze, Realisation, Thaw, frozen
+from invariants.oracle.losses import LOSSES
 
 #: The path of a module or the name of a weight -> what it is called now: nothing where it is gone,
 #: several names where its parts took its place.
@@ -58,7 +59,7 @@ def _batch(case: Case, batch: Batch, architecture: Architecture, sources: Sequen
         for source, spec in zip(sources, architecture.inputs, strict=True)
     )
     output = architecture.output
-    if case.loss == "mse":
+    if LOSSES[case.loss].target != "classes":
         return Batch(inputs, resized(batch.target, (size, *output.shape)))
     return Batch(inputs, frozen(np.mod(batch.target, output.shape[0])))
 

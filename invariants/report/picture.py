@@ -16,13 +16,12 @@ from invariants.architecture.graph import Architecture, Block, join, within
 from invariants.architecture.layers.base import Layer, Parameter, Spec
 from invariants.case import Action, Case, Gradient, Step
 from invariants.freezing import Flags
+from invariants.oracle.losses import LOSSES
 from invariants.report.layout import Rails
 
 #: Lines are at most this long, unless one name alone is longer.
 COLUMNS = 96
 _NAME_COLUMN, _SHAPE_COLUMN = 36, 16
-
-LOSSES = {"mse": "mean squared error", "cross_entropy": "cross-entropy"}
 
 Status = Literal["trainable", "frozen", "partly frozen", "constant", "no weights"]
 
@@ -314,7 +313,7 @@ def text(case: Case, flags: Flags, highlight: str = "", *, ascii: bool = False) 
     show nothing else.
     """
     drawing = _Drawing(flags, highlight)
-    lines = list(_lines(drawing.draw(unroll(case.architecture), LOSSES[case.loss])))
+    lines = list(_lines(drawing.draw(unroll(case.architecture), LOSSES[case.loss].title)))
     order = [_INPUT, *_MARKS.values(), _LOSS]
     marks = sorted(drawing.marks, key=lambda told: order.index(told[0]))
     legend = "   ".join(f"{mark} {meaning}" for mark, meaning in marks)
@@ -361,7 +360,7 @@ def _training(case: Case) -> str:
     told = ", ".join(f"{name} {value:g}" for name, value in numbers.items() if value)
     named = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(case.optimizer.kind)
     optimizer = f"{named or case.optimizer.kind} ({told.replace('_', ' ')})"
-    return f"{LOSSES[case.loss]}, {optimizer}"
+    return f"{LOSSES[case.loss].title}, {optimizer}"
 
 
 def _actions(case: Case, backend: str | None) -> Iterator[str]:

@@ -16,9 +16,9 @@ from typing import get_args
 from invariants.architecture.graph import join
 from invariants.case import Case
 from invariants.freezing import Flags
+from invariants.oracle.losses import LOSSES
 from invariants.report.layout import Box, Item, Layout, Point, layered
 from invariants.report.picture import (
-    LOSSES,
     Call,
     Flow,
     Status,
@@ -86,7 +86,7 @@ def draw(case: Case, flags: Flags, highlight: str = "") -> str:
 
     highlight: a weight, an input or a module to outline.
     """
-    pen = _Pen(flags, highlight, f"hatch-{case.name}", LOSSES[case.loss])
+    pen = _Pen(flags, highlight, f"hatch-{case.name}", LOSSES[case.loss].title)
     sheet = pen.sheet(unroll(case.architecture))
     below = sheet.layout.height + 2 * MARGIN
     legend, used, high = pen.legend(case, max(sheet.layout.width, 400.0), below)

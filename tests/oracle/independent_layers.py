@@ -230,9 +230,29 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     return np.mean(np.log(np.sum(np.exp(z), axis=-1)) - chosen)
 
 
+def huber(y: Any, target: Any) -> Any:
+    size = np.abs(y - target)
+    return np.mean(np.where(size <= 1.0, 0.5 * np.square(y - target), size - 0.5))
+
+
+def binary_cross_entropy(logits: Any, target: Any) -> Any:
+    return np.mean(np.logaddexp(0.0, logits) - target * logits)
+
+
+def smoothed_cross_entropy(logits: Any, target: Any) -> Any:
+    z = logits - np.max(getval(logits), axis=-1, keepdims=True)
+    log_p = z - np.log(np.sum(np.exp(z), axis=-1, keepdims=True))
+    uniform = -np.mean(np.sum(log_p, axis=-1)) / logits.shape[-1]
+    return 0.875 * cross_entropy(logits, target) + 0.125 * uniform
+
+
 LOSS_FORWARDS: dict[str, Callable[[Any, Any], Any]] = {
     "mse": mean_squared_error,
     "cross_entropy": cross_entropy,
+    "mae": lambda y, target: np.mean(np.abs(y - target)),
+    "huber": huber,
+    "binary_cross_entropy": binary_cross_entropy,
+    "smoothed_cross_entropy": smoothed_cross_entropy,
 }
 
 # --- networks -----------------------------------------------------------------------------------
@@ -262,7 +282,7 @@ class Network:
         }
         inputs = [weights.get(f"input_{i}", x) for i, x in enumerate(batch.inputs)]
         output = self._block(self.case.architecture.network, "", inputs, weights)
-        is_index = self.case.loss == "cross_entropy"
+        is_index = self.case.loss.endswith("_entropy") and "binary" not in self.case.loss
         target = batch.target if is_index else batch.target.astype(self.dtype)
         return LOSS_FORWARDS[self.case.loss](output, target)
 

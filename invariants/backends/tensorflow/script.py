@@ -11,6 +11,7 @@ from invariants.architecture.graph import Block, join
 from invariants.backends.source import arguments, definitions, indented
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case, Freeze, Gradient, Step, Thaw
+from invariants.oracle.losses import SMOOTHING
 
 NAME = "tensorflow"
 
@@ -23,9 +24,20 @@ def reseed(layer):
             inner.seed_generator.state.assign([SEED, 0])
 """
 
+#: Keras smooths dense targets alone.
+_SMOOTHED = f"""\
+def smoothed(y, logits):
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing={SMOOTHING})
+    return loss(keras.ops.one_hot(y, logits.shape[-1]), logits)
+"""
+
 _LOSSES = {
     "mse": "keras.losses.MeanSquaredError()",
     "cross_entropy": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+    "mae": "keras.losses.MeanAbsoluteError()",
+    "huber": "keras.losses.Huber()",
+    "binary_cross_entropy": "keras.losses.BinaryCrossentropy(from_logits=True)",
+    "smoothed_cross_entropy": "smoothed",
 }
 
 
@@ -168,6 +180,8 @@ def render(case: Case) -> str:
     lines += definitions(case, LOWERINGS)
     if case.stochastic:
         lines += [*_RESEED.splitlines(), "", ""]
+    if case.loss == "smoothed_cross_entropy":
+        lines += [*_SMOOTHED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
     lines += [

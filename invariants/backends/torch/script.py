@@ -11,10 +11,18 @@ from invariants.architecture.graph import Block, join
 from invariants.backends.source import arguments, camel, definitions, indented
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case, Freeze, Gradient, Step, Thaw
+from invariants.oracle.losses import SMOOTHING
 
 NAME = "torch"
 
-_LOSSES = {"mse": "nn.MSELoss()", "cross_entropy": "nn.CrossEntropyLoss()"}
+_LOSSES = {
+    "mse": "nn.MSELoss()",
+    "cross_entropy": "nn.CrossEntropyLoss()",
+    "mae": "nn.L1Loss()",
+    "huber": "nn.HuberLoss()",
+    "binary_cross_entropy": "nn.BCEWithLogitsLoss()",
+    "smoothed_cross_entropy": f"nn.CrossEntropyLoss(label_smoothing={SMOOTHING})",
+}
 
 
 def _class(case: Case, path: str, block: Block) -> list[str]:
