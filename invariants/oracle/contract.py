@@ -91,6 +91,16 @@ TORCH = Contract(
             "Silent; users expect the element whose index return_indices names, the first.",
             _TORCH + "generated/torch.nn.MaxPool2d.html",
         ),
+        "global_max_tie": Clause(
+            "first",
+            "Silent; users expect the element whose index return_indices names, the first.",
+            _TORCH + "generated/torch.nn.AdaptiveMaxPool2d.html",
+        ),
+        "dilated_strides": Clause(
+            (False, True),
+            "stride, padding and dilation are arguments of their own; nothing couples them.",
+            _TORCH + "generated/torch.nn.Conv2d.html",
+        ),
         "softplus_linear_beyond": Clause(
             20.0,
             "For numerical stability the implementation reverts to the linear function when "
@@ -240,6 +250,17 @@ TENSORFLOW = Contract(
             "first",
             "Silent; users expect the element that max_pool_with_argmax names, the first.",
             _TF + "nn/max_pool_with_argmax",
+        ),
+        "global_max_tie": Clause(
+            "split",
+            "Silent; global pooling is a reduction by max, whose gradient is divided equally among "
+            "equal elements.",
+            "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/math_grad.py",
+        ),
+        "dilated_strides": Clause(
+            (False,),
+            "strides > 1 is incompatible with dilation_rate > 1.",
+            _KERAS + "layers/convolution_layers/convolution2d/",
         ),
         "softplus_linear_beyond": Clause(
             None, "softplus(x) = log(exp(x) + 1), everywhere.", _TF + "math/softplus"
