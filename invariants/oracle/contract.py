@@ -101,6 +101,11 @@ TORCH = Contract(
             "stride, padding and dilation are arguments of their own; nothing couples them.",
             _TORCH + "generated/torch.nn.Conv2d.html",
         ),
+        "dilated_transposed": Clause(
+            (False, True),
+            "dilation controls the spacing between the kernel points.",
+            _TORCH + "generated/torch.nn.ConvTranspose2d.html",
+        ),
         "softplus_linear_beyond": Clause(
             20.0,
             "For numerical stability the implementation reverts to the linear function when "
@@ -261,6 +266,13 @@ TENSORFLOW = Contract(
             (False,),
             "strides > 1 is incompatible with dilation_rate > 1.",
             _KERAS + "layers/convolution_layers/convolution2d/",
+        ),
+        "dilated_transposed": Clause(
+            (False,),
+            "dilation_rate is an argument; in float64 'Current CPU implementations do not yet "
+            "support dilation rates larger than 1' is raised.",
+            "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/"
+            "conv_grad_input_ops.cc",
         ),
         "softplus_linear_beyond": Clause(
             None, "softplus(x) = log(exp(x) + 1), everywhere.", _TF + "math/softplus"

@@ -340,13 +340,14 @@ def _overlap_vjp(
 def _max_vjp(g: Array, y: Array, x: Array, *, tie: str) -> Array | tuple[Array, Array]:
     """The gradient of equal maxima goes to the first of them, or to all in equal parts.
 
-    A part may be g·(1/n): the reciprocal is rounded too, unless n is 1.
+    A part may be computed as g·(1/n), which rounds twice unless n is a power of two.
     """
     if tie == "split":
         largest = x == np.expand_dims(y, -2)
         count = largest.sum(axis=-2, keepdims=True)
         parts = largest * np.expand_dims(g, -2) / count
-        return parts, np.abs(parts[:1]) * (count[:1] > 1)
+        rounded = (count & (count - 1)) > 0
+        return (parts, np.abs(parts[:1]) * rounded[:1]) if rounded.any() else parts
     first = np.expand_dims(x.argmax(axis=-2), -2)
     return np.where(np.arange(x.shape[-2])[:, None] == first, np.expand_dims(g, -2), 0.0)
 

@@ -37,6 +37,20 @@ def cropped(kernel: int, stride: int, dilation: int, padding: str) -> Pair:
     return total // 2, total - total // 2
 
 
+def draw_dilation(choice: Choice, strided: bool) -> tuple[int, ...]:
+    """What a dilation is drawn from: beyond 1 only where that is offered."""
+    offered = True in choice.offered("dilated_transposed") and (
+        not strided or True in choice.offered("dilated_strides")
+    )
+    return (1, 1, 1, 2) if offered else (1,)
+
+
+def needs_of_transposed(strides: Sequence[int], dilation: Sequence[int]) -> Mapping[str, Any]:
+    """What a backend must offer for these strides together with this dilation."""
+    dilated = {"dilated_transposed": True} if max(dilation) > 1 else {}
+    return {**dilated, **needs_of(strides, dilation)}
+
+
 def transposed(
     x: Value, kernel: Value, strides: Pair, dilation: Pair, padding: tuple[str, str]
 ) -> Value:
@@ -70,8 +84,7 @@ class Conv2DTranspose(Image):
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2DTranspose:
         strides = (choice.integer(1, 2), choice.integer(1, 2))
-        apart = max(strides) == 1 or True in choice.offered("dilated_strides")
-        dilations = (1, 1, 1, 2) if apart else (1,)
+        dilations = draw_dilation(choice, max(strides) > 1)
         return cls(
             filters=choice.integer(1, 2),
             kernel_size=(choice.integer(1, 3), choice.integer(1, 3)),
@@ -82,7 +95,7 @@ class Conv2DTranspose(Image):
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of(self.strides, self.dilation)
+        return needs_of_transposed(self.strides, self.dilation)
 
     def spatial(self, spec: Spec) -> Pair:
         """Height and width of the result."""
@@ -127,18 +140,17 @@ class Conv1DTranspose(Series):
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv1DTranspose:
         stride = choice.integer(1, 3)
-        apart = stride == 1 or True in choice.offered("dilated_strides")
         return cls(
             filters=choice.integer(1, 3),
             kernel_size=choice.integer(1, 3),
             strides=stride,
             padding=choice.one_of(("valid", "same")),
-            dilation=choice.one_of((1, 1, 1, 2) if apart else (1,)),
+            dilation=choice.one_of(draw_dilation(choice, stride > 1)),
             use_bias=not choice.boolean(),
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of((self.strides,), (self.dilation,))
+        return needs_of_transposed((self.strides,), (self.dilation,))
 
     def extent(self, time: int) -> int:
         """How many steps the result has."""

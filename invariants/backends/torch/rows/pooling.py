@@ -18,6 +18,14 @@ def _in_time(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) 
     return f"{name}({args[0]}.transpose(1, 2)).transpose(1, 2)"
 
 
+def _in_time_contiguous(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    """How torch lays out the result of MaxPool1d depends on whether its input requires a gradient.
+
+    What dropout draws goes by the layout, so without this a frozen layer above changes its mask.
+    """
+    return f"{_in_time(layer, name, args, specs)}.contiguous()"
+
+
 def _global(kind: str) -> Lowering:
     """Of images and of sequences: everything behind the channels is pooled to one."""
 
@@ -31,7 +39,7 @@ def _global(kind: str) -> Lowering:
 ROWS: dict[str, Lowering] = {
     "max_pool2d": Lowering(_pool("MaxPool2d"), plain),
     "avg_pool2d": Lowering(_pool("AvgPool2d"), plain),
-    "max_pool1d": Lowering(_pool("MaxPool1d"), _in_time),
+    "max_pool1d": Lowering(_pool("MaxPool1d"), _in_time_contiguous),
     "avg_pool1d": Lowering(_pool("AvgPool1d"), _in_time),
     "global_avg_pool2d": _global("AdaptiveAvgPool2d"),
     "global_avg_pool1d": _global("AdaptiveAvgPool1d"),
