@@ -269,10 +269,9 @@ TENSORFLOW = Contract(
         ),
         "dilated_transposed": Clause(
             (False,),
-            "dilation_rate is an argument; in float64 'Current CPU implementations do not yet "
-            "support dilation rates larger than 1' is raised.",
-            "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/kernels/"
-            "conv_grad_input_ops.cc",
+            "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do not "
+            "yet support dilation rates larger than 1'.",
+            "https://github.com/keras-team/keras/issues/19870",
         ),
         "softplus_linear_beyond": Clause(
             None, "softplus(x) = log(exp(x) + 1), everywhere.", _TF + "math/softplus"
