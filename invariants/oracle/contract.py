@@ -269,8 +269,8 @@ TENSORFLOW = Contract(
         ),
         "dilated_transposed": Clause(
             (False,),
-            "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do not "
-            "yet support dilation rates larger than 1'.",
+            "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do "
+            "not yet support dilation rates larger than 1'.",
             "https://github.com/keras-team/keras/issues/19870",
         ),
         "softplus_linear_beyond": Clause(
