@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from importlib import metadata
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +13,7 @@ import numpy as np
 from invariants.backends import runner
 from invariants.backends import tensorflow as _tensorflow
 from invariants.backends import torch as _torch
-from invariants.backends.source import Lowering, NativeParameter
+from invariants.backends.source import Axes, Lowering, NativeParameter
 from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint
 from invariants.oracle.losses import LOSSES
@@ -22,7 +25,7 @@ class Backend(Protocol):
     NAME: str
     PACKAGES: tuple[str, ...]
     LOWERINGS: dict[str, Lowering]
-    VALUE_AXES: dict[int, tuple[int, ...]]
+    VALUE_AXES: dict[int, Axes]
 
     def render(self, case: Case) -> str: ...
 
@@ -50,19 +53,35 @@ def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
     """canonical name -> native name and layout."""
     rows = BACKENDS[backend].LOWERINGS
     return {
-        f"{placed.path}.{parameter.name}": NativeParameter(f"{placed.path}.{row.name}", row.axes)
+        f"{placed.path}.{parameter.name}": NativeParameter(
+            f"{placed.path}.{row.name}", row.axes, shape=parameter.shape
+        )
         for placed in case.architecture.layers
         for parameter in placed.parameters
         for row in (rows[placed.layer.kind].parameters[parameter.name],)
     }
 
 
-def _to_native(array: Array, axes: tuple[int, ...] | None) -> Array:
-    return np.ascontiguousarray(array if axes is None else array.transpose(axes))
+def _groups(axes: Axes) -> list[tuple[int, ...]]:
+    """For each native axis the canonical axes that it is made of."""
+    return [(axis,) if isinstance(axis, int) else axis for axis in axes]
 
 
-def _to_canonical(array: Array, axes: tuple[int, ...] | None) -> Array:
-    return array if axes is None else array.transpose(np.argsort(axes))
+def _to_native(array: Array, axes: Axes | None) -> Array:
+    if axes is None:
+        return np.ascontiguousarray(array)
+    groups = _groups(axes)
+    shape = [math.prod(array.shape[axis] for axis in group) for group in groups]
+    return np.ascontiguousarray(array.transpose(list(chain(*groups))).reshape(shape))
+
+
+def _to_canonical(array: Array, axes: Axes | None, shape: Sequence[int] = ()) -> Array:
+    """`array` in the canonical layout; `shape` is needed where axes are merged."""
+    if axes is None:
+        return array
+    order = list(chain(*_groups(axes)))
+    apart = array.reshape([shape[axis] for axis in order]) if shape else array
+    return apart.transpose(np.argsort(order))
 
 
 def native_arrays(case: Case, backend: str) -> dict[str, Any]:
@@ -103,9 +122,20 @@ def native_element(
         native = NativeParameter(name, BACKENDS[backend].VALUE_AXES.get(spec.rank))
     else:
         native = _native_parameters(case, backend)[name]
-    if native.axes is None or len(element) != len(native.axes):
+    if native.axes is None or len(element) != len(list(chain(*_groups(native.axes)))):
         return native.name, element
-    return native.name, tuple(element[axis] for axis in native.axes)
+    return native.name, tuple(
+        _merged([element[a] for a in group], [native.shape[a] for a in group[1:]])
+        for group in _groups(native.axes)
+    )
+
+
+def _merged(indices: Sequence[int], extents: Sequence[int]) -> int:
+    """The index on one axis of what has `indices` on several; `extents` are those but the first."""
+    index = indices[0] if indices else 0
+    for i, extent in zip(indices[1:], extents, strict=True):
+        index = index * extent + i
+    return index
 
 
 def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Observation:
@@ -158,18 +188,21 @@ def _point(
     raw: dict[str, Any],
     names: dict[str, NativeParameter],
     weights: list[str],
-    input_axes: dict[str, tuple[int, ...] | None],
+    input_axes: dict[str, Axes | None],
 ) -> ObservedPoint:
     held = {
-        name: _to_canonical(raw["weights"][native.name], native.axes)
+        name: _to_canonical(raw["weights"][native.name], native.axes, native.shape)
         for name, native in names.items()
     }
     if "gradients" not in raw:
         return ObservedPoint(raw["action"], held)
     gradients = {}
     for name in weights:
-        gradient = raw["gradients"].get(names[name].name)
-        gradients[name] = None if gradient is None else _to_canonical(gradient, names[name].axes)
+        native = names[name]
+        gradient = raw["gradients"].get(native.name)
+        gradients[name] = (
+            None if gradient is None else _to_canonical(gradient, native.axes, native.shape)
+        )
     for name, axes in input_axes.items():
         if raw["gradients"].get(name) is not None:
             gradients[name] = _to_canonical(raw["gradients"][name], axes)

@@ -12,20 +12,24 @@ from typing import Any
 from invariants.architecture.layers.base import Spec
 from invariants.case import Case
 
-Axes = tuple[int, ...]
+#: Native axes from canonical ones: a number is that axis, several are merged into one in that
+#: order, none at all is an axis of one element.
+Axes = tuple[int | tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class NativeParameter:
     """A parameter as the framework has it.
 
-    name: within its layer, as the framework lists it. axes: the order of its axes, native from
-    canonical. attribute: the expression that reaches it from its layer, where that is not its name.
+    name: within its layer, as the framework lists it. axes: its axes, native from canonical.
+    attribute: the expression that reaches it from its layer, where that is not its name. shape: the
+    canonical shape, known once a case has built the layer.
     """
 
     name: str
     axes: Axes | None = None
     attribute: str = ""
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

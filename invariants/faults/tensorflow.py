@@ -6,6 +6,7 @@ False. Neither framework is imported before a fault is applied.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -34,6 +35,18 @@ _ROWS = {
     ),
     "frozen_conv_blocks": Row(
         "A frozen convolution hands no gradient to its input.", ("keras.layers.Conv2D.call",)
+    ),
+    "frozen_conv1d_blocks": Row(
+        "A frozen convolution in time hands no gradient to its input.",
+        ("keras.layers.Conv1D.call",),
+    ),
+    "frozen_depthwise_conv_blocks": Row(
+        "A frozen depthwise convolution hands no gradient to its input.",
+        ("keras.layers.DepthwiseConv2D.call",),
+    ),
+    "frozen_transposed_conv_drifts": Row(
+        "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
+        ("keras.layers.Conv1DTranspose.call", "keras.layers.Conv2DTranspose.call"),
     ),
     # Wrong derivatives.
     "dense_noise": Row("The gradient to a dense layer's input has relative noise of 1e-6.", _DENSE),
@@ -68,6 +81,26 @@ _ROWS = {
     ),
     "max_pool_splits_ties": Row(
         "Equal maxima of a pool share the gradient.", ("keras.layers.MaxPooling2D.call",)
+    ),
+    "global_max_takes_first": Row(
+        "Of equal maxima of a global pool the first takes all of the gradient.",
+        ("keras.layers.GlobalMaxPooling1D.call", "keras.layers.GlobalMaxPooling2D.call"),
+    ),
+    "avg_pool_forgets_its_size": Row(
+        "The gradient of an average pool in time is that of a sum.",
+        ("keras.layers.AveragePooling1D.call",),
+    ),
+    "up_sampling_averages": Row(
+        "The gradient of an upsampled element is the mean over its copies.",
+        ("keras.layers.UpSampling1D.call", "keras.layers.UpSampling2D.call"),
+    ),
+    "padding_drifts": Row(
+        "The gradient through a padding with zeros is 1.00001 times too large.",
+        ("keras.layers.ZeroPadding1D.call", "keras.layers.ZeroPadding2D.call"),
+    ),
+    "repeat_counts_once": Row(
+        "Of the copies that RepeatVector makes only the first hands back a gradient.",
+        ("keras.layers.RepeatVector.call",),
     ),
     "embedding_counts_once": Row(
         "An index that repeats in a batch counts once in the gradient of an embedding.",
@@ -141,6 +174,7 @@ def _frozen_blocks(call: Any) -> Any:
 
 
 frozen_dense_blocks = frozen_conv_blocks = _frozen_blocks
+frozen_conv1d_blocks = frozen_depthwise_conv_blocks = _frozen_blocks
 
 
 def _frozen_scales(factor: float, call: Any) -> Any:
@@ -151,7 +185,7 @@ def _frozen_scales(factor: float, call: Any) -> Any:
 
 
 frozen_dense_amplifies = partial(_frozen_scales, 1.5)
-frozen_dense_drifts = partial(_frozen_scales, 1.0 + 1e-5)
+frozen_dense_drifts = frozen_transposed_conv_drifts = partial(_frozen_scales, 1.0 + 1e-5)
 
 
 def _affine(x: Any, kernel: Any, bias: Any) -> Any:
@@ -322,6 +356,45 @@ def max_pool_splits_ties(call: Any) -> Any:
         return _with_gradient_of(value, tf.reduce_max(windows, 3))
 
     return splitting
+
+
+def global_max_takes_first(call: Any) -> Any:
+    import tensorflow as tf
+
+    def first(self: Any, x: Any) -> Any:
+        places = tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
+        chosen = tf.one_hot(tf.argmax(places, 1), tf.shape(places)[1], axis=1, dtype=x.dtype)
+        return _with_gradient_of(call(self, x), tf.reduce_sum(places * chosen, 1))
+
+    return first
+
+
+def _gradient_times(factor: Any, call: Any) -> Any:
+    """The gradient through a layer is `factor(layer, input, result)` times what it is."""
+
+    def scaled(self: Any, x: Any) -> Any:
+        value = call(self, x)
+        return _with_gradient_of(value, value * factor(self, x, value))
+
+    return scaled
+
+
+avg_pool_forgets_its_size = partial(_gradient_times, lambda layer, x, y: layer.pool_size[0])
+up_sampling_averages = partial(
+    _gradient_times, lambda layer, x, y: math.prod(x.shape[1:]) / math.prod(y.shape[1:])
+)
+padding_drifts = partial(_gradient_times, lambda layer, x, y: 1.0 + 1e-5)
+
+
+def repeat_counts_once(call: Any) -> Any:
+    import tensorflow as tf
+
+    def once(self: Any, x: Any) -> Any:
+        value = call(self, x)
+        others = tf.stop_gradient(value[:, 1:])
+        return _with_gradient_of(value, tf.concat([value[:, :1], others], 1))
+
+    return once
 
 
 def embedding_counts_once(call: Any) -> Any:

@@ -39,6 +39,13 @@ _ROWS = {
     "frozen_conv_blocks": Row(
         "A frozen convolution hands no gradient to its input.", ("torch.nn.Conv2d.forward",)
     ),
+    "frozen_conv1d_blocks": Row(
+        "A frozen convolution in time hands no gradient to its input.", ("torch.nn.Conv1d.forward",)
+    ),
+    "frozen_transposed_conv_drifts": Row(
+        "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
+        ("torch.nn.ConvTranspose1d.forward", "torch.nn.ConvTranspose2d.forward"),
+    ),
     "frozen_layer_norm_blocks": Row(
         "A frozen layer norm hands no gradient to its input.", ("torch.nn.LayerNorm.forward",)
     ),
@@ -56,6 +63,14 @@ _ROWS = {
     "conv_padding_shifts": Row(
         "The gradient to the input of a padded convolution is one column off.",
         ("torch.nn.functional.conv2d",),
+    ),
+    "depthwise_blocks_first": Row(
+        "A depthwise convolution hands no gradient to its first channel.",
+        ("torch.nn.functional.conv2d",),
+    ),
+    "transposed_conv_turned": Row(
+        "The backward pass of a transposed convolution has its kernel turned round.",
+        ("torch.nn.functional.conv_transpose1d", "torch.nn.functional.conv_transpose2d"),
     ),
     "tanh_derivative": Row(
         "The derivative of tanh is 1 - |tanh x| instead of 1 - tanh² x.",
@@ -80,6 +95,26 @@ _ROWS = {
     ),
     "max_pool_splits_ties": Row(
         "Equal maxima of a pool share the gradient.", ("torch.nn.MaxPool2d.forward",)
+    ),
+    "global_max_splits_ties": Row(
+        "Equal maxima of a global pool share the gradient.",
+        ("torch.nn.AdaptiveMaxPool1d.forward", "torch.nn.AdaptiveMaxPool2d.forward"),
+    ),
+    "avg_pool_forgets_its_size": Row(
+        "The gradient of an average pool in time is that of a sum.",
+        ("torch.nn.AvgPool1d.forward",),
+    ),
+    "up_sampling_averages": Row(
+        "The gradient of an upsampled element is the mean over its copies.",
+        ("torch.nn.functional.interpolate",),
+    ),
+    "padding_drifts": Row(
+        "The gradient through a padding with zeros is 1.00001 times too large.",
+        ("torch.nn.functional.pad",),
+    ),
+    "repeat_counts_once": Row(
+        "Of the copies that repeat makes only the first hands back a gradient.",
+        ("torch.Tensor.repeat",),
     ),
     "embedding_counts_once": Row(
         "An index that repeats in a batch counts once in the gradient of an embedding.",
@@ -169,7 +204,8 @@ def _frozen_blocks(forward: Any) -> Any:
     return blocking
 
 
-frozen_linear_blocks = frozen_conv_blocks = frozen_layer_norm_blocks = _frozen_blocks
+frozen_linear_blocks = frozen_conv_blocks = frozen_conv1d_blocks = _frozen_blocks
+frozen_layer_norm_blocks = _frozen_blocks
 
 
 def _frozen_scales(factor: float, forward: Any) -> Any:
@@ -180,7 +216,7 @@ def _frozen_scales(factor: float, forward: Any) -> Any:
 
 
 frozen_linear_amplifies = partial(_frozen_scales, 1.5)
-frozen_linear_drifts = partial(_frozen_scales, 1.0 + 1e-5)
+frozen_linear_drifts = frozen_transposed_conv_drifts = partial(_frozen_scales, 1.0 + 1e-5)
 
 
 def frozen_linear_in_float32(forward: Any) -> Any:
@@ -273,6 +309,28 @@ def conv_padding_shifts(conv2d: Any) -> Any:
     return shifted
 
 
+def depthwise_blocks_first(conv2d: Any) -> Any:
+    import torch
+
+    def blocking(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, *rest: Any) -> Any:
+        value = conv2d(x, weight, bias, stride, padding, *rest)
+        if weight.shape[1] > 1:
+            return value
+        kept = torch.cat((x[:, :1].detach(), x[:, 1:]), 1)
+        return _with_gradient_of(value, conv2d(kept, weight, bias, stride, padding, *rest))
+
+    return blocking
+
+
+def transposed_conv_turned(conv_transpose: Any) -> Any:
+    def turned(x: Any, weight: Any, *rest: Any) -> Any:
+        value = conv_transpose(x, weight, *rest)
+        axes = tuple(range(2, weight.ndim))
+        return _with_gradient_of(value, conv_transpose(x, weight.flip(axes), *rest))
+
+    return turned
+
+
 def tanh_derivative(forward: Any) -> Any:
     def wrong(self: Any, x: Any) -> Any:
         y = forward(self, x)
@@ -339,6 +397,49 @@ def max_pool_splits_ties(forward: Any) -> Any:
         return _with_gradient_of(forward(self, x), windows.amax((-2, -1)))
 
     return splitting
+
+
+def global_max_splits_ties(forward: Any) -> Any:
+    def splitting(self: Any, x: Any) -> Any:
+        value = forward(self, x)
+        axes = tuple(range(2, x.ndim))
+        return _with_gradient_of(value, x.amax(axes, keepdim=True))
+
+    return splitting
+
+
+def avg_pool_forgets_its_size(forward: Any) -> Any:
+    def forgetful(self: Any, x: Any) -> Any:
+        value = forward(self, x)
+        return _with_gradient_of(value, self.kernel_size[0] * value)
+
+    return forgetful
+
+
+def up_sampling_averages(interpolate: Any) -> Any:
+    def averaging(x: Any, *args: Any, **options: Any) -> Any:
+        value = interpolate(x, *args, **options)
+        return _with_gradient_of(value, value * (x.numel() / value.numel()))
+
+    return averaging
+
+
+def padding_drifts(pad: Any) -> Any:
+    def drifting(x: Any, *args: Any, **options: Any) -> Any:
+        value = pad(x, *args, **options)
+        return _with_gradient_of(value, value * (1.0 + 1e-5))
+
+    return drifting
+
+
+def repeat_counts_once(repeat: Any) -> Any:
+    def once(x: Any, *times: Any) -> Any:
+        value = repeat(x, *times)
+        first = value.new_zeros(value.shape)
+        first[tuple(slice(0, n) for n in x.shape)] = 1.0
+        return _with_gradient_of(value, value * first)
+
+    return once
 
 
 def embedding_counts_once(forward: Any) -> Any:

@@ -91,6 +91,21 @@ TORCH = Contract(
             "Silent; users expect the element whose index return_indices names, the first.",
             _TORCH + "generated/torch.nn.MaxPool2d.html",
         ),
+        "global_max_tie": Clause(
+            "first",
+            "Silent; users expect the element whose index return_indices names, the first.",
+            _TORCH + "generated/torch.nn.AdaptiveMaxPool2d.html",
+        ),
+        "dilated_strides": Clause(
+            (False, True),
+            "stride, padding and dilation are arguments of their own; nothing couples them.",
+            _TORCH + "generated/torch.nn.Conv2d.html",
+        ),
+        "dilated_transposed": Clause(
+            (False, True),
+            "dilation controls the spacing between the kernel points.",
+            _TORCH + "generated/torch.nn.ConvTranspose2d.html",
+        ),
         "softplus_linear_beyond": Clause(
             20.0,
             "For numerical stability the implementation reverts to the linear function when "
@@ -240,6 +255,23 @@ TENSORFLOW = Contract(
             "first",
             "Silent; users expect the element that max_pool_with_argmax names, the first.",
             _TF + "nn/max_pool_with_argmax",
+        ),
+        "global_max_tie": Clause(
+            "split",
+            "Silent; global pooling is a reduction by max, whose gradient is divided equally among "
+            "equal elements.",
+            "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/math_grad.py",
+        ),
+        "dilated_strides": Clause(
+            (False,),
+            "strides > 1 is incompatible with dilation_rate > 1.",
+            _KERAS + "layers/convolution_layers/convolution2d/",
+        ),
+        "dilated_transposed": Clause(
+            (False,),
+            "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do "
+            "not yet support dilation rates larger than 1'.",
+            "https://github.com/keras-team/keras/issues/19870",
         ),
         "softplus_linear_beyond": Clause(
             None, "softplus(x) = log(exp(x) + 1), everywhere.", _TF + "math/softplus"

@@ -203,14 +203,40 @@ def _reshape_vjp(g: Array, y: Array, x: Array, *, shape: tuple[int, ...]) -> Arr
     return g.reshape((g.shape[0], *x.shape[1:]))
 
 
-def _slice(x: Array, *, start: int, stop: int) -> Array:
-    return x[..., start:stop]
+def _part(x: Array, start: int, stop: int, axis: int) -> tuple[slice | int, ...]:
+    """The index of `start:stop` on an axis that counts from the end."""
+    return (slice(None),) * (x.ndim + axis) + (slice(start, stop),)
 
 
-def _slice_vjp(g: Array, y: Array, x: Array, *, start: int, stop: int) -> Array:
+def _slice(x: Array, *, start: int, stop: int, axis: int = -1) -> Array:
+    return x[_part(x, start, stop, axis)]
+
+
+def _slice_vjp(g: Array, y: Array, x: Array, *, start: int, stop: int, axis: int = -1) -> Array:
     full = np.zeros((g.shape[0], *x.shape[1:]))
-    full[..., start:stop] = g
+    full[_part(x, start, stop, axis)] = g
     return full
+
+
+def _permute(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return x.transpose(0, *(1 + axis for axis in axes))
+
+
+def _permute_vjp(g: Array, y: Array, x: Array, *, axes: tuple[int, ...]) -> Array:
+    return g.transpose(0, *(1 + int(axis) for axis in np.argsort(axes)))
+
+
+def _repeat(x: Array, *, axis: int, times: int) -> Array:
+    """Each element `times` times in a row on an axis that counts from the end."""
+    return np.repeat(x, times, axis=x.ndim + axis)
+
+
+def _repeat_vjp(
+    g: Array, y: Array, x: Array, *, axis: int, times: int
+) -> Array | tuple[Array, Array]:
+    place = x.ndim + axis
+    apart = g.reshape(g.shape[:place] + (x.shape[place], times) + g.shape[place + 1 :])
+    return reduced(apart, (place + 1,), keepdims=False)
 
 
 def _pad(x: Array, *, widths: tuple[tuple[int, int], ...]) -> Array:
@@ -241,36 +267,40 @@ def lookup_squares(g: Array, *, indices: Array, rows: int) -> Array:
     return chosen @ np.square(g.reshape(g.shape[0], -1, g.shape[-1]))
 
 
-def windows(extent: int, kernel: int, stride: int) -> int:
-    """How many windows of `kernel` fit into `extent` at `stride`."""
-    return (extent - kernel) // stride + 1
+Pair = tuple[int, int]
 
 
-def _patches(x: Array, *, kernel: tuple[int, int], strides: tuple[int, int]) -> Array:
+def windows(extent: int, kernel: int, stride: int, dilation: int = 1) -> int:
+    """How many windows of `kernel` elements, `dilation` apart, fit into `extent` at `stride`."""
+    return (extent - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def _patches(x: Array, *, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)) -> Array:
     """(S, N, H, W, C) -> (S, N, OH, OW, KH·KW, C): the windows of a convolution or a pool."""
     s, n, h, w, c = x.shape
-    (kh, kw), (sh, sw) = kernel, strides
-    oh, ow = windows(h, kh, sh), windows(w, kw, sw)
+    (kh, kw), (sh, sw), (dh, dw) = kernel, strides, dilation
+    oh, ow = windows(h, kh, sh, dh), windows(w, kw, sw, dw)
     a, b, row, column, channel = x.strides
     view = np.lib.stride_tricks.as_strided(
         x,
         (s, n, oh, ow, kh, kw, c),
-        (a, b, row * sh, column * sw, row, column, channel),
+        (a, b, row * sh, column * sw, row * dh, column * dw, channel),
         writeable=False,
     )
     return view.reshape(s, n, oh, ow, kh * kw, c)
 
 
-def _patches_vjp(
-    g: Array, y: Array, x: Array, *, kernel: tuple[int, int], strides: tuple[int, int]
+def _overlapped(
+    g: Array, size: Pair, kernel: Pair, strides: Pair, dilation: Pair
 ) -> tuple[Array, Array]:
-    (kh, kw), (sh, sw) = kernel, strides
-    oh, ow = y.shape[2:4]
-    total = np.zeros((g.shape[0], *x.shape[1:]))
-    squares = np.zeros((1, *x.shape[1:]))
-    count = np.zeros((1, *x.shape[1:]))
+    """The adjoint of `_patches`: windows added up where they lie in an image of `size`."""
+    (kh, kw), (sh, sw), (dh, dw) = kernel, strides, dilation
+    s, n, oh, ow, _, c = g.shape
+    total = np.zeros((s, n, *size, c))
+    squares = np.zeros((1, n, *size, c))
+    count = np.zeros((1, n, *size, c))
     for k in range(kh * kw):
-        i, j = divmod(k, kw)
+        i, j = k // kw * dh, k % kw * dw
         place = (
             slice(None),
             slice(None),
@@ -283,11 +313,41 @@ def _patches_vjp(
     return total, np.sqrt(np.where(count > 1.0, count, 0.0) * squares)
 
 
-def _max_vjp(g: Array, y: Array, x: Array, *, tie: str) -> Array:
-    """The gradient of equal maxima goes to the first of them, or to all in equal parts."""
+def _patches_vjp(
+    g: Array, y: Array, x: Array, *, kernel: Pair, strides: Pair, dilation: Pair = (1, 1)
+) -> tuple[Array, Array]:
+    return _overlapped(g, x.shape[2:4], kernel, strides, dilation)
+
+
+def _overlap(x: Array, *, size: Pair, kernel: Pair, strides: Pair, dilation: Pair) -> Array:
+    """(S, N, OH, OW, KH·KW, C) -> (S, N, *size, C): what a transposed convolution adds up."""
+    return _overlapped(x, size, kernel, strides, dilation)[0]
+
+
+def _overlap_magnitude(y: Array, x: Array, **params: Any) -> Array:
+    return _overlapped(x[:1], **params)[1]
+
+
+def _overlap_vjp(
+    g: Array, y: Array, x: Array, *, size: Pair, kernel: Pair, strides: Pair, dilation: Pair
+) -> Array:
+    (oh, ow), (kh, kw), (sh, sw), (dh, dw) = x.shape[2:4], kernel, strides, dilation
+    rows, columns = (oh - 1) * sh + (kh - 1) * dh + 1, (ow - 1) * sw + (kw - 1) * dw + 1
+    covered = np.ascontiguousarray(g[:, :, :rows, :columns])
+    return _patches(covered, kernel=kernel, strides=strides, dilation=dilation)
+
+
+def _max_vjp(g: Array, y: Array, x: Array, *, tie: str) -> Array | tuple[Array, Array]:
+    """The gradient of equal maxima goes to the first of them, or to all in equal parts.
+
+    A part may be computed as g·(1/n), which rounds twice unless n is a power of two.
+    """
     if tie == "split":
         largest = x == np.expand_dims(y, -2)
-        return largest * np.expand_dims(g, -2) / largest.sum(axis=-2, keepdims=True)
+        count = largest.sum(axis=-2, keepdims=True)
+        parts = largest * np.expand_dims(g, -2) / count
+        rounded = (count & (count - 1)) > 0
+        return (parts, np.abs(parts[:1]) * rounded[:1]) if rounded.any() else parts
     first = np.expand_dims(x.argmax(axis=-2), -2)
     return np.where(np.arange(x.shape[-2])[:, None] == first, np.expand_dims(g, -2), 0.0)
 
@@ -407,8 +467,13 @@ PRIMITIVES: dict[str, Primitive] = {
     "reshape": Primitive(_reshape, (_reshape_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "slice": Primitive(_slice, (_slice_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "pad": Primitive(_pad, (_pad_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    "permute": Primitive(_permute, (_permute_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    "repeat": Primitive(_repeat, (_repeat_vjp,), ulps=0.0, grid=_KEEP),
     "take": Primitive(_take, (_take_vjp,), ulps=0.0, grid=_KEEP),
     "patches": Primitive(_patches, (_patches_vjp,), ulps=0.0, grid=_KEEP),
+    "overlap": Primitive(
+        _overlap, (_overlap_vjp,), vjp_ulps=0.0, magnitude=_overlap_magnitude, grid=_KEEP
+    ),
     "concatenate": Primitive(_concatenate, (), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
 }
 
@@ -442,6 +507,8 @@ def exact_in(name: str, y: Array, xs: Sequence[Array], grid: int, limit: float, 
         bound = xs[0].shape[-1] * np.abs(xs[0]).max(initial=0.0) * np.abs(xs[1]).max(initial=0.0)
     elif name == "sum":
         bound = np.abs(xs[0]).max(initial=0.0) * (xs[0].size / max(1, y.size))
+    elif name == "overlap":
+        bound = np.abs(xs[0]).max(initial=0.0) * xs[0].shape[-2]
     else:
         bound = np.abs(y).max(initial=0.0)
     return bool(bound * 2.0**grid <= limit)

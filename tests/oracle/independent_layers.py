@@ -118,55 +118,184 @@ def dense(layer: Any, context: Context, x: Any) -> Any:
     return y + context.weights["bias"] if layer.use_bias else y
 
 
-def shifted(x: Any, i: int, j: int, extent: tuple[int, int], strides: tuple[int, int]) -> Any:
-    """The elements that position (i, j) of a window meets, one for each window."""
-    (oh, ow), (sh, sw) = extent, strides
-    return x[:, i : i + sh * (oh - 1) + 1 : sh, j : j + sw * (ow - 1) + 1 : sw, :]
-
-
-def window_elements(x: Any, size: tuple[int, int], strides: tuple[int, int]) -> list[Any]:
-    """`shifted` for each position of the window, row by row."""
-    extents = zip(x.shape[1:3], size, strides, strict=True)
-    extent = tuple(1 + (n - k) // s for n, k, s in extents)
+def window_elements(x: Any, size: Any, strides: Any, dilation: Any = (1, 1)) -> list[Any]:
+    """For each position in a window, row by row, the elements that it meets, one a window."""
+    (kh, kw), (sh, sw), (dh, dw) = size, strides, dilation
+    h, w = x.shape[1] - (kh - 1) * dh, x.shape[2] - (kw - 1) * dw
     return [
-        shifted(x, i, j, (extent[0], extent[1]), strides)
-        for i in range(size[0])
-        for j in range(size[1])
+        x[:, i * dh : i * dh + h : sh, j * dw : j * dw + w : sw, :]
+        for i in range(kh)
+        for j in range(kw)
     ]
 
 
-def conv2d(layer: Any, context: Context, x: Any) -> Any:
-    kernel = context.weights["kernel"]
-    if layer.padding == "same":
-        pads = []
-        for n, k, s in zip(x.shape[1:3], layer.kernel_size, layer.strides, strict=True):
-            windows = -(-n // s)
-            total = max(0, (windows - 1) * s + k - n)
-            pads.append((total // 2, total - total // 2))
-        x = np.pad(x, ((0, 0), *pads, (0, 0)), mode="constant")
-    elements = window_elements(x, layer.kernel_size, layer.strides)
+def same_zeros(n: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """So that a window starts at every multiple of the stride; the odd zero goes after."""
+    last = stride * ((n - 1) // stride)
+    total = max(0, last + 1 + (kernel - 1) * dilation - n)
+    return total // 2, total - total // 2
+
+
+def zeros_around(x: Any, *widths: Any) -> Any:
+    return np.pad(x, ((0, 0), *widths, (0, 0)), mode="constant")
+
+
+def padded_for(layer: Any, x: Any) -> Any:
+    if layer.padding == "valid":
+        return x
+    extents = zip(x.shape[1:3], layer.kernel_size, layer.strides, layer.dilation, strict=True)
+    return zeros_around(x, *(same_zeros(*extent) for extent in extents))
+
+
+def cross_correlation(
+    x: Any, kernel: Any, groups: int, strides: Any = (1, 1), dilation: Any = (1, 1)
+) -> Any:
+    elements = window_elements(x, kernel.shape[:2], strides, dilation)
     taps = np.reshape(kernel, (len(elements), *kernel.shape[2:]))
-    channels, filters = x.shape[-1] // layer.groups, layer.filters // layer.groups
-    groups = []
-    for g in range(layer.groups):
+    channels, filters = x.shape[-1] // groups, kernel.shape[-1] // groups
+    parts = []
+    for g in range(groups):
         take, give = slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters)
-        groups.append(
+        parts.append(
             sum(np.matmul(e[..., take], t[:, give]) for e, t in zip(elements, taps, strict=True))
         )
-    y = np.concatenate(groups, axis=-1)
+    return np.concatenate(parts, axis=-1)
+
+
+def biased(layer: Any, context: Context, y: Any) -> Any:
     return y + context.weights["bias"] if layer.use_bias else y
 
 
-def max_pool2d(layer: Any, context: Context, x: Any) -> Any:
-    stacked = np.stack(window_elements(x, layer.pool_size, layer.strides))
+def conv2d(layer: Any, context: Context, x: Any) -> Any:
+    kernel, x = context.weights["kernel"], padded_for(layer, x)
+    y = cross_correlation(x, kernel, layer.groups, layer.strides, layer.dilation)
+    return biased(layer, context, y)
+
+
+def by_channel(layer: Any, x: Any, kernel: Any) -> Any:
+    """Channel by channel, each with its own kernels, the results side by side."""
+    x = padded_for(layer, x)
+    results = [
+        cross_correlation(
+            x[..., c : c + 1], kernel[:, :, c : c + 1], 1, layer.strides, layer.dilation
+        )
+        for c in range(x.shape[-1])
+    ]
+    return np.concatenate(results, axis=-1)
+
+
+def depthwise_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    return biased(layer, context, by_channel(layer, x, context.weights["kernel"]))
+
+
+def separable_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    y = by_channel(layer, x, context.weights["depthwise_kernel"])
+    return biased(layer, context, np.matmul(y, context.weights["pointwise_kernel"][0, 0]))
+
+
+def conv1d(layer: Any, context: Context, x: Any) -> Any:
+    reach = (layer.kernel_size - 1) * layer.dilation
+    zeros = {
+        "valid": (0, 0),
+        "causal": (reach, 0),
+        "same": same_zeros(x.shape[1], layer.kernel_size, layer.strides, layer.dilation),
+    }[layer.padding]
+    rows = zeros_around(x, zeros)[:, :, None]
+    kernel = context.weights["kernel"][:, None]
+    y = cross_correlation(rows, kernel, layer.groups, (layer.strides, 1), (layer.dilation, 1))
+    return biased(layer, context, y[:, :, 0])
+
+
+def spread_out(x: Any, axis: int, stride: int) -> Any:
+    """stride - 1 zeros behind each element of an axis."""
+    apart = np.stack([x, *(0.0 * x for _ in range(stride - 1))], axis=axis + 1)
+    shape = list(x.shape)
+    shape[axis] *= stride
+    return np.reshape(apart, shape)
+
+
+def transposed(x: Any, kernel: Any, strides: Any, dilation: Any, padding: Any) -> Any:
+    """A cross-correlation of the spread out input with the kernel turned round."""
+    widths = []
+    for axis, (stride, step, mode) in enumerate(zip(strides, dilation, padding, strict=True)):
+        x = spread_out(x, axis + 1, stride)
+        reach = (kernel.shape[axis] - 1) * step
+        total = max(reach + 1 - stride, 0) if mode == "same" else 0
+        before, after = reach - total // 2, reach - (total - total // 2)
+        # The stride - 1 zeros behind the last element count as zeros after it.
+        widths.append((before, max(after - (stride - 1), 0)))
+    turned = np.swapaxes(kernel[::-1, ::-1], 2, 3)
+    return cross_correlation(zeros_around(x, *widths), turned, 1, (1, 1), dilation)
+
+
+def conv2d_transpose(layer: Any, context: Context, x: Any) -> Any:
+    kernel, padding = context.weights["kernel"], (layer.padding,) * 2
+    return biased(layer, context, transposed(x, kernel, layer.strides, layer.dilation, padding))
+
+
+def conv1d_transpose(layer: Any, context: Context, x: Any) -> Any:
+    kernel, padding = context.weights["kernel"][:, None], (layer.padding, "valid")
+    y = transposed(x[:, :, None], kernel, (layer.strides, 1), (layer.dilation, 1), padding)
+    return biased(layer, context, y[:, :, 0])
+
+
+def first_of(stacked: Any) -> Any:
+    """The largest along the first axis; the first of equal ones."""
     first = numpy.argmax(getval(stacked), axis=0)
-    chosen = numpy.arange(len(stacked)).reshape(-1, 1, 1, 1, 1) == first
-    return np.sum(np.where(chosen, stacked, 0.0), axis=0)
+    places = numpy.arange(len(stacked)).reshape(-1, *(1,) * first.ndim)
+    return np.sum(np.where(places == first, stacked, 0.0), axis=0)
+
+
+def max_pool2d(layer: Any, context: Context, x: Any) -> Any:
+    return first_of(np.stack(window_elements(x, layer.pool_size, layer.strides)))
 
 
 def avg_pool2d(layer: Any, context: Context, x: Any) -> Any:
     elements = window_elements(x, layer.pool_size, layer.strides)
     return sum(elements) / len(elements)
+
+
+def steps(layer: Any, x: Any) -> list[Any]:
+    """For each place in a window in time the elements that it meets."""
+    count = 1 + (x.shape[1] - layer.pool_size) // layer.strides
+    return [
+        np.stack([x[:, layer.strides * n + k] for n in range(count)], axis=1)
+        for k in range(layer.pool_size)
+    ]
+
+
+def max_pool1d(layer: Any, context: Context, x: Any) -> Any:
+    return first_of(np.stack(steps(layer, x)))
+
+
+def avg_pool1d(layer: Any, context: Context, x: Any) -> Any:
+    return sum(steps(layer, x)) / layer.pool_size
+
+
+def global_max(layer: Any, context: Context, x: Any) -> Any:
+    """torch names one index; TensorFlow's reduction shares among equal ones, as autograd's does."""
+    places = np.reshape(x, (x.shape[0], -1, x.shape[-1]))
+    if context.backend == "torch":
+        return first_of(np.swapaxes(places, 0, 1))
+    largest = getval(places) == np.max(getval(places), axis=1, keepdims=True)
+    return np.sum(np.where(largest, places, 0.0), axis=1) / np.sum(largest, axis=1)
+
+
+def cropped(x: Any, *widths: Any) -> Any:
+    places = (slice(b, n - a) for n, (b, a) in zip(x.shape[1:], widths, strict=False))
+    return x[(slice(None), *places)]
+
+
+def up_sampling2d(layer: Any, context: Context, x: Any) -> Any:
+    rows = numpy.arange(x.shape[1] * layer.size[0]) // layer.size[0]
+    columns = numpy.arange(x.shape[2] * layer.size[1]) // layer.size[1]
+    return x[:, rows][:, :, columns]
+
+
+def part(layer: Any, context: Context, x: Any) -> Any:
+    if layer.axis == "first":
+        return x[:, layer.start : layer.stop]
+    return x[..., layer.start : layer.stop]
 
 
 def embedding(layer: Any, context: Context, x: Any) -> Any:
@@ -208,6 +337,27 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "max_pool2d": max_pool2d,
     "avg_pool2d": avg_pool2d,
     "global_avg_pool2d": lambda layer, context, x: np.mean(x, axis=(1, 2)),
+    "global_avg_pool1d": lambda layer, context, x: np.mean(x, axis=1),
+    "depthwise_conv2d": depthwise_conv2d,
+    "separable_conv2d": separable_conv2d,
+    "conv1d": conv1d,
+    "conv2d_transpose": conv2d_transpose,
+    "conv1d_transpose": conv1d_transpose,
+    "max_pool1d": max_pool1d,
+    "avg_pool1d": avg_pool1d,
+    "global_max_pool2d": global_max,
+    "global_max_pool1d": global_max,
+    "up_sampling2d": up_sampling2d,
+    "up_sampling1d": lambda layer, context, x: x[
+        :, numpy.arange(x.shape[1] * layer.size) // layer.size
+    ],
+    "zero_padding2d": lambda layer, context, x: zeros_around(x, *layer.padding),
+    "zero_padding1d": lambda layer, context, x: zeros_around(x, layer.padding),
+    "cropping2d": lambda layer, context, x: cropped(x, *layer.cropping),
+    "cropping1d": lambda layer, context, x: cropped(x, layer.cropping),
+    "permute": lambda layer, context, x: np.transpose(x, (0, *layer.dims)),
+    "repeat_vector": lambda layer, context, x: np.stack([x] * layer.times, axis=1),
+    "slice": part,
     "embedding": embedding,
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),

@@ -60,6 +60,10 @@ BROADCAST = ((2, 3), (3,))
 KEPT = ((2, 3), (2, 1))
 IMAGE = ((2, 4, 3, 2),)
 
+#: Two by two windows of two elements each, one above the other.
+WINDOWS = ((1, 2, 2, 2, 2),)
+OVERLAP = {"kernel": (2, 1), "strides": (1, 1), "dilation": (1, 1)}
+
 ROWS: dict[str, tuple[Row, ...]] = {
     "add": (Row(BROADCAST), Row(KEPT), Row(((3,), (2, 3)))),
     "subtract": (Row(BROADCAST), Row(KEPT), Row(((3,), (2, 3)))),
@@ -93,7 +97,11 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
     "straddle_maxima": (Row(params={"turn": 3}),),
     "reshape": (Row(params={"shape": (3, 1, 2)}),),
-    "slice": (Row(params={"start": 1, "stop": 3}), Row(params={"start": 0, "stop": 1})),
+    "slice": (
+        Row(params={"start": 1, "stop": 3}),
+        Row(params={"start": 0, "stop": 1}),
+        Row(((2, 3, 2),), params={"start": 1, "stop": 3, "axis": -2}),
+    ),
     "pad": (Row(params={"widths": ((1, 0), (0, 2))}),),
     "take": (
         Row(params={"indices": np.array([[1, 0, 1], [1, 1, 0]])}),
@@ -103,6 +111,20 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row(IMAGE, params={"kernel": (2, 2), "strides": (1, 1)}),
         Row(IMAGE, params={"kernel": (2, 1), "strides": (2, 2)}),
         Row(IMAGE, params={"kernel": (1, 3), "strides": (3, 1)}),
+        Row(IMAGE, params={"kernel": (2, 2), "strides": (1, 1), "dilation": (2, 1)}),
+    ),
+    "permute": (
+        Row(params={"axes": (1, 0)}),
+        Row(((2, 3, 2, 1),), params={"axes": (3, 0, 1, 2)}),
+    ),
+    "repeat": (
+        Row(params={"axis": -1, "times": 2}),
+        Row(((2, 3, 2),), params={"axis": -2, "times": 3}),
+    ),
+    "overlap": (
+        Row(WINDOWS, params=OVERLAP | {"size": (4, 3)}),
+        Row(WINDOWS, params=OVERLAP | {"size": (5, 4), "strides": (2, 1)}),
+        Row(WINDOWS, params=OVERLAP | {"size": (4, 3), "dilation": (2, 1)}),
     ),
     "concatenate": (Row(((2, 3), (2, 1), (2, 2))),),
 }
@@ -240,7 +262,7 @@ def test_the_tape_gives_the_slope_of_every_weight(case: Case, seed: int) -> None
             assert moved is not None
             return float(moved.value)
 
-        slope, bound = difference(loss, 2.0**-10, noise)
+        slope, bound = difference(loss, 2.0**-13, noise)
         gradient = point.gradients[name]
         own = LAMBDA * float(gradient.spread.sum())
         scale = float(np.abs(gradient.value).sum()) + float(point.loss.value)

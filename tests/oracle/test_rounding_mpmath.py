@@ -109,6 +109,9 @@ OF_ARRAYS = {
     "pad",
     "take",
     "patches",
+    "overlap",
+    "permute",
+    "repeat",
     "concatenate",
 }
 

@@ -12,8 +12,12 @@ from invariants.architecture.layers import (
     activations,
     convolution,
     dense,
+    indexing,
     normalization,
+    pooling,
+    resizing,
     shaping,
+    transposed,
 )
 from invariants.architecture.layers.base import Layer
 
@@ -22,6 +26,10 @@ _CLASSES: tuple[type[Layer], ...] = (
     *activations.LAYERS,
     *normalization.LAYERS,
     *convolution.LAYERS,
+    *pooling.LAYERS,
+    *transposed.LAYERS,
+    *resizing.LAYERS,
+    *indexing.LAYERS,
     *shaping.LAYERS,
 )
 

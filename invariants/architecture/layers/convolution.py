@@ -1,10 +1,10 @@
-"""Convolution and pooling over images, (H, W, C) -> (OH, OW, C')."""
+"""Convolution over images, (H, W, C) -> (OH, OW, C'), and over sequences, (T, F) -> (OT, F')."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from invariants.architecture.layers.base import (
     Call,
@@ -15,21 +15,22 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
-from invariants.oracle.primitives import windows
+from invariants.oracle.primitives import Pair, windows
 from invariants.oracle.tape import Value
 
 
-def same_padding(extent: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_padding(extent: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
     """Zeros before and after, so that ceil(extent / stride) windows fit.
 
     TensorFlow's rule, https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2; the odd
     zero goes after. torch's padding="same" gives the same for stride 1, the only one it takes.
     """
-    total = max((-(-extent // stride) - 1) * stride + kernel - extent, 0)
+    reach = (kernel - 1) * dilation + 1
+    total = max((-(-extent // stride) - 1) * stride + reach - extent, 0)
     return total // 2, total - total // 2
 
 
-class _Image(Layer):
+class Image(Layer):
     """What layers over images have in common."""
 
     @classmethod
@@ -37,55 +38,170 @@ class _Image(Layer):
         return super().accepts(specs) and specs[0].rank == 3
 
 
+class Series(Layer):
+    """What layers over sequences have in common."""
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].rank == 2
+
+
+def as_image(x: Value) -> Value:
+    """(N, T, F) -> (N, T, 1, F)."""
+    n, time, features = x.shape
+    return x.reshape(n, time, 1, features)
+
+
+def as_series(x: Value) -> Value:
+    """(N, T, 1, F) -> (N, T, F)."""
+    n, time, _, features = x.shape
+    return x.reshape(n, time, features)
+
+
+def describe_image(spec: Spec) -> str:
+    return f"an image of {spec.shape[0]} by {spec.shape[1]}"
+
+
+def draw_dilations(
+    choice: Choice, extents: Sequence[int], kernel: Sequence[int], strided: bool, padded: bool
+) -> list[int]:
+    """1 or 2 for each axis, so that the windows fit; with strides only where that is offered."""
+    if strided and True not in choice.offered("dilated_strides"):
+        return [1] * len(kernel)
+    return [
+        choice.one_of((1, 1, 2)) if k > 1 and (padded or 2 * k - 1 <= n) else 1
+        for n, k in zip(extents, kernel, strict=True)
+    ]
+
+
+def needs_of(strides: Sequence[int], dilation: Sequence[int]) -> Mapping[str, Any]:
+    """What a backend must offer for these strides together with this dilation."""
+    return {"dilated_strides": True} if max(strides) > 1 and max(dilation) > 1 else {}
+
+
+def padded(x: Value, rows: Pair, columns: Pair) -> Value:
+    """(N, H, W, C) with zeros around."""
+    if not any(rows + columns):
+        return x
+    return x.apply("pad", widths=((0, 0), rows, columns, (0, 0)))
+
+
+def convolved(x: Value, kernel: Value, groups: int, strides: Pair, dilation: Pair) -> Value:
+    """(N, H, W, C) with a kernel (KH, KW, C / groups, filters) -> (N, OH, OW, filters)."""
+    kh, kw, channels, filters = kernel.shape
+    filters //= groups
+    patches = x.apply("patches", kernel=(kh, kw), strides=strides, dilation=dilation)
+    parts = []
+    for group in range(groups):
+        window, weight = patches, kernel
+        if groups > 1:
+            start = group * channels
+            window = patches.apply("slice", start=start, stop=start + channels)
+            weight = kernel.apply("slice", start=group * filters, stop=(group + 1) * filters)
+        terms = window.shape[-1] * window.shape[-2]
+        part = window.reshape(*window.shape[:3], terms) @ weight.reshape(terms, filters)
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else x.tape.apply("concatenate", *parts)
+
+
+def convolved_by_channel(x: Value, kernel: Value, strides: Pair, dilation: Pair) -> Value:
+    """(N, H, W, C) with a kernel (KH, KW, C, M), each channel by itself -> (N, OH, OW, C·M)."""
+    kh, kw, channels, multiplier = kernel.shape
+    patches = x.apply("patches", kernel=(kh, kw), strides=strides, dilation=dilation)
+    windows_of_one = patches.reshape(*patches.shape, 1)
+    products = windows_of_one * kernel.reshape(kh * kw, channels, multiplier)
+    return products.sum(-3).reshape(*patches.shape[:3], channels * multiplier)
+
+
+def check_groups(groups: int, channels: int, filters: int) -> None:
+    if channels % groups or filters % groups:
+        raise ShapeError(
+            f"{groups} groups divide neither {channels} channels nor {filters} filters"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
-class Conv2D(_Image):
+class Windowed2D(Image):
+    """A kernel that is moved over an image."""
+
+    kernel_size: tuple[Size, Size] = (1, 1)
+    strides: tuple[Size, Size] = (1, 1)
+    padding: Literal["valid", "same"] = "valid"
+    dilation: tuple[Size, Size] = (1, 1)
+    use_bias: bool = True
+
+    @staticmethod
+    def draw_windows(choice: Choice, spec: Spec) -> dict[str, Any]:
+        h, w, _ = spec.shape
+        stride = choice.integer(1, 2)
+        kernel = (choice.integer(1, min(3, h)), choice.integer(1, min(3, w)))
+        padding = choice.one_of(("valid", "same"))
+        dilation = draw_dilations(choice, (h, w), kernel, stride > 1, padding == "same")
+        return {
+            "kernel_size": kernel,
+            "strides": (stride, stride),
+            "padding": padding,
+            "dilation": (dilation[0], dilation[1]),
+            "use_bias": not choice.boolean(),
+        }
+
+    def needs(self) -> Mapping[str, Any]:
+        return needs_of(self.strides, self.dilation)
+
+    def pads(self, spec: Spec) -> tuple[Pair, Pair]:
+        """Zeros before and after each of the two spatial axes."""
+        if self.padding == "valid":
+            return (0, 0), (0, 0)
+        extents = zip(spec.shape[:2], self.kernel_size, self.strides, self.dilation, strict=True)
+        rows, columns = (same_padding(*e) for e in extents)
+        return rows, columns
+
+    def spatial(self, spec: Spec) -> Pair:
+        """Height and width of the result."""
+        extents = zip(
+            spec.shape[:2],
+            self.pads(spec),
+            self.kernel_size,
+            self.strides,
+            self.dilation,
+            strict=True,
+        )
+        h, w = (windows(n + sum(pads), k, s, d) for n, pads, k, s, d in extents)
+        if min(h, w) < 1:
+            raise ShapeError(
+                f"a kernel of {list(self.kernel_size)} is larger than {describe_image(spec)}"
+            )
+        return h, w
+
+    def padded(self, x: Value) -> Value:
+        return padded(x, *self.pads(Spec(x.shape[1:])))
+
+    def with_bias(self, call: Call, y: Value) -> Value:
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv2D(Windowed2D):
     """Cross-correlation with a kernel of shape (KH, KW, C / groups, filters)."""
 
     kind: Literal["conv2d"] = "conv2d"
     frequency: ClassVar[int] = 12
     filters: Size = 1
-    kernel_size: tuple[Size, Size] = (1, 1)
-    strides: tuple[Size, Size] = (1, 1)
-    padding: Literal["valid", "same"] = "valid"
     groups: Size = 1
-    use_bias: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2D:
-        h, w, c = specs[0].shape
-        groups = choice.one_of([g for g in (1, 2, 3) if c % g == 0])
-        stride = choice.integer(1, 2)
+        groups = choice.one_of([g for g in (1, 2, 3) if specs[0].shape[2] % g == 0])
         return cls(
             filters=groups * choice.integer(1, 2 if groups > 1 else 3),
-            kernel_size=(choice.integer(1, min(3, h)), choice.integer(1, min(3, w))),
-            strides=(stride, stride),
-            padding=choice.one_of(("valid", "same")),
             groups=groups,
-            use_bias=not choice.boolean(),
+            **cls.draw_windows(choice, specs[0]),
         )
-
-    def pads(self, spec: Spec) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Zeros before and after each of the two spatial axes."""
-        if self.padding == "valid":
-            return (0, 0), (0, 0)
-        extents = zip(spec.shape[:2], self.kernel_size, self.strides, strict=True)
-        rows, columns = (same_padding(*e) for e in extents)
-        return rows, columns
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         spec = super().output(specs)
-        if spec.shape[2] % self.groups or self.filters % self.groups:
-            raise ShapeError(
-                f"{self.groups} groups divide neither {spec.shape[2]} channels nor "
-                f"{self.filters} filters"
-            )
-        extents = zip(spec.shape[:2], self.pads(spec), self.kernel_size, self.strides, strict=True)
-        spatial = tuple(windows(n + sum(pads), k, s) for n, pads, k, s in extents)
-        if min(spatial) < 1:
-            raise ShapeError(
-                f"a kernel of {list(self.kernel_size)} is larger than {describe_image(spec)}"
-            )
-        return Spec((*spatial, self.filters))
+        check_groups(self.groups, spec.shape[2], self.filters)
+        return Spec((*self.spatial(spec), self.filters))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = (*self.kernel_size, specs[0].shape[2] // self.groups, self.filters)
@@ -94,92 +210,148 @@ class Conv2D(_Image):
         return (kernel, bias) if self.use_bias else (kernel,)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        (x,) = xs
-        rows, columns = self.pads(Spec(x.shape[1:]))
-        if any(rows + columns):
-            x = x.apply("pad", widths=((0, 0), rows, columns, (0, 0)))
-        kernel = call.parameter("kernel")
-        channels = x.shape[-1] // self.groups
-        filters = self.filters // self.groups
-        patches = x.apply("patches", kernel=self.kernel_size, strides=self.strides)
-        parts = []
-        for group in range(self.groups):
-            window = patches
-            weight = kernel
-            if self.groups > 1:
-                start = group * channels
-                window = patches.apply("slice", start=start, stop=start + channels)
-                weight = kernel.apply("slice", start=group * filters, stop=(group + 1) * filters)
-            terms = window.shape[-1] * window.shape[-2]
-            part = window.reshape(*window.shape[:3], terms) @ weight.reshape(terms, filters)
-            parts.append(part)
-        y = parts[0] if len(parts) == 1 else x.tape.apply("concatenate", *parts)
-        return y + call.parameter("bias") if self.use_bias else y
-
-
-def describe_image(spec: Spec) -> str:
-    return f"an image of {spec.shape[0]} by {spec.shape[1]}"
+        x, kernel = self.padded(xs[0]), call.parameter("kernel")
+        y = convolved(x, kernel, self.groups, self.strides, self.dilation)
+        return self.with_bias(call, y)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pool2D(_Image):
-    pool_size: tuple[Size, Size] = (2, 2)
-    strides: tuple[Size, Size] = (2, 2)
+class DepthwiseConv2D(Windowed2D):
+    """Each channel with kernels of its own, (KH, KW, C, M): (H, W, C) -> (OH, OW, C·M)."""
+
+    kind: Literal["depthwise_conv2d"] = "depthwise_conv2d"
+    frequency: ClassVar[int] = 2
+    depth_multiplier: Size = 1
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Pool2D:
-        h, w, _ = specs[0].shape
-        size = (choice.integer(1, min(2, h)), choice.integer(1, min(2, w)))
-        return cls(kind=cls.kind, pool_size=size, strides=choice.one_of((size, (1, 1))))
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> DepthwiseConv2D:
+        return cls(depth_multiplier=choice.integer(1, 2), **cls.draw_windows(choice, specs[0]))
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         spec = super().output(specs)
-        extents = zip(spec.shape[:2], self.pool_size, self.strides, strict=True)
-        spatial = tuple(windows(*e) for e in extents)
-        if min(spatial) < 1:
-            raise ShapeError(
-                f"a pool of {list(self.pool_size)} is larger than {describe_image(spec)}"
-            )
-        return Spec((*spatial, spec.shape[2]))
+        return Spec((*self.spatial(spec), spec.shape[2] * self.depth_multiplier))
 
-    def windows_of(self, x: Value) -> Value:
-        return x.apply("patches", kernel=self.pool_size, strides=self.strides)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaxPool2D(_Pool2D):
-    """The largest of each window; of equal ones the first takes the gradient."""
-
-    kind: Literal["max_pool2d"] = "max_pool2d"
-    frequency: ClassVar[int] = 3
-    kinked: ClassVar[bool] = True
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        channels = specs[0].shape[2]
+        kernel = Parameter("kernel", (*self.kernel_size, channels, self.depth_multiplier))
+        bias = Parameter("bias", (channels * self.depth_multiplier,), group="bias")
+        return (kernel, bias) if self.use_bias else (kernel,)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.windows_of(xs[0]).apply("max", tie=call.contract["max_pool_tie"])
+        x, kernel = self.padded(xs[0]), call.parameter("kernel")
+        return self.with_bias(call, convolved_by_channel(x, kernel, self.strides, self.dilation))
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvgPool2D(_Pool2D):
-    """The mean of each window."""
+class SeparableConv2D(Windowed2D):
+    """A depthwise convolution, then a kernel of one by one (Chollet 2016, arXiv 1610.02357).
 
-    kind: Literal["avg_pool2d"] = "avg_pool2d"
+    Kernels of shape (KH, KW, C, M) and (1, 1, C·M, filters): (H, W, C) -> (OH, OW, filters).
+    """
 
-    def forward(self, call: Call, *xs: Value) -> Value:
-        return self.windows_of(xs[0]).mean(-2)
+    kind: Literal["separable_conv2d"] = "separable_conv2d"
+    frequency: ClassVar[int] = 2
+    filters: Size = 1
+    depth_multiplier: Size = 1
 
-
-@dataclass(frozen=True, kw_only=True)
-class GlobalAvgPool2D(_Image):
-    """The mean over all positions: (H, W, C) -> (C,)."""
-
-    kind: Literal["global_avg_pool2d"] = "global_avg_pool2d"
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SeparableConv2D:
+        return cls(
+            filters=choice.integer(1, 3),
+            depth_multiplier=choice.integer(1, 2),
+            **cls.draw_windows(choice, specs[0]),
+        )
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec(super().output(specs).shape[2:])
+        return Spec((*self.spatial(super().output(specs)), self.filters))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        channels, multiplier = specs[0].shape[2], self.depth_multiplier
+        kernels = (
+            Parameter("depthwise_kernel", (*self.kernel_size, channels, multiplier)),
+            Parameter("pointwise_kernel", (1, 1, channels * multiplier, self.filters)),
+        )
+        bias = Parameter("bias", (self.filters,), group="bias")
+        return (*kernels, bias) if self.use_bias else kernels
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return xs[0].mean((-3, -2))
+        depthwise, pointwise = (
+            call.parameter(f"{which}_kernel") for which in ("depthwise", "pointwise")
+        )
+        y = convolved_by_channel(self.padded(xs[0]), depthwise, self.strides, self.dilation)
+        return self.with_bias(call, convolved(y, pointwise, 1, (1, 1), (1, 1)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv1D(Series):
+    """Cross-correlation in time with a kernel of shape (K, F / groups, filters).
+
+    Causal padding: all zeros go before, so that nothing looks ahead (van den Oord et al. 2016,
+    arXiv 1609.03499).
+    """
+
+    kind: Literal["conv1d"] = "conv1d"
+    frequency: ClassVar[int] = 5
+    filters: Size = 1
+    kernel_size: Size = 1
+    strides: Size = 1
+    padding: Literal["valid", "same", "causal"] = "valid"
+    dilation: Size = 1
+    groups: Size = 1
+    use_bias: bool = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv1D:
+        time, features = specs[0].shape
+        groups = choice.one_of([g for g in (1, 2, 3) if features % g == 0])
+        stride = choice.integer(1, 2)
+        kernel = choice.integer(1, min(3, time))
+        paddings: tuple[Literal["valid", "same", "causal"], ...] = ("valid", "same", "causal")
+        padding = choice.one_of(paddings)
+        (dilation,) = draw_dilations(choice, (time,), (kernel,), stride > 1, padding != "valid")
+        return cls(
+            filters=groups * choice.integer(1, 2 if groups > 1 else 3),
+            kernel_size=kernel,
+            strides=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            use_bias=not choice.boolean(),
+        )
+
+    def needs(self) -> Mapping[str, Any]:
+        return needs_of((self.strides,), (self.dilation,))
+
+    def pads(self, time: int) -> Pair:
+        """Zeros before and after."""
+        if self.padding == "causal":
+            return (self.kernel_size - 1) * self.dilation, 0
+        if self.padding == "valid":
+            return 0, 0
+        return same_padding(time, self.kernel_size, self.strides, self.dilation)
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        time, features = super().output(specs).shape
+        check_groups(self.groups, features, self.filters)
+        extent = time + sum(self.pads(time))
+        count = windows(extent, self.kernel_size, self.strides, self.dilation)
+        if count < 1:
+            raise ShapeError(f"a kernel of {self.kernel_size} is longer than {time} steps")
+        return Spec((count, self.filters))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        shape = (self.kernel_size, specs[0].shape[1] // self.groups, self.filters)
+        kernel = Parameter("kernel", shape)
+        bias = Parameter("bias", (self.filters,), group="bias")
+        return (kernel, bias) if self.use_bias else (kernel,)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        x = padded(as_image(xs[0]), self.pads(xs[0].shape[1]), (0, 0))
+        k, features, filters = call.parameter("kernel").shape
+        kernel = call.parameter("kernel").reshape(k, 1, features, filters)
+        y = as_series(convolved(x, kernel, self.groups, (self.strides, 1), (self.dilation, 1)))
+        return y + call.parameter("bias") if self.use_bias else y
 
 
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (Conv2D, MaxPool2D, AvgPool2D, GlobalAvgPool2D)
+LAYERS: tuple[type[Layer], ...] = (Conv2D, Conv1D, DepthwiseConv2D, SeparableConv2D)

@@ -1,37 +1,49 @@
-"""Convolution and pooling."""
+"""Convolution."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, arguments
 from invariants.backends.tensorflow.rows.common import layer_row
 
 
-def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    return (
-        f"keras.layers.Conv2D({layer.filters}, {layer.kernel_size}, "
-        + arguments(
-            strides=layer.strides,
-            padding=layer.padding,
-            groups=layer.groups,
-            use_bias=layer.use_bias,
-        )
-        + ", "
+def _windows(layer: Any, **options: Any) -> str:
+    dilation = {} if layer.dilation in (1, (1, 1)) else {"dilation_rate": layer.dilation}
+    return arguments(
+        strides=layer.strides,
+        padding=layer.padding,
+        **dilation,
+        **options,
+        use_bias=layer.use_bias,
     )
 
 
-def _pool(kind: str) -> Any:
+def _conv(kind: str) -> Any:
     return lambda layer, specs: (
-        f"keras.layers.{kind}({layer.pool_size}, {arguments(strides=layer.strides)}, "
+        f"keras.layers.{kind}({layer.filters}, {layer.kernel_size}, "
+        f"{_windows(layer, groups=layer.groups)}, "
     )
 
 
 ROWS: dict[str, Lowering] = {
-    "conv2d": layer_row(_conv, "kernel", "bias"),
-    "max_pool2d": layer_row(_pool("MaxPooling2D")),
-    "avg_pool2d": layer_row(_pool("AveragePooling2D")),
-    "global_avg_pool2d": layer_row("keras.layers.GlobalAveragePooling2D("),
+    "conv2d": layer_row(_conv("Conv2D"), "kernel", "bias"),
+    "conv1d": layer_row(_conv("Conv1D"), "kernel", "bias"),
+    "depthwise_conv2d": layer_row(
+        lambda layer, specs: (
+            f"keras.layers.DepthwiseConv2D({layer.kernel_size}, "
+            f"{_windows(layer, depth_multiplier=layer.depth_multiplier)}, "
+        ),
+        "kernel",
+        "bias",
+    ),
+    "separable_conv2d": layer_row(
+        lambda layer, specs: (
+            f"keras.layers.SeparableConv2D({layer.filters}, {layer.kernel_size}, "
+            f"{_windows(layer, depth_multiplier=layer.depth_multiplier)}, "
+        ),
+        "depthwise_kernel",
+        "pointwise_kernel",
+        "bias",
+    ),
 }

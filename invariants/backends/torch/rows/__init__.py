@@ -7,13 +7,25 @@ from invariants.backends.torch.rows import (
     activations,
     convolution,
     dense,
+    indexing,
     normalization,
+    pooling,
+    resizing,
     shaping,
+    transposed,
 )
 from invariants.backends.torch.rows.common import VALUE_AXES
 
 LOWERINGS: dict[str, Lowering] = joined_tables(
-    dense.ROWS, activations.ROWS, normalization.ROWS, convolution.ROWS, shaping.ROWS
+    dense.ROWS,
+    activations.ROWS,
+    normalization.ROWS,
+    convolution.ROWS,
+    pooling.ROWS,
+    transposed.ROWS,
+    resizing.ROWS,
+    indexing.ROWS,
+    shaping.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]

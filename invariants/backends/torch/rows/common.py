@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Axes, Lowering
+from invariants.backends.source import Lowering
 
 #: rank of a value -> what brings its channels last, and back; for other ranks they are last.
 CHANNELS_LAST = {3: "permute(0, 2, 3, 1)"}
 CHANNELS_FIRST = {3: "permute(0, 3, 1, 2)"}
 
 #: Axes of a value of the network (batch axis included), native from canonical, by rank.
-VALUE_AXES: dict[int, Axes] = {3: (0, 3, 1, 2)}
+VALUE_AXES: dict[int, tuple[int, ...]] = {3: (0, 3, 1, 2)}
 
 
 def plain(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:

@@ -1,0 +1,65 @@
+"""Transposed convolution: torch crops evenly by itself, an odd last element is sliced off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Lowering, NativeParameter, arguments
+
+
+def _output_padding(kernel: int, stride: int, dilation: int) -> int:
+    """What a kernel that reaches less far than a stride leaves out at the end."""
+    return max(stride - (kernel - 1) * dilation - 1, 0)
+
+
+def _transposed2d(layer: Any, specs: Sequence[Spec]) -> str:
+    extents = zip(layer.kernel_size, layer.strides, layer.dilation, strict=True)
+    options = arguments(
+        stride=layer.strides,
+        padding=tuple(before for before, _ in layer.crops()),
+        output_padding=tuple(_output_padding(*e) for e in extents),
+        bias=layer.use_bias,
+        dilation=layer.dilation,
+    )
+    channels = specs[0].shape[2]
+    return f"nn.ConvTranspose2d({channels}, {layer.filters}, {layer.kernel_size}, {options})"
+
+
+def _call2d(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    y = f"{name}({args[0]})"
+    if all(before == after for before, after in layer.crops()):
+        return y
+    h, w = layer.spatial(specs[0])
+    return f"{y}[:, :, :{h}, :{w}]"
+
+
+def _transposed1d(layer: Any, specs: Sequence[Spec]) -> str:
+    options = arguments(
+        stride=layer.strides,
+        padding=layer.crop()[0],
+        output_padding=_output_padding(layer.kernel_size, layer.strides, layer.dilation),
+        bias=layer.use_bias,
+        dilation=layer.dilation,
+    )
+    features = specs[0].shape[1]
+    return f"nn.ConvTranspose1d({features}, {layer.filters}, {layer.kernel_size}, {options})"
+
+
+def _call1d(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    before, after = layer.crop()
+    kept = "" if before == after else f"[:, :, :{layer.extent(specs[0].shape[0])}]"
+    return f"{name}({args[0]}.transpose(1, 2)){kept}.transpose(1, 2)"
+
+
+_BIAS = {"bias": NativeParameter("bias")}
+
+ROWS: dict[str, Lowering] = {
+    "conv2d_transpose": Lowering(
+        _transposed2d, _call2d, {"kernel": NativeParameter("weight", (3, 2, 0, 1)), **_BIAS}
+    ),
+    "conv1d_transpose": Lowering(
+        _transposed1d, _call1d, {"kernel": NativeParameter("weight", (2, 1, 0)), **_BIAS}
+    ),
+}
