@@ -57,7 +57,11 @@ def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
 
 
 def _to_native(array: Array, axes: tuple[int, ...] | None) -> Array:
-    return np.ascontiguousarray(array if axes is None else array.transpose(axes))
+    if axes is None:
+        return np.ascontiguousarray(array)
+    left_out = [a for a in range(array.ndim) if a not in [axis % array.ndim for axis in axes]]
+    kept = tuple(array.shape[axis] for axis in axes)
+    return np.ascontiguousarray(array.transpose((*left_out, *axes)).reshape(kept))
 
 
 def _to_canonical(array: Array, axes: tuple[int, ...] | None) -> Array:
@@ -98,7 +102,7 @@ def native_element(
         native = NativeParameter(name, BACKENDS[backend].VALUE_AXES.get(spec.rank))
     else:
         native = _native_parameters(case, backend)[name]
-    if native.axes is None or len(element) != len(native.axes):
+    if native.axes is None or len(element) < len(native.axes):
         return native.name, element
     return native.name, tuple(element[axis] for axis in native.axes)
 
@@ -106,13 +110,16 @@ def native_element(
 def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Observation:
     """The recorded points in canonical names and layouts."""
     names = _native_parameters(case, backend)
-    weights = list(case.architecture.weights)
+    rows = BACKENDS[backend].LOWERINGS
     input_axes = {
         f"input_{i}": BACKENDS[backend].VALUE_AXES.get(spec.rank)
         for i, spec in enumerate(case.architecture.inputs)
     }
     value_axes = {
-        placed.path: BACKENDS[backend].VALUE_AXES.get(placed.specs[0].rank)
+        placed.path: (
+            rows[placed.layer.kind].drawn_axes.get(placed.specs[0].rank)
+            or BACKENDS[backend].VALUE_AXES.get(placed.specs[0].rank)
+        )
         for placed in case.architecture.layers
         if placed.layer.stochastic
     }
@@ -128,26 +135,29 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         elif "warnings" in raw:
             warnings[raw["action"]] = tuple(raw["warnings"])
         else:
-            points.append(_point(raw, names, weights, input_axes))
+            points.append(_point(raw, names, case, input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
 
 
 def _point(
     raw: dict[str, Any],
     names: dict[str, NativeParameter],
-    weights: list[str],
+    case: Case,
     input_axes: dict[str, tuple[int, ...] | None],
 ) -> ObservedPoint:
-    held = {
-        name: _to_canonical(raw["weights"][native.name], native.axes)
-        for name, native in names.items()
-    }
+    weights = case.architecture.weights
+
+    def canonical(name: str, array: Array) -> Array:
+        shape = case.architecture.parameters[name].shape
+        return _to_canonical(array, names[name].axes).reshape(shape)
+
+    held = {name: canonical(name, raw["weights"][native.name]) for name, native in names.items()}
     if "gradients" not in raw:
         return ObservedPoint(raw["action"], held)
     gradients = {}
     for name in weights:
         gradient = raw["gradients"].get(names[name].name)
-        gradients[name] = None if gradient is None else _to_canonical(gradient, names[name].axes)
+        gradients[name] = None if gradient is None else canonical(name, gradient)
     for name, axes in input_axes.items():
         if raw["gradients"].get(name) is not None:
             gradients[name] = _to_canonical(raw["gradients"][name], axes)

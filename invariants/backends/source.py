@@ -20,7 +20,8 @@ class NativeParameter:
     """A parameter as the framework has it.
 
     name: within its layer, as the framework lists it. axes: the order of its axes, native from
-    canonical. attribute: the expression that reaches it from its layer, where that is not its name.
+    canonical; those that it leaves out are of one, and the framework has none of them. attribute:
+    the expression that reaches it from its layer, where that is not its name.
     """
 
     name: str
@@ -35,12 +36,15 @@ class Lowering:
     construct: (layer, specs) -> the expression that makes it, or None where a call needs nothing.
     call: (layer, name of the made layer, argument expressions, specs) -> the expression of a call.
     definition: the class or function that the two need, which stands once on top of the script.
+    drawn_axes: rank of its input -> the axes of what a random layer draws, native from canonical,
+    where they are not those of the value.
     """
 
     construct: Callable[[Any, Sequence[Spec]], str] | None
     call: Callable[[Any, str, Sequence[str], Sequence[Spec]], str]
     parameters: Mapping[str, NativeParameter] = field(default_factory=dict)
     definition: str = ""
+    drawn_axes: Mapping[int, Axes] = field(default_factory=dict)
 
 
 def joined_tables(*tables: Mapping[str, Lowering]) -> dict[str, Lowering]:

@@ -10,9 +10,14 @@ from pydantic import Field
 
 from invariants.architecture.layers import (
     activations,
+    adapters,
     convolution,
     dense,
+    grouping,
+    merging,
+    noise,
     normalization,
+    piecewise,
     shaping,
 )
 from invariants.architecture.layers.base import Layer
@@ -20,9 +25,14 @@ from invariants.architecture.layers.base import Layer
 _CLASSES: tuple[type[Layer], ...] = (
     *dense.LAYERS,
     *activations.LAYERS,
+    *piecewise.LAYERS,
     *normalization.LAYERS,
+    *grouping.LAYERS,
+    *noise.LAYERS,
     *convolution.LAYERS,
     *shaping.LAYERS,
+    *merging.LAYERS,
+    *adapters.LAYERS,
 )
 
 #: kind -> class, the simplest first.

@@ -5,15 +5,29 @@ from __future__ import annotations
 from invariants.backends.source import Lowering, joined_tables
 from invariants.backends.torch.rows import (
     activations,
+    adapters,
     convolution,
     dense,
+    grouping,
+    merging,
+    noise,
     normalization,
+    piecewise,
     shaping,
 )
 from invariants.backends.torch.rows.common import VALUE_AXES
 
 LOWERINGS: dict[str, Lowering] = joined_tables(
-    dense.ROWS, activations.ROWS, normalization.ROWS, convolution.ROWS, shaping.ROWS
+    dense.ROWS,
+    activations.ROWS,
+    piecewise.ROWS,
+    normalization.ROWS,
+    grouping.ROWS,
+    noise.ROWS,
+    convolution.ROWS,
+    shaping.ROWS,
+    merging.ROWS,
+    adapters.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]
