@@ -198,11 +198,6 @@ TORCH = Contract(
             "CELU(x) = max(0, x) + min(0, α·(exp(x / α) - 1)), in the input's dtype.",
             _TORCH + "generated/torch.nn.CELU.html",
         ),
-        "unit_normalization_of_zeros": Clause(
-            "scaled",
-            "normalize(v) = v / max(||v||, eps) with eps = 1e-12: the derivative at 0 is 1 / eps.",
-            _TORCH + "generated/torch.nn.functional.normalize.html",
-        ),
         "maximum_tie": Clause(
             "split",
             "If the function is convex but not differentiable, use the subgradient of minimum "
@@ -383,12 +378,6 @@ TENSORFLOW = Contract(
             "exact",
             "celu(x) = alpha * (exp(x / alpha) - 1) for x < 0, in the type of x.",
             _KERAS + "layers/activations/#celu-function",
-        ),
-        "unit_normalization_of_zeros": Clause(
-            "scaled",
-            "normalize: epsilon is a lower bound value for the norm, 1e-12 here; x / max(norm, "
-            "epsilon) has the derivative 1 / epsilon at 0.",
-            _KERAS + "ops/nn/#normalize-function",
         ),
         "maximum_tie": Clause(
             "first",

@@ -137,8 +137,6 @@ class UnitNormalization(Layer):
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
         tape, squares = x.tape, x.apply("square").sum(-1, keepdims=True)
-        if call.contract["unit_normalization_of_zeros"] == "nan":
-            return x * squares.apply("rsqrt")
         inverse = tape.apply("where_positive", squares, squares, tape.lift(1.0)).apply("rsqrt")
         return x * tape.apply("where_positive", squares, inverse, tape.lift(1e12))
 
