@@ -42,7 +42,7 @@ class Conv2D(_Image):
     """Cross-correlation with a kernel of shape (KH, KW, C / groups, filters)."""
 
     kind: Literal["conv2d"] = "conv2d"
-    frequency: ClassVar[int] = 12
+    frequency: ClassVar[int] = 18
     filters: Size = 1
     kernel_size: tuple[Size, Size] = (1, 1)
     strides: tuple[Size, Size] = (1, 1)
