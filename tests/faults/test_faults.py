@@ -87,7 +87,6 @@ NOTICED_BY = {
         "decay_reaches_frozen": "frozen_weights",
         "dropout_forgets_its_mask": "upstream_gradients",
         "mish_drifts": "upstream_gradients",
-        "maximum_splits_ties": "upstream_gradients",
         "group_norm_constant_moments": "upstream_gradients",
         "alpha_dropout_forgets_its_mask": "upstream_gradients",
         "take_drifts": "upstream_gradients",
