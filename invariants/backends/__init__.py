@@ -62,24 +62,29 @@ def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
     }
 
 
-def _groups(axes: Axes) -> list[tuple[int, ...]]:
-    """For each native axis the canonical axes that it is made of."""
-    return [(axis,) if isinstance(axis, int) else axis for axis in axes]
+def _groups(axes: Axes, rank: int) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The canonical axes of each native one, and those that are of one and left out."""
+    groups = [
+        tuple(axis % rank for axis in ((group,) if isinstance(group, int) else group))
+        for group in axes
+    ]
+    return groups, [axis for axis in range(rank) if axis not in chain(*groups)]
 
 
 def _to_native(array: Array, axes: Axes | None) -> Array:
     if axes is None:
         return np.ascontiguousarray(array)
-    groups = _groups(axes)
+    groups, left_out = _groups(axes, array.ndim)
     shape = [math.prod(array.shape[axis] for axis in group) for group in groups]
-    return np.ascontiguousarray(array.transpose(list(chain(*groups))).reshape(shape))
+    return np.ascontiguousarray(array.transpose([*left_out, *chain(*groups)]).reshape(shape))
 
 
 def _to_canonical(array: Array, axes: Axes | None, shape: Sequence[int] = ()) -> Array:
-    """`array` in the canonical layout; `shape` is needed where axes are merged."""
+    """`array` in the canonical layout; `shape` is needed where axes are merged or left out."""
     if axes is None:
         return array
-    order = list(chain(*_groups(axes)))
+    groups, left_out = _groups(axes, len(shape) or array.ndim)
+    order = [*left_out, *chain(*groups)]
     apart = array.reshape([shape[axis] for axis in order]) if shape else array
     return apart.transpose(np.argsort(order))
 
@@ -122,32 +127,28 @@ def native_element(
         native = NativeParameter(name, BACKENDS[backend].VALUE_AXES.get(spec.rank))
     else:
         native = _native_parameters(case, backend)[name]
-    if native.axes is None or len(element) != len(list(chain(*_groups(native.axes)))):
+    if native.axes is None or len(element) < len(native.axes):
         return native.name, element
-    return native.name, tuple(
-        _merged([element[a] for a in group], [native.shape[a] for a in group[1:]])
-        for group in _groups(native.axes)
-    )
-
-
-def _merged(indices: Sequence[int], extents: Sequence[int]) -> int:
-    """The index on one axis of what has `indices` on several; `extents` are those but the first."""
-    index = indices[0] if indices else 0
-    for i, extent in zip(indices[1:], extents, strict=True):
-        index = index * extent + i
-    return index
+    if not native.shape:  # an input, whose axes only change places
+        return native.name, tuple(element[axis] for axis in native.axes if isinstance(axis, int))
+    places = np.arange(math.prod(native.shape)).reshape(native.shape)
+    at = np.argwhere(_to_native(places, native.axes) == places[element])[0]
+    return native.name, tuple(int(i) for i in at)
 
 
 def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Observation:
     """The recorded points in canonical names and layouts."""
     names = _native_parameters(case, backend)
-    weights = list(case.architecture.weights)
+    rows = BACKENDS[backend].LOWERINGS
     input_axes = {
         f"input_{i}": BACKENDS[backend].VALUE_AXES.get(spec.rank)
         for i, spec in enumerate(case.architecture.inputs)
     }
     value_axes = {
-        placed.path: BACKENDS[backend].VALUE_AXES.get(placed.specs[0].rank)
+        placed.path: (
+            rows[placed.layer.kind].drawn_axes.get(placed.specs[0].rank)
+            or BACKENDS[backend].VALUE_AXES.get(placed.specs[0].rank)
+        )
         for placed in case.architecture.layers
         if placed.layer.stochastic
     }
@@ -163,7 +164,7 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         elif "warnings" in raw:
             warnings[raw["action"]] = tuple(raw["warnings"])
         else:
-            points.append(_point(raw, names, weights, input_axes))
+            points.append(_point(raw, names, list(case.architecture.weights), input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
 
 

@@ -48,7 +48,8 @@ class Recorder:
         # ones flow into these layers.
         drawn, twin = {}, copy.deepcopy(self.model)
         for path, module in twin.named_modules():
-            if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            is_dropout = isinstance(module, torch.nn.modules.dropout._DropoutNd)
+            if is_dropout or type(module).__name__ == "GaussianNoise":  # torch has none itself
                 held = drawn.setdefault(path, [])
                 module.register_forward_pre_hook(lambda m, xs: tuple(map(torch.ones_like, xs)))
                 module.register_forward_hook(lambda m, xs, y, held=held: held.append(self.copy(y)))

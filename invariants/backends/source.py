@@ -21,9 +21,9 @@ Axes = tuple[int | tuple[int, ...], ...]
 class NativeParameter:
     """A parameter as the framework has it.
 
-    name: within its layer, as the framework lists it. axes: its axes, native from canonical.
-    attribute: the expression that reaches it from its layer, where that is not its name. shape: the
-    canonical shape, known once a case has built the layer.
+    name: within its layer, as the framework lists it. axes: its axes, native from canonical; those
+    that are left out are of one. attribute: the expression that reaches it from its layer, where
+    that is not its name. shape: the canonical shape, known once a case has built the layer.
     """
 
     name: str
@@ -39,12 +39,15 @@ class Lowering:
     construct: (layer, specs) -> the expression that makes it, or None where a call needs nothing.
     call: (layer, name of the made layer, argument expressions, specs) -> the expression of a call.
     definition: the class or function that the two need, which stands once on top of the script.
+    drawn_axes: rank of its input -> the axes of what a random layer draws, native from canonical,
+    where they are not those of the value.
     """
 
     construct: Callable[[Any, Sequence[Spec]], str] | None
     call: Callable[[Any, str, Sequence[str], Sequence[Spec]], str]
     parameters: Mapping[str, NativeParameter] = field(default_factory=dict)
     definition: str = ""
+    drawn_axes: Mapping[int, Axes] = field(default_factory=dict)
 
 
 def joined_tables(*tables: Mapping[str, Lowering]) -> dict[str, Lowering]:

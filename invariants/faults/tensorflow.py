@@ -109,6 +109,25 @@ _ROWS = {
     "dropout_forgets_its_mask": Row(
         "The gradient passes through what dropout has zeroed.", ("keras.layers.Dropout.call",)
     ),
+    "mish_drifts": Row("The derivative of mish is 1.00001 times what it is.", _ACTIVATION),
+    "hard_tanh_passes_beyond": Row(
+        "hard_tanh lets the gradient pass beyond its ends.", _ACTIVATION
+    ),
+    "prelu_slope_drifts": Row(
+        "The gradient through PReLU is 1.00001 times what it is.", ("keras.layers.PReLU.call",)
+    ),
+    "maximum_splits_ties": Row("Equal maxima share the gradient.", ("keras.layers.Maximum.call",)),
+    "group_norm_constant_moments": Row(
+        "The backward pass of group norm takes the moments for constants.",
+        ("keras.layers.GroupNormalization.call",),
+    ),
+    "alpha_dropout_forgets_its_mask": Row(
+        "The gradient passes through what alpha dropout has switched off.",
+        ("keras.layers.AlphaDropout.call",),
+    ),
+    "take_drifts": Row(
+        "What keras.ops.take looks up has 1.00001 times its gradient.", ("keras.ops.take",)
+    ),
     # States.
     "frozen_batch_norm_goes_on": Row(
         "A frozen batch norm goes on in training mode: batch moments, moving averages.",
@@ -319,13 +338,17 @@ def softmax_diagonal(call: Any) -> Any:
     return diagonal
 
 
+def _affine_of(norm: Any, x: Any) -> Any:
+    return x if norm.gamma is None else x * norm.gamma + norm.beta
+
+
 def layer_norm_forgets_mean(call: Any) -> Any:
     import tensorflow as tf
 
     def forgetful(self: Any, x: Any) -> Any:
         mean, variance = tf.nn.moments(x, -1, keepdims=True)
         centred = x - tf.stop_gradient(mean)
-        surrogate = centred * tf.math.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+        surrogate = _affine_of(self, centred * tf.math.rsqrt(variance + self.epsilon))
         return _with_gradient_of(call(self, x), surrogate)
 
     return forgetful
@@ -340,7 +363,7 @@ def batch_norm_constant_moments(call: Any) -> Any:
             return value
         mean, variance = map(tf.stop_gradient, tf.nn.moments(x, list(range(len(x.shape) - 1))))
         scale = tf.math.rsqrt(variance + self.epsilon)
-        return _with_gradient_of(value, (x - mean) * scale * self.gamma + self.beta)
+        return _with_gradient_of(value, _affine_of(self, (x - mean) * scale))
 
     return constant
 
@@ -416,6 +439,80 @@ def dropout_forgets_its_mask(call: Any) -> Any:
         return _with_gradient_of(call(self, x, training), x)
 
     return forgetful
+
+
+def mish_drifts(call: Any) -> Any:
+    import keras
+
+    def drifting(self: Any, x: Any) -> Any:
+        y = call(self, x)
+        if self.activation is not keras.activations.mish:
+            return y
+        return _with_gradient_of(y, (1.0 + 1e-5) * y)
+
+    return drifting
+
+
+def hard_tanh_passes_beyond(call: Any) -> Any:
+    import keras
+
+    def passing(self: Any, x: Any) -> Any:
+        y = call(self, x)
+        return _with_gradient_of(y, x) if self.activation is keras.activations.hard_tanh else y
+
+    return passing
+
+
+def prelu_slope_drifts(call: Any) -> Any:
+    def drifting(self: Any, x: Any) -> Any:
+        y = call(self, x)
+        return _with_gradient_of(y, (1.0 + 1e-5) * y)
+
+    return drifting
+
+
+def maximum_splits_ties(call: Any) -> Any:
+    import tensorflow as tf
+
+    def splitting(self: Any, inputs: Any) -> Any:
+        a, b = inputs
+        shared = tf.where(a > b, a, tf.where(b > a, b, (a + b) / 2))
+        return _with_gradient_of(call(self, inputs), shared)
+
+    return splitting
+
+
+def group_norm_constant_moments(call: Any) -> Any:
+    import tensorflow as tf
+
+    def constant(self: Any, x: Any) -> Any:
+        shape = [-1, *x.shape[1:-1], self.groups, x.shape[-1] // self.groups]
+        grouped = tf.reshape(x, shape)
+        axes = [axis for axis in range(1, len(shape)) if axis != len(shape) - 2]
+        mean, variance = map(tf.stop_gradient, tf.nn.moments(grouped, axes, keepdims=True))
+        normal = (grouped - mean) * tf.math.rsqrt(variance + self.epsilon)
+        surrogate = _affine_of(self, tf.reshape(normal, tf.shape(x)))
+        return _with_gradient_of(call(self, x), surrogate)
+
+    return constant
+
+
+def alpha_dropout_forgets_its_mask(call: Any) -> Any:
+    def forgetful(self: Any, x: Any, training: bool = False) -> Any:
+        y = call(self, x, training)
+        return _with_gradient_of(y, x) if training else y
+
+    return forgetful
+
+
+def take_drifts(take: Any) -> Any:
+    import tensorflow as tf
+
+    def drifting(x: Any, indices: Any, axis: Any = None) -> Any:
+        rows = take(x, indices, axis=axis)
+        return _with_gradient_of(rows, (1.0 + 1e-5) * rows) if tf.is_tensor(rows) else rows
+
+    return drifting
 
 
 def frozen_batch_norm_goes_on(call: Any) -> Any:

@@ -123,6 +123,34 @@ _ROWS = {
     "dropout_forgets_its_mask": Row(
         "The gradient passes through what dropout has zeroed.", ("torch.nn.functional.dropout",)
     ),
+    "mish_drifts": Row(
+        "The derivative of mish is 1.00001 times what it is.", ("torch.nn.functional.mish",)
+    ),
+    "hardtanh_passes_beyond": Row(
+        "hardtanh lets the gradient pass beyond its ends.", ("torch.nn.functional.hardtanh",)
+    ),
+    "prelu_slope_drifts": Row(
+        "The gradient of the slope of prelu is 1.00001 times what it is.",
+        ("torch.nn.functional.prelu",),
+    ),
+    "maximum_takes_first": Row(
+        "The gradient of equal maxima goes to the first alone.", ("torch.maximum",)
+    ),
+    "group_norm_constant_moments": Row(
+        "The backward pass of group norm takes the moments for constants.",
+        ("torch.nn.functional.group_norm",),
+    ),
+    "frozen_group_norm_blocks": Row(
+        "A frozen group norm hands no gradient to its input.", ("torch.nn.GroupNorm.forward",)
+    ),
+    "alpha_dropout_forgets_its_mask": Row(
+        "The gradient passes through what alpha dropout has switched off.",
+        ("torch.nn.functional.alpha_dropout",),
+    ),
+    "weight_norm_constant_length": Row(
+        "The backward pass of weight norm takes the length of the direction for a constant.",
+        ("torch.nn.utils.parametrize.ParametrizationList.forward",),
+    ),
     # States.
     "frozen_batch_norm_stops": Row(
         "The running averages of a frozen batch norm stand still in training mode.", _BATCH_NORM
@@ -194,7 +222,7 @@ def _with_gradient_of(value: Any, surrogate: Any) -> Any:
 
 
 def _frozen(layer: Any) -> bool:
-    return not layer.weight.requires_grad
+    return layer.weight is not None and not layer.weight.requires_grad
 
 
 def _frozen_blocks(forward: Any) -> Any:
@@ -367,7 +395,9 @@ def layer_norm_forgets_mean(layer_norm: Any) -> Any:
     def forgetful(x: Any, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
         mean = x.mean(-1, keepdim=True).detach()
         variance = x.var(-1, correction=0, keepdim=True)
-        surrogate = (x - mean) * (variance + eps).rsqrt() * weight + bias
+        surrogate = (x - mean) * (variance + eps).rsqrt()
+        if weight is not None:
+            surrogate = surrogate * weight + bias
         return _with_gradient_of(layer_norm(x, shape, weight, bias, eps), surrogate)
 
     return forgetful
@@ -384,7 +414,9 @@ def batch_norm_constant_moments(batch_norm: Any) -> Any:
         inner = (1, -1, *[1] * (x.dim() - 2))
         scale = (x.var(axes, correction=0, keepdim=True) + more[-1]).rsqrt().detach()
         centred = x - x.mean(axes, keepdim=True).detach()
-        surrogate = centred * scale * weight.reshape(inner) + bias.reshape(inner)
+        surrogate = centred * scale
+        if weight is not None:
+            surrogate = surrogate * weight.reshape(inner) + bias.reshape(inner)
         return _with_gradient_of(value, surrogate)
 
     return constant
@@ -457,6 +489,72 @@ def dropout_forgets_its_mask(dropout: Any) -> Any:
         return _with_gradient_of(dropout(x, p, training, False), x)
 
     return forgetful
+
+
+def mish_drifts(mish: Any) -> Any:
+    def drifting(x: Any, inplace: bool = False) -> Any:
+        y = mish(x)
+        return _with_gradient_of(y, (1.0 + 1e-5) * y)
+
+    return drifting
+
+
+def hardtanh_passes_beyond(hardtanh: Any) -> Any:
+    def passing(x: Any, low: float, high: float, inplace: bool = False) -> Any:
+        return _with_gradient_of(hardtanh(x, low, high), x)
+
+    return passing
+
+
+def prelu_slope_drifts(prelu: Any) -> Any:
+    def drifting(x: Any, weight: Any) -> Any:
+        return prelu(x, _with_gradient_of(weight, (1.0 + 1e-5) * weight))
+
+    return drifting
+
+
+def maximum_takes_first(maximum: Any) -> Any:
+    import torch
+
+    def first(a: Any, b: Any) -> Any:
+        return _with_gradient_of(maximum(a, b), torch.where(a >= b, a, b))
+
+    return first
+
+
+def group_norm_constant_moments(group_norm: Any) -> Any:
+    def constant(x: Any, groups: int, weight: Any, bias: Any, eps: float) -> Any:
+        value = group_norm(x, groups, weight, bias, eps)
+        grouped = x.reshape(x.shape[0], groups, -1)
+        mean = grouped.mean(-1, keepdim=True).detach()
+        scale = (grouped.var(-1, correction=0, keepdim=True) + eps).rsqrt().detach()
+        surrogate = ((grouped - mean) * scale).reshape(x.shape)
+        if weight is not None:
+            inner = (1, -1, *[1] * (x.dim() - 2))
+            surrogate = surrogate * weight.reshape(inner) + bias.reshape(inner)
+        return _with_gradient_of(value, surrogate)
+
+    return constant
+
+
+frozen_group_norm_blocks = _frozen_blocks
+
+
+def alpha_dropout_forgets_its_mask(alpha_dropout: Any) -> Any:
+    def forgetful(x: Any, p: float, training: bool) -> Any:
+        y = alpha_dropout(x, p, training)
+        return _with_gradient_of(y, x) if training else y
+
+    return forgetful
+
+
+def weight_norm_constant_length(forward: Any) -> Any:
+    def constant(self: Any) -> Any:
+        weight = forward(self)
+        length = self.original1.norm(dim=1, keepdim=True).detach()
+        return _with_gradient_of(weight, self.original1 * (self.original0 / length))
+
+    return constant
 
 
 def frozen_batch_norm_stops(forward: Any) -> Any:

@@ -146,7 +146,7 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.Adam.html",
         ),
         "kernels_depend_on_flags": Clause(
-            (("dense", 2),),
+            (("dense", 2), ("lora_dense", 2), ("bottleneck", 2), ("weight_norm_dense", 2)),
             "Silent. A linear layer on (N, T, F) goes through at::matmul, which folds the batch "
             "into one mm where an argument requires a gradient and may take bmm elsewhere "
             "(should_fold in ATen/native/LinearAlgebra.cpp): the last bits may depend on flags.",
@@ -181,6 +181,43 @@ TORCH = Contract(
             "exact",
             "GELU(x) = x·Φ(x), in the input's dtype.",
             _TORCH + "generated/torch.nn.GELU.html",
+        ),
+        "hard_tanh_derivative_at_ends": Clause(
+            0.0,
+            "Silent; a gradient passes where min_val < x < max_val.",
+            _TORCH + "generated/torch.nn.Hardtanh.html",
+        ),
+        "hard_sigmoid_sixth": Clause(
+            "exact",
+            "Hardsigmoid(x) = x / 6 + 1 / 2 between -3 and 3, in the input's dtype.",
+            _TORCH + "generated/torch.nn.Hardsigmoid.html",
+        ),
+        "prelu_derivative_at_zero": Clause(
+            "alpha",
+            "Silent, PReLU(x) = x for x >= 0 and a·x otherwise; users expect 1, a, or a number in "
+            "between, and get a.",
+            _TORCH + "generated/torch.nn.PReLU.html",
+        ),
+        "selu_derivative_at_zero": Clause(
+            "left",
+            "Silent; scale·(max(0, x) + min(0, α·(exp(x) - 1))), the second branch at 0.",
+            _TORCH + "generated/torch.nn.SELU.html",
+        ),
+        "celu_derivative_at_zero": Clause(
+            "one",
+            "CELU is continuously differentiable; its derivative at 0 is 1.",
+            _TORCH + "generated/torch.nn.CELU.html",
+        ),
+        "celu_alpha": Clause(
+            "exact",
+            "CELU(x) = max(0, x) + min(0, α·(exp(x / α) - 1)), in the input's dtype.",
+            _TORCH + "generated/torch.nn.CELU.html",
+        ),
+        "maximum_tie": Clause(
+            "split",
+            "If the function is convex but not differentiable, use the subgradient of minimum "
+            "norm: equal elements share the gradient, half each.",
+            _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
         ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
@@ -343,6 +380,41 @@ TENSORFLOW = Contract(
             "exact",
             "gelu(x) = x·P(X <= x), a tensor with the same type as the features.",
             _TF + "nn/gelu",
+        ),
+        "hard_tanh_derivative_at_ends": Clause(
+            1.0,
+            "Silent; the gradient of clip_by_value passes but for elements beyond the ends.",
+            _TF + "clip_by_value",
+        ),
+        "hard_sigmoid_sixth": Clause(
+            "exact",
+            "hard_sigmoid(x) = x / 6 + 0.5 between -3 and 3, in the type of x.",
+            _KERAS + "layers/activations/#hardsigmoid-function",
+        ),
+        "prelu_derivative_at_zero": Clause(
+            "one",
+            "f(x) = alpha * x for x < 0, f(x) = x for x >= 0.",
+            _KERAS + "layers/activation_layers/prelu/",
+        ),
+        "selu_derivative_at_zero": Clause(
+            "right",
+            "Silent; SeluGrad takes gradients * scale where outputs >= 0.",
+            "https://www.tensorflow.org/api_docs/python/tf/raw_ops/SeluGrad",
+        ),
+        "celu_derivative_at_zero": Clause(
+            "one",
+            "CELU is continuously differentiable (Barron 2017); its derivative at 0 is 1.",
+            _KERAS + "layers/activations/#celu-function",
+        ),
+        "celu_alpha": Clause(
+            "exact",
+            "celu(x) = alpha * (exp(x / alpha) - 1) for x < 0, in the type of x.",
+            _KERAS + "layers/activations/#celu-function",
+        ),
+        "maximum_tie": Clause(
+            "first",
+            "Silent; the gradient of maximum(x, y) is grad * (x >= y, x < y).",
+            _TF + "math/maximum",
         ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"

@@ -145,8 +145,13 @@ def _erf_vjp(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
     return slope, np.abs(slope[:1]) * np.square(x[:1])
 
 
+def known_by(condition: Array, result: Array) -> Array:
+    """`result`, and NaN where the condition is: what is lost before a kink stays lost behind it."""
+    return np.where(np.isnan(condition), np.nan, result)
+
+
 def _relu_vjp(g: Array, y: Array, x: Array, *, at_zero: float) -> Array:
-    return np.where(x > 0, g, np.where(x == 0, at_zero * g, 0.0))
+    return known_by(x, np.where(x > 0, g, np.where(x == 0, at_zero * g, 0.0)))
 
 
 def _leaky(x: Array, *, slope: float) -> Array:
@@ -154,11 +159,62 @@ def _leaky(x: Array, *, slope: float) -> Array:
 
 
 def _leaky_vjp(g: Array, y: Array, x: Array, *, slope: float) -> Array:
-    return np.where(x > 0, g, slope * g)
+    return known_by(x, np.where(x > 0, g, slope * g))
 
 
-def _where_positive(condition: Array, a: Array, b: Array) -> Array:
-    return np.where(condition > 0, a, b)
+def _where_positive(condition: Array, a: Array, b: Array, *, share: float = 0.0) -> Array:
+    """a where the condition is positive, b elsewhere.
+
+    share: how much of the gradient goes to a where the condition is 0, the rest going to b; a and b
+    are equal there unless it is 0.
+    """
+    rank = max(condition.ndim, a.ndim, b.ndim)
+    condition = align(condition, rank)
+    return known_by(condition, np.where(condition > 0, align(a, rank), align(b, rank)))
+
+
+def _where_positive_vjp_a(
+    g: Array, y: Array, condition: Array, a: Array, b: Array, *, share: float = 0.0
+) -> Array:
+    condition = align(condition, g.ndim)
+    shared = np.where(condition == 0, share * g, 0.0)
+    return known_by(condition, np.where(condition > 0, g, shared))
+
+
+def _where_positive_vjp_b(
+    g: Array, y: Array, condition: Array, a: Array, b: Array, *, share: float = 0.0
+) -> Array:
+    condition = align(condition, g.ndim)
+    shared = np.where(condition == 0, (1.0 - share) * g, g)
+    return known_by(condition, np.where(condition > 0, 0.0, shared))
+
+
+def _celu(x: Array, *, alpha: float, inverse: float) -> Array:
+    return alpha * (np.exp(x / alpha) - 1.0)
+
+
+def _celu_vjp(g: Array, y: Array, x: Array, *, alpha: float, inverse: float) -> tuple[Array, Array]:
+    """g·α·i·exp(x·i), i the inverse of α: x·i is rounded before exp."""
+    slope = g * (alpha * inverse) * np.exp(x * inverse)
+    return slope, np.abs(slope[:1] * x[:1]) * inverse
+
+
+def _log_softmax(x: Array) -> Array:
+    z = x - x.max(axis=-1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=-1, keepdims=True))
+
+
+def _log_softmax_magnitude(y: Array, x: Array) -> Array:
+    """z - log Σ exp z rounds relative to z and to the logarithm, whose argument is a sum."""
+    z = x[:1] - x[:1].max(axis=-1, keepdims=True)
+    return np.abs(z) + 4.0 * (1.0 + np.log(np.exp(z).sum(axis=-1, keepdims=True)))
+
+
+def _log_softmax_vjp(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
+    """g - exp(y)·Σg, exp taken of the rounded result, as both frameworks do."""
+    total, magnitude = reduced(g, (g.ndim - 1,), keepdims=True)
+    share = np.exp(y)
+    return g - share * total, share[:1] * (magnitude + 3.0 * np.abs(total[:1]))
 
 
 def _squared_deviation_vjp(g: Array, y: Array, x: Array, mean: Array) -> tuple[Array, Array]:
@@ -382,6 +438,12 @@ PRIMITIVES: dict[str, Primitive] = {
             lambda g, y, a, b: -g * align(y, g.ndim) / align(b, g.ndim),
         ),
     ),
+    # x / divisor, and its derivative by way of the `inverse` of it that a kernel is given.
+    "divide_by": Primitive(
+        lambda x, divisor, inverse: x / divisor,
+        (lambda g, y, x, divisor, inverse: g * inverse,),
+        vjp_ulps=2.0,
+    ),
     "square": Primitive(np.square, (lambda g, y, x: 2.0 * x * g,), grid=lambda q: 2 * q[0]),
     # The mean counts as a constant in a variance: its derivative is zero, and torch's kernels and
     # tf.nn.moments (stop_gradient) leave it out, so a rounded mean is not made up for.
@@ -406,6 +468,16 @@ PRIMITIVES: dict[str, Primitive] = {
         lambda x: np.exp(x) - 1.0,
         (lambda g, y, x: g * (y + 1.0),),
         magnitude=lambda y, x: 2.0 * np.exp(x[:1]),
+    ),
+    # α·(exp(x / α) - 1), and its derivative by way of the `inverse` of α that a kernel is given.
+    "celu": Primitive(
+        _celu,
+        (_celu_vjp,),
+        magnitude=lambda y, x, alpha, inverse: (
+            np.exp(x[:1] / alpha) * (2.0 * alpha + np.abs(x[:1]))
+        ),
+        vjp_ulps=4.0,
+        vjp_may_flush=True,
     ),
     "log": Primitive(np.log, (lambda g, y, x: g / x,), ulps=4.0),
     "tanh": Primitive(np.tanh, (lambda g, y, x: g * (1.0 - y * y),), ulps=8.0),
@@ -436,14 +508,12 @@ PRIMITIVES: dict[str, Primitive] = {
     "leaky_relu": Primitive(_leaky, (_leaky_vjp,)),
     "where_positive": Primitive(
         _where_positive,
-        (
-            None,
-            lambda g, y, condition, a, b: np.where(condition > 0, g, 0.0),
-            lambda g, y, condition, a, b: np.where(condition > 0, 0.0, g),
-        ),
+        (None, _where_positive_vjp_a, _where_positive_vjp_b),
         ulps=0.0,
         vjp_ulps=0.0,
+        grid=_KEEP,
     ),
+    "log_softmax": Primitive(_log_softmax, (_log_softmax_vjp,), magnitude=_log_softmax_magnitude),
     "sum": Primitive(_sum, (_sum_vjp,), vjp_ulps=0.0, magnitude=_sum_magnitude, grid=_KEEP),
     # The mean of a norm, axes kept. It is rounded even where the sum is exact: torch updates it
     # value by value with reciprocals of the count (Welford 1962), ATen/native/cpu/moments_utils.h.

@@ -53,6 +53,9 @@ WORDS = {
         "silu",
     ),
     *("softplus", "sigmoid", "components", "mean", "moving_mean", "moving_variance"),
+    *("log_softmax", "log_sigmoid", "softsign", "tanh_shrink", "mish", "selu", "relu"),
+    *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),
+    *("base", "lora_a", "lora_b", "down", "up", "projection", "direction", "magnitude", "bias"),
 }
 
 

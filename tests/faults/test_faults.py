@@ -61,6 +61,14 @@ NOTICED_BY = {
         "repeat_counts_once": "upstream_gradients",
         "embedding_counts_once": "upstream_gradients",
         "dropout_forgets_its_mask": "upstream_gradients",
+        "mish_drifts": "upstream_gradients",
+        "hardtanh_passes_beyond": "upstream_gradients",
+        "prelu_slope_drifts": "upstream_gradients",
+        "maximum_takes_first": "upstream_gradients",
+        "group_norm_constant_moments": "upstream_gradients",
+        "frozen_group_norm_blocks": "upstream_gradients",
+        "alpha_dropout_forgets_its_mask": "upstream_gradients",
+        "weight_norm_constant_length": "upstream_gradients",
         "frozen_batch_norm_stops": "frozen_state",
         "batch_norm_moves_in_eval": "frozen_state",
         "requires_grad_stays_outside": "no_gradient_for_frozen",
@@ -89,6 +97,10 @@ NOTICED_BY = {
         "variable_never_freezes": "frozen_weights",
         "decay_reaches_frozen": "frozen_weights",
         "dropout_forgets_its_mask": "upstream_gradients",
+        "mish_drifts": "upstream_gradients",
+        "group_norm_constant_moments": "upstream_gradients",
+        "alpha_dropout_forgets_its_mask": "upstream_gradients",
+        "take_drifts": "upstream_gradients",
         "optimizer_skips_last": "trainable_weights_move",
     },
 }
@@ -184,7 +196,7 @@ def _owners(backend: str) -> list[Any]:
     if backend == "torch":
         import torch
 
-        modules = [torch.nn, torch.optim, torch.nn.functional]
+        modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils.parametrize]
         extra = [torch.Tensor]
     else:
         import keras

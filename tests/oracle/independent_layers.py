@@ -86,6 +86,8 @@ class Context:
 
 def standardise(x: Any, mean: Any, variance: Any, layer: Any, context: Context) -> Any:
     normal = (x - mean) / np.sqrt(variance + layer.epsilon)
+    if not layer.affine:
+        return normal
     return normal * context.weights["gamma"] + context.weights["beta"]
 
 
@@ -311,6 +313,161 @@ def softplus_layer(layer: Any, context: Context, x: Any) -> Any:
     return np.where(x > 20.0, x, softplus(x)) if context.backend == "torch" else softplus(x)
 
 
+def log_softmax(x: Any) -> Any:
+    z = x - np.max(getval(x), axis=-1, keepdims=True)
+    return z - np.log(np.sum(np.exp(z), axis=-1, keepdims=True))
+
+
+def softsign(x: Any) -> Any:
+    return x / (1.0 + np.where(x > 0, x, -x))
+
+
+def selu(layer: Any, context: Context, x: Any) -> Any:
+    alpha = constant(x, lambda: mp.mpf("1.6732632423543772848170429916717"))
+    scale = constant(x, lambda: mp.mpf("1.0507009873554804934193349852946"))
+    curve = scale * alpha * (np.exp(np.where(x > 0, 0.0 * x, x)) - 1.0)
+    linear = x >= 0 if context.backend == "tensorflow" else x > 0
+    return np.where(linear, scale * x, curve)
+
+
+def celu(layer: Any, context: Context, x: Any) -> Any:
+    curve = layer.alpha * (np.exp(np.where(x > 0, 0.0 * x, x) / layer.alpha) - 1.0)
+    return np.where(x > 0, x, curve)
+
+
+def glu(layer: Any, context: Context, x: Any) -> Any:
+    half = x.shape[-1] // 2
+    return x[..., :half] * sigmoid(x[..., half:])
+
+
+def clip(x: Any, low: float, high: float) -> Any:
+    """Flat at both ends, these included."""
+    return np.where((x > low) & (x < high), x, 0.0 * x + np.where(x > low, high, low))
+
+
+def hard_tanh(layer: Any, context: Context, x: Any) -> Any:
+    if context.backend == "torch":
+        return clip(x, -1.0, 1.0)
+    return np.where(x > 1.0, 0.0 * x + 1.0, np.where(x >= -1.0, x, 0.0 * x - 1.0))
+
+
+def hard_sigmoid(x: Any) -> Any:
+    return clip(x + 3.0, 0.0, 6.0) / 6.0
+
+
+def softshrink(layer: Any, context: Context, x: Any) -> Any:
+    t = layer.threshold
+    return np.where(x > t, x - t, np.where(x < -t, x + t, 0.0 * x))
+
+
+def hard_shrink(layer: Any, context: Context, x: Any) -> Any:
+    beyond = (x > layer.threshold) | (x < -layer.threshold)
+    return np.where(beyond, x, 0.0 * x)
+
+
+def prelu(layer: Any, context: Context, x: Any) -> Any:
+    linear = x >= 0 if context.backend == "tensorflow" else x > 0
+    return np.where(linear, x, context.weights["alpha"] * x)
+
+
+def group_norm(layer: Any, context: Context, x: Any) -> Any:
+    n, channels = x.shape[0], x.shape[-1]
+    sizes = channels // layer.groups
+    groups = [x[..., g * sizes : (g + 1) * sizes] for g in range(layer.groups)]
+    normal = []
+    for group in groups:
+        flat = np.reshape(group, (n, -1))
+        mean = np.mean(flat, axis=1, keepdims=True)
+        variance = np.mean(np.square(flat - mean), axis=1, keepdims=True)
+        scaled = (flat - mean) / np.sqrt(variance + layer.epsilon)
+        normal.append(np.reshape(scaled, group.shape))
+    y = np.concatenate(normal, axis=-1)
+    return y * context.weights["gamma"] + context.weights["beta"] if layer.affine else y
+
+
+def instance_norm(layer: Any, context: Context, x: Any) -> Any:
+    axes = tuple(range(1, x.ndim - 1))
+    mean = np.mean(x, axis=axes, keepdims=True)
+    variance = np.mean(np.square(x - mean), axis=axes, keepdims=True)
+    return standardise(x, mean, variance, layer, context)
+
+
+def rms_norm(layer: Any, context: Context, x: Any) -> Any:
+    squares = np.mean(np.square(x), axis=-1, keepdims=True)
+    return x / np.sqrt(squares + layer.epsilon) * context.weights["scale"]
+
+
+def unit_normalization(layer: Any, context: Context, x: Any) -> Any:
+    squares = np.sum(np.square(x), axis=-1, keepdims=True)
+    length = np.sqrt(np.where(squares > 0, squares, 0.0 * squares + 1.0))
+    return x / np.where(squares > 0, length, 0.0 * length + 1e-12)
+
+
+def average(layer: Any, context: Context, *xs: Any) -> Any:
+    return sum(xs[1:], xs[0]) / len(xs)
+
+
+def maximum(layer: Any, context: Context, *xs: Any) -> Any:
+    largest = xs[0]
+    for x in xs[1:]:
+        equal = largest if context.backend == "tensorflow" else (largest + x) / 2.0
+        largest = np.where(largest > x, largest, np.where(largest < x, x, equal))
+    return largest
+
+
+def minimum(layer: Any, context: Context, *xs: Any) -> Any:
+    return -maximum(layer, context, *(-x for x in xs))
+
+
+def dot(layer: Any, context: Context, a: Any, b: Any) -> Any:
+    if a.ndim == 2:
+        return np.sum(a * b, axis=-1, keepdims=True)
+    return np.matmul(a, np.swapaxes(b, 1, 2))
+
+
+def affine(context: Context, prefix: str, x: Any) -> Any:
+    w = context.weights
+    return np.matmul(x, w[prefix + "kernel"]) + w[prefix + "bias"]
+
+
+def lora_dense(layer: Any, context: Context, x: Any) -> Any:
+    w = context.weights
+    update = np.matmul(w["lora_a"], w["lora_b"]) * (layer.alpha / layer.rank)
+    y = np.matmul(x, w["kernel"] + update)
+    return y + w["bias"] if layer.use_bias else y
+
+
+def lora_embedding(layer: Any, context: Context, x: Any) -> Any:
+    w = context.weights
+    update = np.matmul(w["lora_a"], w["lora_b"]) * (layer.alpha / layer.rank)
+    return (w["embeddings"] + update)[numpy.asarray(x, dtype=numpy.int64)]
+
+
+def bottleneck(layer: Any, context: Context, x: Any) -> Any:
+    inner = affine(context, "down_", x)
+    inner = relu(inner) if layer.activation == "relu" else np.tanh(inner)
+    return x + affine(context, "up_", inner)
+
+
+def weight_norm_dense(layer: Any, context: Context, x: Any) -> Any:
+    w = context.weights
+    length = np.sqrt(np.sum(np.square(w["direction"]), axis=0))
+    y = np.matmul(x, w["direction"]) / length * w["magnitude"][0]
+    return y + w["bias"] if layer.use_bias else y
+
+
+def squeeze_excite(layer: Any, context: Context, x: Any) -> Any:
+    inner = relu(affine(context, "down_", np.mean(x, axis=(1, 2))))
+    return x * sigmoid(affine(context, "up_", inner))[:, None, None, :]
+
+
+def film(layer: Any, context: Context, x: Any, features: Any) -> Any:
+    both = affine(context, "", features)
+    shape = (x.shape[0], *(1 for _ in range(x.ndim - 2)), x.shape[-1])
+    gamma, beta = both[:, : shape[-1]], both[:, shape[-1] :]
+    return x * np.reshape(gamma, shape) + np.reshape(beta, shape)
+
+
 def multiply(*xs: Any) -> Any:
     product = xs[0]
     for x in xs[1:]:
@@ -330,6 +487,40 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "tanh": lambda layer, context, x: np.tanh(x),
     "sigmoid": lambda layer, context, x: sigmoid(x),
     "softmax": lambda layer, context, x: softmax(x),
+    "log_softmax": lambda layer, context, x: log_softmax(x),
+    "log_sigmoid": lambda layer, context, x: -softplus(-x),
+    "softsign": lambda layer, context, x: softsign(x),
+    "tanhshrink": lambda layer, context, x: x - np.tanh(x),
+    "mish": lambda layer, context, x: x * np.tanh(softplus(x)),
+    "selu": selu,
+    "celu": celu,
+    "glu": glu,
+    "relu6": lambda layer, context, x: clip(x, 0.0, 6.0),
+    "hard_tanh": hard_tanh,
+    "hard_sigmoid": lambda layer, context, x: hard_sigmoid(x),
+    "hard_silu": lambda layer, context, x: x * hard_sigmoid(x),
+    "softshrink": softshrink,
+    "hard_shrink": hard_shrink,
+    "prelu": prelu,
+    "group_norm": group_norm,
+    "instance_norm": instance_norm,
+    "rms_norm": rms_norm,
+    "unit_normalization": unit_normalization,
+    "spatial_dropout1d": lambda layer, context, x: x,
+    "spatial_dropout2d": lambda layer, context, x: x,
+    "alpha_dropout": lambda layer, context, x: x,
+    "gaussian_noise": lambda layer, context, x: x,
+    "subtract": lambda layer, context, a, b: a - b,
+    "average": average,
+    "maximum": maximum,
+    "minimum": minimum,
+    "dot": dot,
+    "lora_dense": lora_dense,
+    "lora_embedding": lora_embedding,
+    "bottleneck": bottleneck,
+    "weight_norm_dense": weight_norm_dense,
+    "squeeze_excite": squeeze_excite,
+    "film": film,
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
     "dropout": lambda layer, context, x: x,

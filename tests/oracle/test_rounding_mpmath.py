@@ -24,19 +24,36 @@ from precise import DIGITS, gradients, spreads_away, variables
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import (
+    Celu,
     Elu,
     Gelu,
     LeakyRelu,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
     Relu,
+    Selu,
     Sigmoid,
     Silu,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
+    Tanhshrink,
 )
+from invariants.architecture.layers.adapters import Bottleneck, LoraDense, WeightNormDense
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.grouping import GroupNorm, RmsNorm, UnitNormalization
 from invariants.architecture.layers.normalization import BatchNorm, LayerNorm
+from invariants.architecture.layers.piecewise import (
+    HardSigmoid,
+    HardSilu,
+    HardTanh,
+    Prelu,
+    Relu6,
+    Softshrink,
+)
 from invariants.case import SGD, Batch, Case, Gradient, Realisation, frozen
 from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
@@ -82,6 +99,14 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "rsqrt": Elementwise(lambda x: 1.0 / anp.sqrt(x), (POSITIVE,)),
     "exp": Elementwise(anp.exp, (SIGNED,)),
     "exp_less_one": Elementwise(lambda x: anp.exp(x) - 1.0, (SIGNED,)),
+    "celu": Elementwise(
+        lambda x: 0.5 * (anp.exp(x / 0.5) - 1.0),
+        (st.floats(-32.0, 32.0, width=32).filter(lambda x: x == 0.0 or abs(x) > 1e-12),),
+        params=(("alpha", 0.5), ("inverse", 2.0)),
+    ),
+    "divide_by": Elementwise(
+        lambda x: x / 6.0, (SIGNED,), params=(("divisor", 6.0), ("inverse", 1.0 / 6.0))
+    ),
     "log": Elementwise(anp.log, (POSITIVE,)),
     "tanh": Elementwise(anp.tanh, (SIGNED,)),
     "sigmoid": Elementwise(sigmoid, (SIGNED,)),
@@ -102,6 +127,7 @@ OF_ARRAYS = {
     "running_mean",
     "matmul",
     "max",
+    "log_softmax",
     "straddle_zero",
     "straddle_maxima",
     "reshape",
@@ -245,8 +271,28 @@ MIDDLES: dict[str, AnyLayer] = {
     "tanh": Tanh(),
     "sigmoid": Sigmoid(),
     "softmax": Softmax(),
+    "log_softmax": LogSoftmax(),
+    "log_sigmoid": LogSigmoid(),
+    "softsign": Softsign(),
+    "tanhshrink": Tanhshrink(),
+    "mish": Mish(),
+    "selu": Selu(),
+    "celu": Celu(alpha=0.5),
+    "relu6": Relu6(),
+    "hard_tanh": HardTanh(),
+    "hard_sigmoid": HardSigmoid(),
+    "hard_silu": HardSilu(),
+    "softshrink": Softshrink(),
+    "prelu": Prelu(),
     "layer_norm": LayerNorm(epsilon=1e-5),
+    "layer_norm_without_weights": LayerNorm(epsilon=1e-5, affine=False),
     "batch_norm": BatchNorm(epsilon=1e-5),
+    "group_norm": GroupNorm(epsilon=1e-5),
+    "rms_norm": RmsNorm(epsilon=1e-6),
+    "unit_normalization": UnitNormalization(),
+    "lora_dense": LoraDense(units=3, rank=2, alpha=2.0),
+    "bottleneck": Bottleneck(units=2),
+    "weight_norm_dense": WeightNormDense(units=3),
 }
 
 

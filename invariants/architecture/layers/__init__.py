@@ -10,10 +10,15 @@ from pydantic import Field
 
 from invariants.architecture.layers import (
     activations,
+    adapters,
     convolution,
     dense,
+    grouping,
     indexing,
+    merging,
+    noise,
     normalization,
+    piecewise,
     pooling,
     resizing,
     shaping,
@@ -24,13 +29,18 @@ from invariants.architecture.layers.base import Layer
 _CLASSES: tuple[type[Layer], ...] = (
     *dense.LAYERS,
     *activations.LAYERS,
+    *piecewise.LAYERS,
     *normalization.LAYERS,
+    *grouping.LAYERS,
+    *noise.LAYERS,
     *convolution.LAYERS,
     *pooling.LAYERS,
     *transposed.LAYERS,
     *resizing.LAYERS,
     *indexing.LAYERS,
     *shaping.LAYERS,
+    *merging.LAYERS,
+    *adapters.LAYERS,
 )
 
 #: kind -> class, the simplest first.

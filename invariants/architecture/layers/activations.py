@@ -154,6 +154,133 @@ class Softmax(Layer):
         return e / e.sum(-1, keepdims=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogSoftmax(Layer):
+    """x - log Σ exp(x) over the last axis."""
+
+    kind: Literal["log_softmax"] = "log_softmax"
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].shape[-1] > 1
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return xs[0].apply("log_softmax")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSigmoid(Layer):
+    """log(1 / (1 + exp(-x)))."""
+
+    kind: Literal["log_sigmoid"] = "log_sigmoid"
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return (xs[0] * -1.0).apply("softplus") * -1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softsign(Layer):
+    """x / (1 + |x|)."""
+
+    kind: Literal["softsign"] = "softsign"
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        return x / (x.tape.apply("where_positive", x, x, x * -1.0) + 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tanhshrink(Layer):
+    """x - tanh(x)."""
+
+    kind: Literal["tanhshrink"] = "tanhshrink"
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return xs[0] - xs[0].apply("tanh")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mish(Layer):
+    """x · tanh(softplus(x)) (Misra 2019, arXiv 1908.08681)."""
+
+    kind: Literal["mish"] = "mish"
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return xs[0] * xs[0].apply("softplus").apply("tanh")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selu(Layer):
+    """scale · x where positive, scale · alpha · (exp(x) - 1) elsewhere (arXiv 1706.02515).
+
+    The slopes at 0 differ, 1.05 and 1.76; which of them holds there is the contract's.
+    """
+
+    kind: Literal["selu"] = "selu"
+    kinked: ClassVar[bool] = True
+
+    ALPHA: ClassVar[float] = 1.6732632423543772848170429916717
+    SCALE: ClassVar[float] = 1.0507009873554804934193349852946
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        tape = x.tape
+        negative = tape.apply("where_positive", x, tape.lift(0.0), x)
+        if call.contract["elu_derivative"] == "of_the_output":
+            curve = negative.apply("exp_less_one")
+        else:
+            curve = negative.apply("exp") - 1.0
+        curve, line = curve * (self.ALPHA * self.SCALE), x * self.SCALE
+        if call.contract["selu_derivative_at_zero"] == "right":
+            return tape.apply("where_positive", x * -1.0, curve, line)
+        return tape.apply("where_positive", x, line, curve)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Celu(Layer):
+    """x where positive, alpha · (exp(x / alpha) - 1) elsewhere (Barron 2017, arXiv 1704.07483)."""
+
+    kind: Literal["celu"] = "celu"
+    alpha: Slope = 1.0
+    kinked: ClassVar[bool] = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Celu:
+        return cls(alpha=choice.one_of((1.0, 0.5, 2.0, 0.3)))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        tape, inverse = x.tape, 1.0 / self.alpha
+        if call.contract["celu_alpha"] == "float32":
+            inverse = 1.0 / float(np.float32(self.alpha))
+        negative = tape.apply("where_positive", x, tape.lift(0.0), x)
+        curve = negative.apply("celu", alpha=self.alpha, inverse=inverse)
+        if call.contract["celu_derivative_at_zero"] == "both":
+            return tape.apply("where_positive", x * -1.0, tape.lift(0.0), x) + curve
+        return tape.apply("where_positive", x, x, curve)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glu(Layer):
+    """a · sigmoid(b), a and b the halves of the last axis (Dauphin et al. 2017, 1612.08083)."""
+
+    kind: Literal["glu"] = "glu"
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].shape[-1] % 2 == 0
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        shape = super().output(specs).shape
+        return Spec((*shape[:-1], shape[-1] // 2))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        half = x.shape[-1] // 2
+        gate = x.apply("slice", start=half, stop=2 * half).apply("sigmoid")
+        return x.apply("slice", start=0, stop=half) * gate
+
+
 #: The layers of this family, the simplest first.
 LAYERS: tuple[type[Layer], ...] = (
     Relu,
@@ -165,4 +292,12 @@ LAYERS: tuple[type[Layer], ...] = (
     Tanh,
     Sigmoid,
     Softmax,
+    LogSoftmax,
+    LogSigmoid,
+    Softsign,
+    Tanhshrink,
+    Mish,
+    Selu,
+    Celu,
+    Glu,
 )

@@ -185,7 +185,7 @@ class Conv2D(Windowed2D):
     """Cross-correlation with a kernel of shape (KH, KW, C / groups, filters)."""
 
     kind: Literal["conv2d"] = "conv2d"
-    frequency: ClassVar[int] = 12
+    frequency: ClassVar[int] = 18
     filters: Size = 1
     groups: Size = 1
 

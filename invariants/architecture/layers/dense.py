@@ -15,7 +15,7 @@ class Dense(Layer):
     """y = x @ kernel + bias over the last axis: (..., in) -> (..., units)."""
 
     kind: Literal["dense"] = "dense"
-    frequency: ClassVar[int] = 14
+    frequency: ClassVar[int] = 26
     units: Size = 1
     use_bias: bool = True
 

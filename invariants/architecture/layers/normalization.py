@@ -15,10 +15,26 @@ Epsilon = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 
 
-def standardised(call: Call, x: Value, mean: Value, variance: Value, epsilon: float) -> Value:
-    """(x - mean) / √(variance + epsilon) · gamma + beta."""
-    scale = (variance + epsilon).apply("rsqrt") * call.parameter("gamma")
+#: Whether a norm has gamma and beta; most do.
+AFFINE = (True, True, True, False)
+
+
+def standardised(
+    call: Call, x: Value, mean: Value, variance: Value, epsilon: float, affine: bool
+) -> Value:
+    """(x - mean) / √(variance + epsilon), and if it is affine · gamma + beta."""
+    scale = (variance + epsilon).apply("rsqrt")
+    if not affine:
+        return x.tape.apply("centred", x, mean) * scale
+    scale = scale * call.parameter("gamma")
     return x.tape.apply("centred", x, mean) * scale + call.parameter("beta")
+
+
+def affine_parameters(specs: Sequence[Spec], affine: bool) -> tuple[Parameter, ...]:
+    """gamma and beta by channel, for a norm that has them."""
+    shape = specs[0].shape[-1:]
+    gamma = Parameter("gamma", shape, group="norm", initial="scale")
+    return (gamma, Parameter("beta", shape, group="norm")) if affine else ()
 
 
 def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
@@ -34,10 +50,11 @@ class LayerNorm(Layer):
     kind: Literal["layer_norm"] = "layer_norm"
     frequency: ClassVar[int] = 2
     epsilon: Epsilon = 1e-3
+    affine: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LayerNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-5)))
+        return cls(epsilon=choice.one_of((1e-3, 1e-5)), affine=choice.one_of(AFFINE))
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
@@ -45,15 +62,11 @@ class LayerNorm(Layer):
         return specs[0].shape[-1] > 1
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        shape = specs[0].shape[-1:]
-        return (
-            Parameter("gamma", shape, group="norm", initial="scale"),
-            Parameter("beta", shape, group="norm"),
-        )
+        return affine_parameters(specs, self.affine)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         mean, variance = moments(xs[0], -1)
-        return standardised(call, xs[0], mean, variance, self.epsilon)
+        return standardised(call, xs[0], mean, variance, self.epsilon, self.affine)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +82,20 @@ class BatchNorm(Layer):
     frequency: ClassVar[int] = 2
     epsilon: Epsilon = 1e-3
     update: Fraction = 0.25
+    affine: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> BatchNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-5)), update=choice.one_of((0.25, 0.125, 0.0625)))
+        return cls(
+            epsilon=choice.one_of((1e-3, 1e-5)),
+            update=choice.one_of((0.25, 0.125, 0.0625)),
+            affine=choice.one_of(AFFINE),
+        )
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = specs[0].shape[-1:]
         return (
-            Parameter("gamma", shape, group="norm", initial="scale"),
-            Parameter("beta", shape, group="norm"),
+            *affine_parameters(specs, self.affine),
             Parameter("moving_mean", shape, role="state", group="norm"),
             Parameter("moving_variance", shape, role="state", group="norm", initial="variance"),
         )
@@ -97,7 +114,7 @@ class BatchNorm(Layer):
         (x,) = xs
         if not self.uses_batch_moments(call):
             mean, variance = call.parameter("moving_mean"), call.parameter("moving_variance")
-            return standardised(call, x, mean, variance, self.epsilon)
+            return standardised(call, x, mean, variance, self.epsilon, self.affine)
         axes = tuple(range(-len(x.shape), -1))
         mean, variance = moments(x, axes)
         count = 1
@@ -109,7 +126,7 @@ class BatchNorm(Layer):
         for name, moment in (("moving_mean", mean), ("moving_variance", running)):
             kept = call.parameter(name) * (1.0 - self.update)
             call.set_state(name, kept + moment.reshape(x.shape[-1]) * self.update)
-        return standardised(call, x, mean, variance, self.epsilon)
+        return standardised(call, x, mean, variance, self.epsilon, self.affine)
 
 
 @dataclass(frozen=True, kw_only=True)

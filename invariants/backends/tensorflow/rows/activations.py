@@ -13,7 +13,22 @@ def gelu_tanh(x):
 _GELU = {False: '"gelu"', True: "gelu_tanh"}
 
 
-def _activation(name: str) -> Lowering:
+_GLU = '''\
+class GLU(keras.layers.Layer):
+    """Half of the last axis, gated by the other half."""
+
+    def call(self, x):
+        return keras.activations.glu(x)
+'''
+
+
+def with_option(name: str, option: str, value: float) -> str:
+    """The construction of an activation layer for a function with an option."""
+    return f"keras.layers.Activation(lambda x: keras.activations.{name}(x, {option}={value!r}), "
+
+
+def activation(name: str) -> Lowering:
+    """A row for an activation that Keras knows by `name`."""
     return layer_row(f"keras.layers.Activation({name!r}, ")
 
 
@@ -27,9 +42,17 @@ ROWS: dict[str, Lowering] = {
         lambda layer, specs: f"keras.layers.Activation({_GELU[layer.approximate]}, ",
         definition=_GELU_TANH,
     ),
-    "silu": _activation("silu"),
-    "softplus": _activation("softplus"),
-    "tanh": _activation("tanh"),
-    "sigmoid": _activation("sigmoid"),
+    "silu": activation("silu"),
+    "softplus": activation("softplus"),
+    "tanh": activation("tanh"),
+    "sigmoid": activation("sigmoid"),
     "softmax": layer_row("keras.layers.Softmax("),
+    "log_softmax": activation("log_softmax"),
+    "log_sigmoid": activation("log_sigmoid"),
+    "softsign": activation("softsign"),
+    "tanhshrink": activation("tanh_shrink"),
+    "mish": activation("mish"),
+    "selu": activation("selu"),
+    "celu": layer_row(lambda layer, specs: with_option("celu", "alpha", layer.alpha)),
+    "glu": layer_row("GLU(", definition=_GLU),
 }

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from invariants.backends.source import Lowering
 from invariants.backends.tensorflow.rows.common import layer_row, opened
 
+
+def affine(layer: Any) -> dict[str, bool]:
+    """The options of a norm without weights; those that have them say nothing."""
+    return {} if layer.affine else {"center": False, "scale": False}
+
+
 ROWS: dict[str, Lowering] = {
     "layer_norm": layer_row(
-        lambda layer, specs: opened("LayerNormalization", epsilon=layer.epsilon), "gamma", "beta"
+        lambda layer, specs: opened("LayerNormalization", epsilon=layer.epsilon, **affine(layer)),
+        "gamma",
+        "beta",
     ),
     "batch_norm": layer_row(
         lambda layer, specs: opened(
-            "BatchNormalization", momentum=1.0 - layer.update, epsilon=layer.epsilon
+            "BatchNormalization",
+            momentum=1.0 - layer.update,
+            epsilon=layer.epsilon,
+            **affine(layer),
         ),
         "gamma",
         "beta",

@@ -5,10 +5,15 @@ from __future__ import annotations
 from invariants.backends.source import Lowering, joined_tables
 from invariants.backends.torch.rows import (
     activations,
+    adapters,
     convolution,
     dense,
+    grouping,
     indexing,
+    merging,
+    noise,
     normalization,
+    piecewise,
     pooling,
     resizing,
     shaping,
@@ -26,6 +31,11 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     resizing.ROWS,
     indexing.ROWS,
     shaping.ROWS,
+    piecewise.ROWS,
+    grouping.ROWS,
+    noise.ROWS,
+    merging.ROWS,
+    adapters.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]

@@ -5,6 +5,11 @@ from __future__ import annotations
 from invariants.backends.source import Lowering
 from invariants.backends.torch.rows.common import channel_axis, module, plain
 
+
+def _over_channels(kind: str) -> Lowering:
+    return Lowering(lambda layer, specs: f"nn.{kind}(dim={channel_axis(specs[0].rank)})", plain)
+
+
 ROWS: dict[str, Lowering] = {
     "relu": module("nn.ReLU()"),
     "leaky_relu": Lowering(lambda layer, specs: f"nn.LeakyReLU({layer.negative_slope!r})", plain),
@@ -16,7 +21,13 @@ ROWS: dict[str, Lowering] = {
     "softplus": module("nn.Softplus()"),
     "tanh": module("nn.Tanh()"),
     "sigmoid": module("nn.Sigmoid()"),
-    "softmax": Lowering(
-        lambda layer, specs: f"nn.Softmax(dim={channel_axis(specs[0].rank)})", plain
-    ),
+    "softmax": _over_channels("Softmax"),
+    "log_softmax": _over_channels("LogSoftmax"),
+    "log_sigmoid": module("nn.LogSigmoid()"),
+    "softsign": module("nn.Softsign()"),
+    "tanhshrink": module("nn.Tanhshrink()"),
+    "mish": module("nn.Mish()"),
+    "selu": module("nn.SELU()"),
+    "celu": Lowering(lambda layer, specs: f"nn.CELU({layer.alpha!r})", plain),
+    "glu": _over_channels("GLU"),
 }

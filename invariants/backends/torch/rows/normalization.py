@@ -9,16 +9,27 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
 from invariants.backends.torch.rows.common import on_the_last_axis, plain
 
-_NORM = {"gamma": NativeParameter("weight"), "beta": NativeParameter("bias")}
+NORM = {"gamma": NativeParameter("weight"), "beta": NativeParameter("bias")}
+
+
+def affine(layer: Any, option: str = "affine") -> dict[str, bool]:
+    """The option of a norm without weights; those that have them say nothing."""
+    return {} if layer.affine else {option: False}
+
+
+def _layer_norm(layer: Any, specs: Sequence[Spec]) -> str:
+    options = arguments(eps=layer.epsilon, **affine(layer, "elementwise_affine"))
+    return f"nn.LayerNorm({specs[0].shape[-1]}, {options})"
 
 
 def _batch_norm(layer: Any, specs: Sequence[Spec]) -> str:
     kind = "BatchNorm2d" if specs[0].rank == 3 else "BatchNorm1d"
-    options = arguments(eps=layer.epsilon, momentum=layer.update)
+    options = arguments(eps=layer.epsilon, momentum=layer.update, **affine(layer))
     return f"nn.{kind}({specs[0].shape[-1]}, {options})"
 
 
-def _batch_norm_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+def channels_second(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    """A call of a module that has the channels of a sequence on its second axis."""
     if specs[0].rank == 2:
         return f"{name}({args[0]}.transpose(1, 2)).transpose(1, 2)"
     return f"{name}({args[0]})"
@@ -26,15 +37,15 @@ def _batch_norm_call(layer: Any, name: str, args: Sequence[str], specs: Sequence
 
 ROWS: dict[str, Lowering] = {
     "layer_norm": Lowering(
-        lambda layer, specs: f"nn.LayerNorm({specs[0].shape[-1]}, {arguments(eps=layer.epsilon)})",
+        _layer_norm,
         on_the_last_axis,
-        _NORM,
+        NORM,
     ),
     "batch_norm": Lowering(
         _batch_norm,
-        _batch_norm_call,
+        channels_second,
         {
-            **_NORM,
+            **NORM,
             "moving_mean": NativeParameter("running_mean"),
             "moving_variance": NativeParameter("running_var"),
         },

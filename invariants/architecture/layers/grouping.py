@@ -1,0 +1,145 @@
+"""Norms within one sample, over groups of channels, positions or features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+)
+from invariants.architecture.layers.normalization import (
+    AFFINE,
+    Epsilon,
+    affine_parameters,
+    moments,
+    standardised,
+)
+from invariants.oracle.tape import Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupNorm(Layer):
+    """Standardised over the positions and channels of each of `groups` groups of channels.
+
+    Wu & He 2018, arXiv 1803.08494; gamma and beta are by channel.
+    """
+
+    kind: Literal["group_norm"] = "group_norm"
+    groups: Size = 1
+    epsilon: Epsilon = 1e-3
+    affine: bool = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> GroupNorm:
+        channels, size = specs[0].shape[-1], specs[0].size
+        fitting = [g for g in (1, 2, 3, 4) if channels % g == 0 and size > g]
+        return cls(
+            groups=choice.one_of(fitting or [1]),
+            epsilon=choice.one_of((1e-3, 1e-5)),
+            affine=choice.one_of(AFFINE),
+        )
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """Over one element it puts out beta."""
+        return specs[0].size > 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        if spec.shape[-1] % self.groups:
+            raise ShapeError(f"{self.groups} groups do not divide {spec.shape[-1]} channels")
+        return spec
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        return affine_parameters(specs, self.affine)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        grouped = x.reshape(*x.shape[:-1], self.groups, x.shape[-1] // self.groups)
+        mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)))
+        normal = standardised(call, grouped, mean, variance, self.epsilon, affine=False)
+        normal = normal.reshape(*x.shape)
+        if not self.affine:
+            return normal
+        return normal * call.parameter("gamma") + call.parameter("beta")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceNorm(Layer):
+    """Standardised over the positions of each channel of each sample (arXiv 1607.08022)."""
+
+    kind: Literal["instance_norm"] = "instance_norm"
+    epsilon: Epsilon = 1e-3
+    affine: bool = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> InstanceNorm:
+        return cls(epsilon=choice.one_of((1e-3, 1e-5)), affine=choice.one_of(AFFINE))
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        """torch refuses channels of one position."""
+        return super().accepts(specs) and specs[0].rank > 1 and specs[0].size > specs[0].shape[-1]
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        return affine_parameters(specs, self.affine)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)))
+        return standardised(call, x, mean, variance, self.epsilon, self.affine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RmsNorm(Layer):
+    """x / √(mean(x²) + epsilon) · scale over the last axis (arXiv 1910.07467)."""
+
+    kind: Literal["rms_norm"] = "rms_norm"
+    epsilon: Epsilon = 1e-3
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> RmsNorm:
+        return cls(epsilon=choice.one_of((1e-3, 1e-6)))
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """Over one feature it puts out a sign."""
+        return specs[0].shape[-1] > 1
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        return (Parameter("scale", specs[0].shape[-1:], group="norm", initial="scale"),)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        mean = x.apply("square").mean(-1, keepdims=True)
+        return x * (mean + self.epsilon).apply("rsqrt") * call.parameter("scale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitNormalization(Layer):
+    """x / max(√Σx², 1e-12) over the last axis, so that zeros stay zeros."""
+
+    kind: Literal["unit_normalization"] = "unit_normalization"
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """Over one feature it puts out a sign."""
+        return specs[0].shape[-1] > 1
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        tape, squares = x.tape, x.apply("square").sum(-1, keepdims=True)
+        inverse = tape.apply("where_positive", squares, squares, tape.lift(1.0)).apply("rsqrt")
+        return x * tape.apply("where_positive", squares, inverse, tape.lift(1e12))
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (GroupNorm, InstanceNorm, RmsNorm, UnitNormalization)

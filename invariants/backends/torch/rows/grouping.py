@@ -1,0 +1,50 @@
+"""Norms within one sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Lowering, NativeParameter, arguments
+from invariants.backends.torch.rows.common import channel_axis, on_the_last_axis
+from invariants.backends.torch.rows.normalization import NORM, affine, channels_second
+
+
+def _group_norm(layer: Any, specs: Sequence[Spec]) -> str:
+    options = arguments(eps=layer.epsilon, **affine(layer))
+    return f"nn.GroupNorm({layer.groups}, {specs[0].shape[-1]}, {options})"
+
+
+def _group_norm_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    """Images are copied: what permute leaves behind counts as channels last.
+
+    The backward pass of torch 2.13.0 for channels last writes the gradient to an input that asks
+    for none, through a null pointer (ATen/native/cpu/group_norm_kernel.cpp); a crash ends the run.
+    """
+    if specs[0].rank == 3:
+        return f"{name}({args[0]}.clone(memory_format=torch.contiguous_format))"
+    return channels_second(layer, name, args, specs)
+
+
+def _instance_norm(layer: Any, specs: Sequence[Spec]) -> str:
+    kind = "InstanceNorm2d" if specs[0].rank == 3 else "InstanceNorm1d"
+    options = arguments(eps=layer.epsilon, **({"affine": True} if layer.affine else {}))
+    return f"nn.{kind}({specs[0].shape[-1]}, {options})"
+
+
+ROWS: dict[str, Lowering] = {
+    "group_norm": Lowering(_group_norm, _group_norm_call, NORM),
+    "instance_norm": Lowering(_instance_norm, channels_second, NORM),
+    "rms_norm": Lowering(
+        lambda layer, specs: f"nn.RMSNorm({specs[0].shape[-1]}, {arguments(eps=layer.epsilon)})",
+        on_the_last_axis,
+        {"scale": NativeParameter("weight")},
+    ),
+    "unit_normalization": Lowering(
+        None,
+        lambda layer, name, args, specs: (
+            f"F.normalize({args[0]}, dim={channel_axis(specs[0].rank)})"
+        ),
+    ),
+}
