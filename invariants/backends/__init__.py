@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -49,7 +50,7 @@ def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
     """canonical name -> native name and layout."""
     rows = BACKENDS[backend].LOWERINGS
     return {
-        f"{placed.path}.{parameter.name}": NativeParameter(f"{placed.path}.{row.name}", row.axes)
+        f"{placed.path}.{parameter.name}": replace(row, name=f"{placed.path}.{row.name}")
         for placed in case.architecture.layers
         for parameter in placed.parameters
         for row in (rows[placed.layer.kind].parameters[parameter.name],)
@@ -69,7 +70,7 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
     axes_of = BACKENDS[backend].VALUE_AXES
     names = _native_parameters(case, backend)
     weights = {
-        native.name: _to_native(case.weights[name], native.axes).astype(case.dtype)
+        native.name: native.to_native(case.weights[name]).astype(case.dtype)
         for name, native in names.items()
     }
     specs, output = case.architecture.inputs, case.architecture.output
@@ -98,6 +99,12 @@ def native_element(
         native = NativeParameter(name, BACKENDS[backend].VALUE_AXES.get(spec.rank))
     else:
         native = _native_parameters(case, backend)[name]
+    if native.moved is not None and name in case.weights:
+        shape = case.weights[name].shape
+        if len(element) == len(shape):
+            number = int(np.ravel_multi_index(element, shape))
+            places = native.to_native(np.arange(case.weights[name].size).reshape(shape))
+            return native.name, tuple(int(i) for i in np.argwhere(places == number)[0])
     if native.axes is None or len(element) != len(native.axes):
         return native.name, element
     return native.name, tuple(element[axis] for axis in native.axes)
@@ -106,7 +113,6 @@ def native_element(
 def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Observation:
     """The recorded points in canonical names and layouts."""
     names = _native_parameters(case, backend)
-    weights = list(case.architecture.weights)
     input_axes = {
         f"input_{i}": BACKENDS[backend].VALUE_AXES.get(spec.rank)
         for i, spec in enumerate(case.architecture.inputs)
@@ -128,26 +134,29 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         elif "warnings" in raw:
             warnings[raw["action"]] = tuple(raw["warnings"])
         else:
-            points.append(_point(raw, names, weights, input_axes))
+            points.append(_point(case, raw, names, input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
 
 
 def _point(
+    case: Case,
     raw: dict[str, Any],
     names: dict[str, NativeParameter],
-    weights: list[str],
     input_axes: dict[str, tuple[int, ...] | None],
 ) -> ObservedPoint:
+    weights = list(case.architecture.weights)
     held = {
-        name: _to_canonical(raw["weights"][native.name], native.axes)
+        name: native.to_canonical(raw["weights"][native.name], case.weights[name].shape)
         for name, native in names.items()
     }
     if "gradients" not in raw:
         return ObservedPoint(raw["action"], held)
-    gradients = {}
+    gradients: dict[str, Array | None] = {}
     for name in weights:
         gradient = raw["gradients"].get(names[name].name)
-        gradients[name] = None if gradient is None else _to_canonical(gradient, names[name].axes)
+        if gradient is not None:
+            gradient = names[name].to_canonical(gradient, case.weights[name].shape)
+        gradients[name] = gradient
     for name, axes in input_axes.items():
         if raw["gradients"].get(name) is not None:
             gradients[name] = _to_canonical(raw["gradients"][name], axes)

@@ -48,6 +48,8 @@ WORDS = {
         "gelu",
         "silu",
     ),
+    *("attention", "up", "down", "attention_norm", "dense_norm"),
+    *("relu", "lstm", "cells", "first", "second"),
     *("softplus", "sigmoid", "components", "mean", "moving_mean", "moving_variance"),
 }
 

@@ -87,12 +87,14 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "running_mean": (Row(params={"axis": -1}), Row(params={"axis": (-2, -1)})),
     "matmul": (Row(((2, 3), (3, 2))), Row(((2, 2, 3), (3, 4))), Row(((1, 2, 2, 3), (3, 1)))),
+    "batch_matmul": (Row(((2, 3), (3, 2))), Row(((2, 2, 3), (2, 3, 1)))),
     "max": tuple(
         Row(((2, 3, 2),), params={"tie": tie}, distinct=True) for tie in ("first", "split")
     ),
     "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
     "straddle_maxima": (Row(params={"turn": 3}),),
     "reshape": (Row(params={"shape": (3, 1, 2)}),),
+    "transpose": (Row(params={"axes": (1, 0)}), Row(((2, 3, 1),), params={"axes": (2, 0, 1)})),
     "slice": (Row(params={"start": 1, "stop": 3}), Row(params={"start": 0, "stop": 1})),
     "pad": (Row(params={"widths": ((1, 0), (0, 2))}),),
     "take": (

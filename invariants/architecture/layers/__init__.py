@@ -10,9 +10,11 @@ from pydantic import Field
 
 from invariants.architecture.layers import (
     activations,
+    attention,
     convolution,
     dense,
     normalization,
+    recurrent,
     shaping,
 )
 from invariants.architecture.layers.base import Layer
@@ -22,6 +24,8 @@ _CLASSES: tuple[type[Layer], ...] = (
     *activations.LAYERS,
     *normalization.LAYERS,
     *convolution.LAYERS,
+    *recurrent.LAYERS,
+    *attention.LAYERS,
     *shaping.LAYERS,
 )
 

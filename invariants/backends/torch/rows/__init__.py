@@ -5,15 +5,23 @@ from __future__ import annotations
 from invariants.backends.source import Lowering, joined_tables
 from invariants.backends.torch.rows import (
     activations,
+    attention,
     convolution,
     dense,
     normalization,
+    recurrent,
     shaping,
 )
 from invariants.backends.torch.rows.common import VALUE_AXES
 
 LOWERINGS: dict[str, Lowering] = joined_tables(
-    dense.ROWS, activations.ROWS, normalization.ROWS, convolution.ROWS, shaping.ROWS
+    dense.ROWS,
+    activations.ROWS,
+    normalization.ROWS,
+    convolution.ROWS,
+    recurrent.ROWS,
+    attention.ROWS,
+    shaping.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]
