@@ -14,6 +14,19 @@ _TORCH = "https://docs.pytorch.org/docs/stable/"
 _KERAS = "https://keras.io/api/"
 _TF = "https://www.tensorflow.org/api_docs/python/tf/"
 
+#: The layers that call torch's linear on sequences.
+_LINEAR_ON_SEQUENCES = (
+    "dense",
+    "simple_rnn",
+    "lstm",
+    "gru",
+    "bidirectional_lstm",
+    "stacked_lstm",
+    "multi_head_attention",
+    "packed_multi_head_attention",
+    "transformer_encoder",
+)
+
 
 @dataclass(frozen=True)
 class Clause:
@@ -128,6 +141,12 @@ TORCH = Contract(
             "https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/cpu/"
             "FlashAttentionKernel.cpp",
         ),
+        "embedding_padding": Clause(
+            (False, True),
+            "padding_idx: the entries there do not contribute to the gradient; its embedding vector "
+            "is not updated during training.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
         "attention_scale": Clause(
             "exact",
             "scale_factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale.",
@@ -155,20 +174,7 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.Adam.html",
         ),
         "kernels_depend_on_flags": Clause(
-            tuple(
-                (kind, 2)
-                for kind in (
-                    "dense",
-                    "simple_rnn",
-                    "lstm",
-                    "gru",
-                    "bidirectional_lstm",
-                    "stacked_lstm",
-                    "multi_head_attention",
-                    "packed_multi_head_attention",
-                    "transformer_encoder",
-                )
-            ),
+            (("tied_embedding", 1), *((kind, 2) for kind in _LINEAR_ON_SEQUENCES)),
             "Silent. A linear layer on (N, T, F), of its own or in a recurrent layer, goes through "
             "at::matmul, which folds the batch into one mm where an argument requires a gradient "
             "and may take bmm elsewhere (should_fold in ATen/native/LinearAlgebra.cpp): the last "
@@ -310,9 +316,15 @@ TENSORFLOW = Contract(
             "Attention weights are the softmax of the scores.",
             _KERAS + "layers/attention_layers/multi_head_attention/",
         ),
+        "embedding_padding": Clause(
+            (False,),
+            "mask_zero masks steps of the layers that follow; every row of the table gets its "
+            "gradient.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
         "attention_scale": Clause(
             "exact",
-            "softmax(Q Kᵀ / √key_dim) V, in the layer's dtype; silent on the accuracy of the scale.",
+            "softmax(Q Kᵀ / √key_dim) V, in the layer's dtype.",
             _KERAS + "layers/attention_layers/multi_head_attention/",
         ),
         "weight_decay": Clause(

@@ -49,7 +49,7 @@ WORDS = {
         "silu",
     ),
     *("attention", "up", "down", "attention_norm", "dense_norm"),
-    *("relu", "lstm", "cells", "first", "second"),
+    *("embeddings", "relu", "lstm", "cells", "first", "second"),
     *("softplus", "sigmoid", "components", "mean", "moving_mean", "moving_variance"),
 }
 

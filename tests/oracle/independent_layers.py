@@ -170,7 +170,17 @@ def avg_pool2d(layer: Any, context: Context, x: Any) -> Any:
 
 
 def embedding(layer: Any, context: Context, x: Any) -> Any:
-    return context.weights["embeddings"][numpy.asarray(x, dtype=numpy.int64)]
+    table, indices = context.weights["embeddings"], numpy.asarray(x, dtype=numpy.int64)
+    rows = table[indices]
+    if layer.padding_index is None:
+        return rows
+    return np.where((indices == layer.padding_index)[..., None], getval(rows), rows)
+
+
+def tied_embedding(layer: Any, context: Context, x: Any) -> Any:
+    table = context.weights["embeddings"]
+    chosen = numpy.eye(len(table))[numpy.asarray(x, dtype=numpy.int64)]
+    return np.dot(np.dot(chosen, table), table.T)
 
 
 def projection(layer: Any, context: Context, x: Any) -> Any:
@@ -356,6 +366,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "packed_multi_head_attention": packed_multi_head_attention,
     "transformer_encoder": transformer_encoder,
     "embedding": embedding,
+    "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],
+    "tied_embedding": tied_embedding,
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),

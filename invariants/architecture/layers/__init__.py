@@ -13,6 +13,7 @@ from invariants.architecture.layers import (
     attention,
     convolution,
     dense,
+    embedding,
     normalization,
     recurrent,
     shaping,
@@ -27,6 +28,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *recurrent.LAYERS,
     *attention.LAYERS,
     *shaping.LAYERS,
+    *embedding.LAYERS,
 )
 
 #: kind -> class, the simplest first.

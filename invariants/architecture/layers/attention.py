@@ -93,7 +93,7 @@ class _Sequence(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class DotProductAttention(_Sequence):
-    """softmax(x @ xᵀ / √F) @ x (arXiv 1706.03762, 3.2.1), or without the scale: (T, F) -> (T, F)."""
+    """softmax(x @ xᵀ / √F) @ x (arXiv 1706.03762, 3.2.1), or without the scale."""
 
     kind: Literal["dot_product_attention"] = "dot_product_attention"
     scaled: bool = True
@@ -121,20 +121,19 @@ class _Projected(_Sequence):
         The kernels have the shapes (F, heads, d) and back (heads, d, F), as Keras has them.
         """
         bias = self.has_bias()
-        projections = []
+        made = []
         for name in ("query", "key", "value"):
             kernel = call.parameter(f"{prefix}{name}_kernel")
             features, _, width = kernel.shape
             y = x @ kernel.reshape(features, heads * width)
             if bias:
                 y = y + call.parameter(f"{prefix}{name}_bias").reshape(heads * width)
-            projections.append(in_heads(y, heads))
+            made.append(in_heads(y, heads))
+        q, k, v = made
         scale = 1.0 / math.sqrt(width)
         if call.contract["attention_scale"] == "float32":
             scale = float(np.float32(scale))
-        together = joined(
-            attend(*projections, scale, causal, call.contract["attention_weights"])
-        )
+        together = joined(attend(q, k, v, scale, causal, call.contract["attention_weights"]))
         kernel = call.parameter(f"{prefix}output_kernel")
         y = together @ kernel.reshape(heads * width, kernel.shape[-1])
         return y + call.parameter(f"{prefix}output_bias") if bias else y

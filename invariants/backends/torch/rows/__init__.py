@@ -8,6 +8,7 @@ from invariants.backends.torch.rows import (
     attention,
     convolution,
     dense,
+    embedding,
     normalization,
     recurrent,
     shaping,
@@ -21,6 +22,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     convolution.ROWS,
     recurrent.ROWS,
     attention.ROWS,
+    embedding.ROWS,
     shaping.ROWS,
 )
 

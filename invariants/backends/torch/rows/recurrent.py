@@ -30,8 +30,7 @@ def _reset_first(array: Array) -> Array:
 
 
 _GRU = {
-    name: NativeParameter(native.name, moved=_reset_first)
-    for name, native in _parameters().items()
+    name: NativeParameter(native.name, moved=_reset_first) for name, native in _parameters().items()
 }
 
 
@@ -54,9 +53,7 @@ def _both_ends(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]
 
 
 def _row(module: str, parameters: Mapping[str, NativeParameter], **options: Any) -> Lowering:
-    return Lowering(
-        lambda layer, specs: _made(module, layer, specs, **options), _call, parameters
-    )
+    return Lowering(lambda layer, specs: _made(module, layer, specs, **options), _call, parameters)
 
 
 ROWS: dict[str, Lowering] = {
