@@ -143,7 +143,7 @@ TORCH = Contract(
         ),
         "embedding_padding": Clause(
             (False, True),
-            "padding_idx: the entries there do not contribute to the gradient; its embedding vector "
+            "padding_idx: its entries do not contribute to the gradient; its embedding vector "
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
