@@ -147,6 +147,11 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "bias_of_heads": Clause(
+            "along_heads",
+            "A linear layer adds a bias to each of its output features.",
+            _TORCH + "generated/torch.nn.Linear.html",
+        ),
         "attention_scale": Clause(
             "exact",
             "scale_factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale.",
@@ -321,6 +326,12 @@ TENSORFLOW = Contract(
             "mask_zero masks steps of the layers that follow; every row of the table gets its "
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
+        ),
+        "bias_of_heads": Clause(
+            "along_heads",
+            "bias_axes: the output's axes that get a bias; a projection has the heads' and the "
+            "features' axis.",
+            _KERAS + "layers/core_layers/einsum_dense/",
         ),
         "attention_scale": Clause(
             "exact",

@@ -127,7 +127,11 @@ class _Projected(_Sequence):
             features, _, width = kernel.shape
             y = x @ kernel.reshape(features, heads * width)
             if bias:
-                y = y + call.parameter(f"{prefix}{name}_bias").reshape(heads * width)
+                added = call.parameter(f"{prefix}{name}_bias").reshape(heads * width)
+                if width == 1 and call.contract["bias_of_heads"] == "along_steps":
+                    # What a known issue makes of it where there are as many steps as heads.
+                    added = added.reshape(heads, 1) if heads == x.shape[1] else added
+                y = y + added
             made.append(in_heads(y, heads))
         q, k, v = made
         scale = 1.0 / math.sqrt(width)
