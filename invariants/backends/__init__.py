@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
-from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +12,13 @@ import numpy as np
 from invariants.backends import runner
 from invariants.backends import tensorflow as _tensorflow
 from invariants.backends import torch as _torch
-from invariants.backends.source import Axes, Lowering, NativeParameter
+from invariants.backends.source import (
+    Axes,
+    Lowering,
+    NativeParameter,
+    canonical_from,
+    native_from,
+)
 from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint
 from invariants.oracle.losses import LOSSES
@@ -53,40 +58,13 @@ def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
     """canonical name -> native name and layout."""
     rows = BACKENDS[backend].LOWERINGS
     return {
-        f"{placed.path}.{parameter.name}": NativeParameter(
-            f"{placed.path}.{row.name}", row.axes, shape=parameter.shape
+        f"{placed.path}.{parameter.name}": replace(
+            row, name=f"{placed.path}.{row.name}", shape=parameter.shape
         )
         for placed in case.architecture.layers
         for parameter in placed.parameters
         for row in (rows[placed.layer.kind].parameters[parameter.name],)
     }
-
-
-def _groups(axes: Axes, rank: int) -> tuple[list[tuple[int, ...]], list[int]]:
-    """The canonical axes of each native one, and those that are of one and left out."""
-    groups = [
-        tuple(axis % rank for axis in ((group,) if isinstance(group, int) else group))
-        for group in axes
-    ]
-    return groups, [axis for axis in range(rank) if axis not in chain(*groups)]
-
-
-def _to_native(array: Array, axes: Axes | None) -> Array:
-    if axes is None:
-        return np.ascontiguousarray(array)
-    groups, left_out = _groups(axes, array.ndim)
-    shape = [math.prod(array.shape[axis] for axis in group) for group in groups]
-    return np.ascontiguousarray(array.transpose([*left_out, *chain(*groups)]).reshape(shape))
-
-
-def _to_canonical(array: Array, axes: Axes | None, shape: Sequence[int] = ()) -> Array:
-    """`array` in the canonical layout; `shape` is needed where axes are merged or left out."""
-    if axes is None:
-        return array
-    groups, left_out = _groups(axes, len(shape) or array.ndim)
-    order = [*left_out, *chain(*groups)]
-    apart = array.reshape([shape[axis] for axis in order]) if shape else array
-    return apart.transpose(np.argsort(order))
 
 
 def native_arrays(case: Case, backend: str) -> dict[str, Any]:
@@ -98,20 +76,20 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
     axes_of = BACKENDS[backend].VALUE_AXES
     names = _native_parameters(case, backend)
     weights = {
-        native.name: _to_native(case.weights[name], native.axes).astype(dtype)
+        native.name: native.to_native(case.weights[name]).astype(dtype)
         for name, native in names.items()
     }
     specs, output = case.architecture.inputs, case.architecture.output
     batches = []
     for batch in case.batches:
         arrays = [
-            _to_native(array, axes_of.get(spec.rank)).astype(
+            native_from(array, axes_of.get(spec.rank)).astype(
                 np.int64 if spec.vocabulary is not None else dtype
             )
             for array, spec in zip(batch.inputs, specs, strict=True)
         ]
         if LOSSES[case.loss].target != "classes":
-            arrays.append(_to_native(batch.target, axes_of.get(output.rank)).astype(dtype))
+            arrays.append(native_from(batch.target, axes_of.get(output.rank)).astype(dtype))
         else:
             arrays.append(batch.target.astype(np.int64))
         batches.append(tuple(arrays))
@@ -127,12 +105,14 @@ def native_element(
         native = NativeParameter(name, BACKENDS[backend].VALUE_AXES.get(spec.rank))
     else:
         native = _native_parameters(case, backend)[name]
-    if native.axes is None or len(element) < len(native.axes):
-        return native.name, element
     if not native.shape:  # an input, whose axes only change places
+        if native.axes is None or len(element) < len(native.axes):
+            return native.name, element
         return native.name, tuple(element[axis] for axis in native.axes if isinstance(axis, int))
+    if len(element) != len(native.shape):
+        return native.name, element
     places = np.arange(math.prod(native.shape)).reshape(native.shape)
-    at = np.argwhere(_to_native(places, native.axes) == places[element])[0]
+    at = np.argwhere(native.to_native(places) == places[element])[0]
     return native.name, tuple(int(i) for i in at)
 
 
@@ -156,7 +136,7 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
     for raw in map(_with_bfloat16, recorded):
         if "draws" in raw:
             draws[raw["action"]] = {
-                path: tuple(_to_canonical(array, value_axes[path]) for array in held)
+                path: tuple(canonical_from(array, value_axes[path]) for array in held)
                 for path, held in raw["draws"].items()
             }
         elif "error" in raw:
@@ -164,7 +144,7 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         elif "warnings" in raw:
             warnings[raw["action"]] = tuple(raw["warnings"])
         else:
-            points.append(_point(raw, names, list(case.architecture.weights), input_axes))
+            points.append(_point(case, raw, names, input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
 
 
@@ -186,27 +166,25 @@ def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _point(
+    case: Case,
     raw: dict[str, Any],
     names: dict[str, NativeParameter],
-    weights: list[str],
     input_axes: dict[str, Axes | None],
 ) -> ObservedPoint:
+    weights = list(case.architecture.weights)
     held = {
-        name: _to_canonical(raw["weights"][native.name], native.axes, native.shape)
-        for name, native in names.items()
+        name: native.to_canonical(raw["weights"][native.name]) for name, native in names.items()
     }
     if "gradients" not in raw:
         return ObservedPoint(raw["action"], held)
-    gradients = {}
+    gradients: dict[str, Array | None] = {}
     for name in weights:
         native = names[name]
         gradient = raw["gradients"].get(native.name)
-        gradients[name] = (
-            None if gradient is None else _to_canonical(gradient, native.axes, native.shape)
-        )
+        gradients[name] = None if gradient is None else native.to_canonical(gradient)
     for name, axes in input_axes.items():
         if raw["gradients"].get(name) is not None:
-            gradients[name] = _to_canonical(raw["gradients"][name], axes)
+            gradients[name] = canonical_from(raw["gradients"][name], axes)
     return ObservedPoint(
         action=raw["action"],
         weights=held,

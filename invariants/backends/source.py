@@ -5,16 +5,50 @@ Every name in a source comes from the numbering of the architecture, every numbe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from invariants.architecture.layers.base import Spec
 from invariants.case import Case
 
+Array = np.ndarray
+
 #: Native axes from canonical ones: a number is that axis, several are merged into one in that
 #: order, none at all is an axis of one element.
 Axes = tuple[int | tuple[int, ...], ...]
+
+
+def _groups(axes: Axes, rank: int) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The canonical axes of each native one, and those that are of one and left out."""
+    groups = [
+        tuple(axis % rank for axis in ((group,) if isinstance(group, int) else group))
+        for group in axes
+    ]
+    return groups, [axis for axis in range(rank) if axis not in chain(*groups)]
+
+
+def native_from(array: Array, axes: Axes | None) -> Array:
+    """`array` in the framework's layout."""
+    if axes is None:
+        return np.ascontiguousarray(array)
+    groups, left_out = _groups(axes, array.ndim)
+    shape = [math.prod(array.shape[axis] for axis in group) for group in groups]
+    return np.ascontiguousarray(array.transpose([*left_out, *chain(*groups)]).reshape(shape))
+
+
+def canonical_from(array: Array, axes: Axes | None, shape: Sequence[int] = ()) -> Array:
+    """`array` in the canonical layout; `shape` is needed where axes are merged or left out."""
+    if axes is None:
+        return array
+    groups, left_out = _groups(axes, len(shape) or array.ndim)
+    order = [*left_out, *chain(*groups)]
+    apart = array.reshape([shape[axis] for axis in order]) if shape else array
+    return apart.transpose(np.argsort(order))
 
 
 @dataclass(frozen=True)
@@ -23,13 +57,33 @@ class NativeParameter:
 
     name: within its layer, as the framework lists it. axes: its axes, native from canonical; those
     that are left out are of one. attribute: the expression that reaches it from its layer, where
-    that is not its name. shape: the canonical shape, known once a case has built the layer.
+    that is not its name. moved: the native array from the canonical one, where that takes more than
+    axes (gates in another order); it moves elements and changes none. shape: the canonical shape,
+    known once a case has built the layer.
     """
 
     name: str
     axes: Axes | None = None
     attribute: str = ""
+    moved: Callable[[Array], Array] | None = None
     shape: tuple[int, ...] = ()
+
+    def to_native(self, array: Array) -> Array:
+        """The native array of a canonical one."""
+        if self.moved is not None:
+            return np.ascontiguousarray(self.moved(array))
+        return native_from(array, self.axes)
+
+    def to_canonical(self, array: Array) -> Array:
+        """The canonical array of a native one; one of a wrong shape stays as it is."""
+        if self.moved is None:
+            return canonical_from(array, self.axes, self.shape)
+        places = self.moved(np.arange(math.prod(self.shape)).reshape(self.shape))
+        if places.shape != array.shape:
+            return array
+        canonical = np.empty(math.prod(self.shape), dtype=array.dtype)
+        canonical[places] = array
+        return canonical.reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -46,7 +100,7 @@ class Lowering:
     construct: Callable[[Any, Sequence[Spec]], str] | None
     call: Callable[[Any, str, Sequence[str], Sequence[Spec]], str]
     parameters: Mapping[str, NativeParameter] = field(default_factory=dict)
-    definition: str = ""
+    definition: str | tuple[str, ...] = ""
     drawn_axes: Mapping[int, Axes] = field(default_factory=dict)
 
 
@@ -64,7 +118,10 @@ def joined_tables(*tables: Mapping[str, Lowering]) -> dict[str, Lowering]:
 def definitions(case: Case, lowerings: Mapping[str, Lowering]) -> list[str]:
     """The lines of what the layers of a case need defined, each once."""
     kinds = dict.fromkeys(placed.layer.kind for placed in case.architecture.layers)
-    texts = dict.fromkeys(lowerings[kind].definition for kind in kinds)
+    rows = (lowerings[kind].definition for kind in kinds)
+    texts = dict.fromkeys(
+        text for row in rows for text in ((row,) if isinstance(row, str) else row)
+    )
     return [line for text in texts if text for line in (*text.splitlines(), "", "")]
 
 

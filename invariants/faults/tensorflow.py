@@ -128,6 +128,16 @@ _ROWS = {
     "take_drifts": Row(
         "What keras.ops.take looks up has 1.00001 times its gradient.", ("keras.ops.take",)
     ),
+    "lstm_drifts": Row(
+        "An LSTM hands 1.00001 times the gradient to its input.", ("keras.layers.LSTM.call",)
+    ),
+    "frozen_gru_blocks": Row(
+        "A frozen GRU hands no gradient to its input.", ("keras.layers.GRU.call",)
+    ),
+    "attention_constant_queries": Row(
+        "The backward pass of multi-head attention takes its queries for constants.",
+        ("keras.layers.MultiHeadAttention.call",),
+    ),
     # States.
     "frozen_batch_norm_goes_on": Row(
         "A frozen batch norm goes on in training mode: batch moments, moving averages.",
@@ -233,6 +243,33 @@ def frozen_dense_rounds_again(call: Any) -> Any:
         return call(self, y, **options)
 
     return rounding
+
+
+def lstm_drifts(call: Any) -> Any:
+    def drifting(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
+        x = _with_gradient_of(sequences, (1.0 + 1e-5) * sequences)
+        return call(self, x, *more, **options)
+
+    return drifting
+
+
+def frozen_gru_blocks(call: Any) -> Any:
+    import tensorflow as tf
+
+    def blocking(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
+        frozen = not (self.trainable and self.cell.kernel.trainable)
+        return call(self, tf.stop_gradient(sequences) if frozen else sequences, *more, **options)
+
+    return blocking
+
+
+def attention_constant_queries(call: Any) -> Any:
+    import tensorflow as tf
+
+    def constant(self: Any, query: Any, *more: Any, **options: Any) -> Any:
+        return call(self, tf.stop_gradient(query), *more, **options)
+
+    return constant
 
 
 def dense_noise(call: Any) -> Any:

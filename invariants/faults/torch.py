@@ -151,6 +151,24 @@ _ROWS = {
         "The backward pass of weight norm takes the length of the direction for a constant.",
         ("torch.nn.utils.parametrize.ParametrizationList.forward",),
     ),
+    "lstm_drifts": Row(
+        "An LSTM hands 1.00001 times the gradient to its input.", ("torch.nn.LSTM.forward",)
+    ),
+    "frozen_gru_blocks": Row(
+        "A frozen GRU hands no gradient to its input.", ("torch.nn.GRU.forward",)
+    ),
+    "rnn_forgets_the_past": Row(
+        "Gradients of a simple RNN stop at the step that they come from.",
+        ("torch.nn.RNN.forward",),
+    ),
+    "attention_constant_weights": Row(
+        "The backward pass of attention takes its weights for constants.",
+        ("torch.nn.functional.scaled_dot_product_attention",),
+    ),
+    "attention_drifts": Row(
+        "Attention hands 1.00001 times the gradient to its values.",
+        ("torch.nn.functional.scaled_dot_product_attention",),
+    ),
     # States.
     "frozen_batch_norm_stops": Row(
         "The running averages of a frozen batch norm stand still in training mode.", _BATCH_NORM
@@ -496,6 +514,11 @@ def mish_drifts(mish: Any) -> Any:
         y = mish(x)
         return _with_gradient_of(y, (1.0 + 1e-5) * y)
 
+
+def lstm_drifts(forward: Any) -> Any:
+    def drifting(self: Any, x: Any, *states: Any) -> Any:
+        return forward(self, _with_gradient_of(x, (1.0 + 1e-5) * x), *states)
+
     return drifting
 
 
@@ -545,6 +568,27 @@ def alpha_dropout_forgets_its_mask(alpha_dropout: Any) -> Any:
         y = alpha_dropout(x, p, training)
         return _with_gradient_of(y, x) if training else y
 
+
+def frozen_gru_blocks(forward: Any) -> Any:
+    def blocking(self: Any, x: Any, *states: Any) -> Any:
+        frozen = not self.weight_ih_l0.requires_grad
+        return forward(self, x.detach() if frozen else x, *states)
+
+    return blocking
+
+
+def rnn_forgets_the_past(forward: Any) -> Any:
+    import torch
+
+    def forgetful(self: Any, x: Any, *states: Any) -> Any:
+        outputs, last = forward(self, x, *states)
+        before = torch.cat([torch.zeros_like(outputs[:, :1]), outputs[:, :-1]], 1).detach()
+        z = x @ self.weight_ih_l0.T + before @ self.weight_hh_l0.T
+        if self.bias:
+            z = z + self.bias_ih_l0 + self.bias_hh_l0
+        surrogate = z.tanh() if self.nonlinearity == "tanh" else z.relu()
+        return _with_gradient_of(outputs, surrogate), last
+
     return forgetful
 
 
@@ -554,7 +598,19 @@ def weight_norm_constant_length(forward: Any) -> Any:
         length = self.original1.norm(dim=1, keepdim=True).detach()
         return _with_gradient_of(weight, self.original1 * (self.original0 / length))
 
+
+def attention_constant_weights(attention: Any) -> Any:
+    def constant(q: Any, k: Any, v: Any, *more: Any, **options: Any) -> Any:
+        return attention(q.detach(), k.detach(), v, *more, **options)
+
     return constant
+
+
+def attention_drifts(attention: Any) -> Any:
+    def drifting(q: Any, k: Any, v: Any, *more: Any, **options: Any) -> Any:
+        return attention(q, k, _with_gradient_of(v, (1.0 + 1e-5) * v), *more, **options)
+
+    return drifting
 
 
 def frozen_batch_norm_stops(forward: Any) -> Any:

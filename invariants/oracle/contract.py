@@ -14,6 +14,22 @@ _TORCH = "https://docs.pytorch.org/docs/stable/"
 _KERAS = "https://keras.io/api/"
 _TF = "https://www.tensorflow.org/api_docs/python/tf/"
 
+#: The layers that call torch's linear on sequences.
+_LINEAR_ON_SEQUENCES = (
+    "dense",
+    "lora_dense",
+    "bottleneck",
+    "weight_norm_dense",
+    "simple_rnn",
+    "lstm",
+    "gru",
+    "bidirectional_lstm",
+    "stacked_lstm",
+    "multi_head_attention",
+    "packed_multi_head_attention",
+    "transformer_encoder",
+)
+
 
 @dataclass(frozen=True)
 class Clause:
@@ -124,6 +140,41 @@ TORCH = Contract(
             "estimator, equivalent to torch.var(input, correction=1).",
             _TORCH + "generated/torch.nn.BatchNorm2d.html",
         ),
+        "recurrent_biases": Clause(
+            ("none", "two"),
+            "h_t = tanh(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh); if bias is False, the layer does "
+            "not use bias weights b_ih and b_hh.",
+            _TORCH + "generated/torch.nn.RNN.html",
+        ),
+        "gru_forms": Clause(
+            (("after", "none"), ("after", "two")),
+            "n_t = tanh(W_in x_t + b_in + r_t ⊙ (W_hn h_{t-1} + b_hn)): the reset gate after the "
+            "matrix product alone; two bias vectors or none.",
+            _TORCH + "generated/torch.nn.GRU.html",
+        ),
+        "attention_weights": Clause(
+            "from_logsumexp",
+            "Silent; the fused kernel keeps log Σ exp(scores) and takes exp(score - that) anew in "
+            "the backward pass, accurate relative to the scores.",
+            "https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/cpu/"
+            "FlashAttentionKernel.cpp",
+        ),
+        "embedding_padding": Clause(
+            (False, True),
+            "padding_idx: its entries do not contribute to the gradient; its embedding vector "
+            "is not updated during training.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "bias_of_heads": Clause(
+            "along_heads",
+            "A linear layer adds a bias to each of its output features.",
+            _TORCH + "generated/torch.nn.Linear.html",
+        ),
+        "attention_scale": Clause(
+            "exact",
+            "scale_factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale.",
+            _TORCH + "generated/torch.nn.functional.scaled_dot_product_attention.html",
+        ),
         "weight_decay": Clause(
             "coupled",
             "weight_decay is an L2 penalty: λθ is added to the gradient (SGD, Adam); AdamW "
@@ -146,10 +197,11 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.Adam.html",
         ),
         "kernels_depend_on_flags": Clause(
-            (("dense", 2), ("lora_dense", 2), ("bottleneck", 2), ("weight_norm_dense", 2)),
-            "Silent. A linear layer on (N, T, F) goes through at::matmul, which folds the batch "
-            "into one mm where an argument requires a gradient and may take bmm elsewhere "
-            "(should_fold in ATen/native/LinearAlgebra.cpp): the last bits may depend on flags.",
+            (("tied_embedding", 1), *((kind, 2) for kind in _LINEAR_ON_SEQUENCES)),
+            "Silent. A linear layer on (N, T, F), of its own or in a recurrent layer, goes through "
+            "at::matmul, which folds the batch into one mm where an argument requires a gradient "
+            "and may take bmm elsewhere (should_fold in ATen/native/LinearAlgebra.cpp): the last "
+            "bits may depend on flags.",
             _TORCH + "notes/numerical_accuracy.html",
         ),
         "equal_flag": Clause(
@@ -325,6 +377,39 @@ TENSORFLOW = Contract(
             "the current batch.",
             _KERAS + "layers/normalization_layers/batch_normalization/",
         ),
+        "recurrent_biases": Clause(
+            ("none", "one"),
+            "use_bias: whether the layer uses a bias vector; one of gates · units elements.",
+            _KERAS + "layers/recurrent_layers/lstm/",
+        ),
+        "gru_forms": Clause(
+            (("after", "none"), ("after", "stacked"), ("before", "none"), ("before", "one")),
+            "reset_after: whether to apply the reset gate after or before matrix multiplication; "
+            "with it the biases of input and state are the rows of one variable.",
+            _KERAS + "layers/recurrent_layers/gru/",
+        ),
+        "attention_weights": Clause(
+            "normalised",
+            "Attention weights are the softmax of the scores.",
+            _KERAS + "layers/attention_layers/multi_head_attention/",
+        ),
+        "embedding_padding": Clause(
+            (False,),
+            "mask_zero masks steps of the layers that follow; every row of the table gets its "
+            "gradient.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
+        "bias_of_heads": Clause(
+            "along_heads",
+            "bias_axes: the output's axes that get a bias; a projection has the heads' and the "
+            "features' axis.",
+            _KERAS + "layers/core_layers/einsum_dense/",
+        ),
+        "attention_scale": Clause(
+            "exact",
+            "softmax(Q Kᵀ / √key_dim) V, in the layer's dtype.",
+            _KERAS + "layers/attention_layers/multi_head_attention/",
+        ),
         "weight_decay": Clause(
             "decoupled",
             "weight_decay: if set, weight decay is applied.",
@@ -474,6 +559,10 @@ TENSORFLOW = Contract(
             _KERAS + "optimizers/#apply_gradients-method",
         ),
     ),
+    lacks={
+        "packed_multi_head_attention": "Keras's MultiHeadAttention keeps three projections; "
+        "none of its layers holds them in one kernel",
+    },
 )
 
 CONTRACTS: dict[str, Contract] = {c.backend: c for c in (TORCH, TENSORFLOW)}

@@ -248,6 +248,20 @@ def _matmul_vjp_right(g: Array, y: Array, a: Array, b: Array) -> tuple[Array, Ar
     return rows @ columns, np.sqrt(rows.shape[-1] * terms)
 
 
+def _batch_matmul_magnitude(y: Array, a: Array, b: Array) -> Array:
+    return np.sqrt(a.shape[-1] * (np.square(a[:1]) @ np.square(b[:1])))
+
+
+def _batch_matmul_vjp_left(g: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    transposed = np.swapaxes(b, -1, -2)
+    return g @ transposed, _batch_matmul_magnitude(y, g, transposed)
+
+
+def _batch_matmul_vjp_right(g: Array, y: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    transposed = np.swapaxes(a, -1, -2)
+    return transposed @ g, _batch_matmul_magnitude(y, transposed, g)
+
+
 # --- moving elements ----------------------------------------------------------------------------
 
 
@@ -304,6 +318,14 @@ def _pad_vjp(g: Array, y: Array, x: Array, *, widths: tuple[tuple[int, int], ...
         slice(before, before + n) for (before, _), n in zip(widths, x.shape[1:], strict=True)
     )
     return g[(slice(None), *inner)]
+
+
+def _transpose(x: Array, *, axes: tuple[int, ...]) -> Array:
+    return x.transpose((0, *(1 + axis for axis in axes)))
+
+
+def _transpose_vjp(g: Array, y: Array, x: Array, *, axes: tuple[int, ...]) -> Array:
+    return _transpose(g, axes=tuple(int(place) for place in np.argsort(axes)))
 
 
 def _take(table: Array, *, indices: Array) -> Array:
@@ -526,6 +548,13 @@ PRIMITIVES: dict[str, Primitive] = {
         magnitude=_matmul_magnitude,
         grid=_PRODUCT,
     ),
+    # Each matrix of a batch by its own: (..., m, k) @ (..., k, n), no axis broadcast.
+    "batch_matmul": Primitive(
+        np.matmul,
+        (_batch_matmul_vjp_left, _batch_matmul_vjp_right),
+        magnitude=_batch_matmul_magnitude,
+        grid=_PRODUCT,
+    ),
     # The samples of a value that lies within its spread of a kink, put on both sides of it.
     "straddle_zero": Primitive(straddle_zero, (lambda g, y, x, turn: g,), ulps=0.0, vjp_ulps=0.0),
     "straddle_maxima": Primitive(
@@ -535,6 +564,8 @@ PRIMITIVES: dict[str, Primitive] = {
         lambda x, tie: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),
     "reshape": Primitive(_reshape, (_reshape_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
+    # axes: those of the value without its sample axis, in their new order.
+    "transpose": Primitive(_transpose, (_transpose_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "slice": Primitive(_slice, (_slice_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "pad": Primitive(_pad, (_pad_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "permute": Primitive(_permute, (_permute_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
@@ -573,7 +604,7 @@ def exact_in(name: str, y: Array, xs: Sequence[Array], grid: int, limit: float, 
     The terms and every partial sum are integers below `limit` = 2^p in units of 2^-grid, so each
     has a significand of p bits.
     """
-    if name == "matmul":
+    if name in ("matmul", "batch_matmul"):
         bound = xs[0].shape[-1] * np.abs(xs[0]).max(initial=0.0) * np.abs(xs[1]).max(initial=0.0)
     elif name == "sum":
         bound = np.abs(xs[0]).max(initial=0.0) * (xs[0].size / max(1, y.size))

@@ -52,6 +52,8 @@ WORDS = {
         "gelu",
         "silu",
     ),
+    *("attention", "up", "down", "attention_norm", "dense_norm"),
+    *("embeddings", "relu", "lstm", "cells", "first", "second"),
     *("softplus", "sigmoid", "components", "mean", "moving_mean", "moving_variance"),
     *("log_softmax", "log_sigmoid", "softsign", "tanh_shrink", "mish", "selu", "relu"),
     *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),

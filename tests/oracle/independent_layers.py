@@ -301,7 +301,17 @@ def part(layer: Any, context: Context, x: Any) -> Any:
 
 
 def embedding(layer: Any, context: Context, x: Any) -> Any:
-    return context.weights["embeddings"][numpy.asarray(x, dtype=numpy.int64)]
+    table, indices = context.weights["embeddings"], numpy.asarray(x, dtype=numpy.int64)
+    rows = table[indices]
+    if layer.padding_index is None:
+        return rows
+    return np.where((indices == layer.padding_index)[..., None], getval(rows), rows)
+
+
+def tied_embedding(layer: Any, context: Context, x: Any) -> Any:
+    table = context.weights["embeddings"]
+    chosen = numpy.eye(len(table))[numpy.asarray(x, dtype=numpy.int64)]
+    return np.dot(np.dot(chosen, table), table.T)
 
 
 def projection(layer: Any, context: Context, x: Any) -> Any:
@@ -468,6 +478,142 @@ def film(layer: Any, context: Context, x: Any, features: Any) -> Any:
     return x * np.reshape(gamma, shape) + np.reshape(beta, shape)
 
 
+def elman(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    z = np.dot(x, w["kernel"]) + np.dot(h, w["recurrent_kernel"])
+    z = z + w.get("bias", 0.0) + w.get("recurrent_bias", 0.0)
+    return (relu(z) if layer.activation == "relu" else np.tanh(z)), c
+
+
+def long_short_term(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    z = np.dot(x, w["kernel"]) + np.dot(h, w["recurrent_kernel"])
+    z = z + w.get("bias", 0.0) + w.get("recurrent_bias", 0.0)
+    i, f, g, o = (z[:, k * layer.units : (k + 1) * layer.units] for k in range(4))
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def gated(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
+    """Written a gate at a time, each with its own columns of the matrices and the biases."""
+    one, two = w.get("bias", 0.0), w.get("recurrent_bias", 0.0)
+    if layer.biases == "stacked":
+        one, two = one[0], one[1]
+
+    def columns(array: Any, gate: int) -> Any:
+        units = layer.units
+        return array if isinstance(array, float) else array[..., gate * units : (gate + 1) * units]
+
+    def of_input(gate: int) -> Any:
+        return np.dot(x, columns(w["kernel"], gate)) + columns(one, gate)
+
+    def of_state(gate: int, state: Any) -> Any:
+        return np.dot(state, columns(w["recurrent_kernel"], gate)) + columns(two, gate)
+
+    z = sigmoid(of_input(0) + of_state(0, h))
+    r = sigmoid(of_input(1) + of_state(1, h))
+    inner = r * of_state(2, h) if layer.reset == "after" else of_state(2, r * h)
+    n = np.tanh(of_input(2) + inner)
+    return n + z * (h - n), c
+
+
+def recurrence(layer: Any, cell: Any, prefix: str, weights: Mapping[str, Any], x: Any) -> Any:
+    """The outputs of every step, (N, T, units)."""
+    own = {n.removeprefix(prefix): a for n, a in weights.items() if n.startswith(prefix)}
+    h = c = numpy.zeros((x.shape[0], layer.units), dtype=getval(x).dtype)
+    outputs = []
+    for t in range(x.shape[1]):
+        h, c = cell(layer, own, x[:, t, :], h, c)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+def recurrent(cell: Any) -> Callable[..., Any]:
+    def forward(layer: Any, context: Context, x: Any) -> Any:
+        y = recurrence(layer, cell, "", context.weights, x)
+        return y if layer.return_sequences else y[:, -1, :]
+
+    return forward
+
+
+def bidirectional_lstm(layer: Any, context: Context, x: Any) -> Any:
+    weights = context.weights
+    there = recurrence(layer, long_short_term, "forward_", weights, x)
+    back = recurrence(layer, long_short_term, "backward_", weights, x[:, ::-1, :])
+    if layer.return_sequences:
+        return np.concatenate([there, back[:, ::-1, :]], axis=-1)
+    return np.concatenate([there[:, -1, :], back[:, -1, :]], axis=-1)
+
+
+def stacked_lstm(layer: Any, context: Context, x: Any) -> Any:
+    weights = context.weights
+    first = recurrence(layer, long_short_term, "first_", weights, x)
+    second = recurrence(layer, long_short_term, "second_", weights, first)
+    return second if layer.return_sequences else second[:, -1, :]
+
+
+def attention(q: Any, k: Any, v: Any, scale: Any, causal: bool) -> Any:
+    """One head, a query at a time: q, k (N, T, d) and v (N, T, e) -> (N, T, e)."""
+    outputs = []
+    for t in range(q.shape[1]):
+        seen = t + 1 if causal else q.shape[1]
+        scores = np.sum(q[:, t : t + 1, :] * k[:, :seen, :], axis=-1) * scale
+        outputs.append(np.sum(softmax(scores)[:, :, None] * v[:, :seen, :], axis=1))
+    return np.stack(outputs, axis=1)
+
+
+def root_scale(x: Any, size: int) -> Any:
+    return constant(x, lambda: 1 / mp.sqrt(size))
+
+
+def dot_product_attention(layer: Any, context: Context, x: Any) -> Any:
+    scale = root_scale(x, x.shape[-1]) if layer.scaled else 1.0
+    return attention(x, x, x, scale, layer.causal)
+
+
+def heads_of_attention(layer: Any, w: Mapping[str, Any], prefix: str, x: Any) -> Any:
+    """A head at a time; what they say is summed up through their parts of the output kernel."""
+    total = 0.0
+    for head in range(layer.heads):
+        parts = []
+        for name in ("query", "key", "value"):
+            y = np.dot(x, w[f"{prefix}{name}_kernel"][:, head, :])
+            bias = w.get(f"{prefix}{name}_bias")
+            parts.append(y if bias is None else y + bias[head])
+        said = attention(*parts, root_scale(x, layer.key_size), layer.causal)
+        total = total + np.dot(said, w[f"{prefix}output_kernel"][head])
+    return total + w.get(f"{prefix}output_bias", 0.0)
+
+
+def packed_multi_head_attention(layer: Any, context: Context, x: Any) -> Any:
+    w, n = context.weights, x.shape[-1]
+    packed = np.dot(x, w["packed_kernel"]) + w.get("packed_bias", 0.0)
+    size = n // layer.heads
+    heads = []
+    for start in range(0, n, size):
+        q, k, v = (packed[..., i * n + start : i * n + start + size] for i in range(3))
+        heads.append(attention(q, k, v, root_scale(x, size), layer.causal))
+    return np.dot(np.concatenate(heads, axis=-1), w["output_kernel"]) + w.get("output_bias", 0.0)
+
+
+def transformer_encoder(layer: Any, context: Context, x: Any) -> Any:
+    w = context.weights
+
+    def norm(place: str, y: Any) -> Any:
+        centred = y - np.mean(y, axis=-1, keepdims=True)
+        deviation = np.sqrt(np.mean(np.square(centred), axis=-1, keepdims=True) + layer.epsilon)
+        return centred / deviation * w[f"{place}_norm_gamma"] + w[f"{place}_norm_beta"]
+
+    def two_layers(y: Any) -> Any:
+        z = np.dot(y, w["up_kernel"]) + w["up_bias"]
+        z = relu(z) if layer.activation == "relu" else gelu(z, False)
+        return np.dot(z, w["down_kernel"]) + w["down_bias"]
+
+    if layer.norm_first:
+        x = x + heads_of_attention(layer, w, "attention_", norm("attention", x))
+        return x + two_layers(norm("dense", x))
+    x = norm("attention", x + heads_of_attention(layer, w, "attention_", x))
+    return norm("dense", x + two_layers(x))
+
+
 def multiply(*xs: Any) -> Any:
     product = xs[0]
     for x in xs[1:]:
@@ -549,7 +695,20 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "permute": lambda layer, context, x: np.transpose(x, (0, *layer.dims)),
     "repeat_vector": lambda layer, context, x: np.stack([x] * layer.times, axis=1),
     "slice": part,
+    "simple_rnn": recurrent(elman),
+    "lstm": recurrent(long_short_term),
+    "gru": recurrent(gated),
+    "bidirectional_lstm": bidirectional_lstm,
+    "stacked_lstm": stacked_lstm,
+    "dot_product_attention": dot_product_attention,
+    "multi_head_attention": lambda layer, context, x: heads_of_attention(
+        layer, context.weights, "", x
+    ),
+    "packed_multi_head_attention": packed_multi_head_attention,
+    "transformer_encoder": transformer_encoder,
     "embedding": embedding,
+    "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],
+    "tied_embedding": tied_embedding,
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),

@@ -11,8 +11,10 @@ from pydantic import Field
 from invariants.architecture.layers import (
     activations,
     adapters,
+    attention,
     convolution,
     dense,
+    embedding,
     grouping,
     indexing,
     merging,
@@ -20,6 +22,7 @@ from invariants.architecture.layers import (
     normalization,
     piecewise,
     pooling,
+    recurrent,
     resizing,
     shaping,
     transposed,
@@ -41,6 +44,9 @@ _CLASSES: tuple[type[Layer], ...] = (
     *shaping.LAYERS,
     *merging.LAYERS,
     *adapters.LAYERS,
+    *recurrent.LAYERS,
+    *attention.LAYERS,
+    *embedding.LAYERS,
 )
 
 #: kind -> class, the simplest first.

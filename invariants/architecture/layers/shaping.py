@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from invariants.architecture.layers.base import (
     Call,
@@ -23,28 +24,50 @@ from invariants.oracle.tape import Value
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding(Layer):
-    """Rows of a table by index: (T,) of indices -> (T, features)."""
+    """Rows of a table by index: (T,) of indices -> (T, features).
+
+    padding_index: the row that gets no gradient, where a backend offers such a one.
+    """
 
     kind: Literal["embedding"] = "embedding"
     features: Size = 1
+    padding_index: Annotated[int, Field(ge=0)] | None = None
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Embedding:
-        return cls(features=choice.integer(1, 4))
+        rows = specs[0].vocabulary or 1
+        padded = rows > 1 and choice.one_of(choice.offered("embedding_padding"))
+        return cls(
+            features=choice.integer(1, 4),
+            padding_index=choice.integer(0, rows - 1) if padded else None,
+        )
+
+    def needs(self) -> Mapping[str, Any]:
+        return {} if self.padding_index is None else {"embedding_padding": True}
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
         return len(specs) == 1 and specs[0].vocabulary is not None and specs[0].rank == 1
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*super().output(specs).shape, self.features))
+        spec = super().output(specs)
+        if self.padding_index is not None and self.padding_index >= (spec.vocabulary or 1):
+            raise ShapeError(f"row {self.padding_index} is not one of {spec.vocabulary}")
+        return Spec((*spec.shape, self.features))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         return (Parameter("embeddings", (specs[0].vocabulary or 1, self.features)),)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         indices = xs[0].data[0].astype(np.int64)
-        return call.parameter("embeddings").apply("take", indices=indices)
+        table = call.parameter("embeddings")
+        if self.padding_index is None:
+            return table.apply("take", indices=indices)
+        trained = np.ones((1, *table.shape))
+        trained[:, self.padding_index] = 0.0
+        constant = Value(table.tape, table.data, table.grid)  # another leaf: no gradient goes there
+        chosen = table.tape.apply("where_positive", table.tape.constant(trained), table, constant)
+        return chosen.apply("take", indices=indices)
 
 
 @dataclass(frozen=True, kw_only=True)

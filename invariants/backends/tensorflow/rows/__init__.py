@@ -6,8 +6,10 @@ from invariants.backends.source import Lowering, joined_tables
 from invariants.backends.tensorflow.rows import (
     activations,
     adapters,
+    attention,
     convolution,
     dense,
+    embedding,
     grouping,
     indexing,
     merging,
@@ -15,6 +17,7 @@ from invariants.backends.tensorflow.rows import (
     normalization,
     piecewise,
     pooling,
+    recurrent,
     resizing,
     shaping,
     transposed,
@@ -36,6 +39,9 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     noise.ROWS,
     merging.ROWS,
     adapters.ROWS,
+    recurrent.ROWS,
+    attention.ROWS,
+    embedding.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]

@@ -25,7 +25,11 @@ def _joined(operator: str) -> Lowering:
 
 ROWS: dict[str, Lowering] = {
     "embedding": Lowering(
-        lambda layer, specs: f"nn.Embedding({specs[0].vocabulary}, {layer.features})",
+        lambda layer, specs: (
+            f"nn.Embedding({specs[0].vocabulary}, {layer.features}"
+            + ("" if layer.padding_index is None else f", padding_idx={layer.padding_index}")
+            + ")"
+        ),
         plain,
         {"embeddings": NativeParameter("weight")},
     ),

@@ -1,0 +1,333 @@
+"""Attention over a sequence, (T, F) -> (T, F), and the encoder block made of it.
+
+Queries, keys and values are all made from the one value (self-attention).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from invariants.architecture.layers.activations import Gelu, Relu
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+)
+from invariants.architecture.layers.normalization import Epsilon, moments
+from invariants.oracle.tape import Value
+
+
+def attend(
+    q: Value, k: Value, v: Value, scale: float, causal: bool, form: str = "normalised"
+) -> Value:
+    """softmax(scale · q @ kᵀ) @ v, all of shape (..., T, d); causal: no key after the query's own.
+
+    The scale meets both factors by its root, as in torch's kernel; on the scores, as Keras has it,
+    it rounds no more than that. form: how the softmax is computed, exp(score - maximum) over its
+    sum, or exp(score - log Σ exp(scores)), which is rounded relative to the scores.
+    """
+    tape = q.tape
+    if scale != 1.0:
+        q, k = q * math.sqrt(scale), k * math.sqrt(scale)
+    rank = len(k.shape)
+    scores = tape.apply("batch_matmul", q, k.apply("transpose", axes=swapped(rank)))
+    allowed = np.ones(scores.shape[-2:])
+    if causal:
+        allowed = np.tril(allowed)
+    mask = tape.constant(allowed[None])
+    largest = tape.constant(
+        np.where(allowed > 0.0, scores.data, -np.inf).max(axis=-1, keepdims=True)
+    )
+
+    def seen(exponents: Value) -> Value:
+        """exp, and zero behind the mask, where a number far below all scores keeps it finite."""
+        if not causal:
+            return exponents.apply("exp")
+        return tape.apply("where_positive", mask, exponents, tape.lift(-1e9)).apply("exp") * mask
+
+    e = seen(tape.apply("centred", scores, largest))
+    total = e.sum(-1, keepdims=True)
+    if form == "normalised":
+        weights = e / total
+    else:
+        weights = seen(tape.apply("centred", scores, total.apply("log") + largest))
+    return tape.apply("batch_matmul", weights, v)
+
+
+def swapped(rank: int) -> tuple[int, ...]:
+    """All axes in order but for the last two."""
+    return (*range(rank - 2), rank - 1, rank - 2)
+
+
+def in_heads(x: Value, heads: int) -> Value:
+    """(N, T, heads · d) -> (N, heads, T, d)."""
+    n, t, width = x.shape
+    return x.reshape(n, t, heads, width // heads).apply("transpose", axes=(0, 2, 1, 3))
+
+
+def joined(x: Value) -> Value:
+    """(N, heads, T, d) -> (N, T, heads · d)."""
+    n, heads, t, width = x.shape
+    return x.apply("transpose", axes=(0, 2, 1, 3)).reshape(n, t, heads * width)
+
+
+class _Sequence(Layer):
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].rank == 2
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """One step attends to itself alone, whatever the scores."""
+        return specs[0].shape[0] > 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DotProductAttention(_Sequence):
+    """softmax(x @ xᵀ / √F) @ x (arXiv 1706.03762, 3.2.1), or without the scale."""
+
+    kind: Literal["dot_product_attention"] = "dot_product_attention"
+    scaled: bool = True
+    causal: bool = False
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> DotProductAttention:
+        return cls(scaled=choice.one_of((True, True, False)), causal=choice.boolean())
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+        scale = 1.0 / math.sqrt(x.shape[-1])
+        if call.contract["attention_scale"] == "float32":
+            scale = float(np.float32(1.0) / np.sqrt(np.float32(x.shape[-1])))
+        scale = scale if self.scaled else 1.0
+        return attend(x, x, x, scale, self.causal)
+
+
+class _Projected(_Sequence):
+    """Attention of several heads between projections of its own."""
+
+    def attention(self, call: Call, x: Value, prefix: str, heads: int, causal: bool) -> Value:
+        """The heads' attention over (N, T, F), projected back to (N, T, F).
+
+        The kernels have the shapes (F, heads, d) and back (heads, d, F), as Keras has them.
+        """
+        bias = self.has_bias()
+        made = []
+        for name in ("query", "key", "value"):
+            kernel = call.parameter(f"{prefix}{name}_kernel")
+            features, _, width = kernel.shape
+            y = x @ kernel.reshape(features, heads * width)
+            if bias:
+                added = call.parameter(f"{prefix}{name}_bias").reshape(heads * width)
+                if width == 1 and call.contract["bias_of_heads"] == "along_steps":
+                    # What a known issue makes of it where there are as many steps as heads.
+                    added = added.reshape(heads, 1) if heads == x.shape[1] else added
+                y = y + added
+            made.append(in_heads(y, heads))
+        q, k, v = made
+        scale = 1.0 / math.sqrt(width)
+        if call.contract["attention_scale"] == "float32":
+            scale = float(np.float32(scale))
+        together = joined(attend(q, k, v, scale, causal, call.contract["attention_weights"]))
+        kernel = call.parameter(f"{prefix}output_kernel")
+        y = together @ kernel.reshape(heads * width, kernel.shape[-1])
+        return y + call.parameter(f"{prefix}output_bias") if bias else y
+
+    def has_bias(self) -> bool:
+        return True
+
+
+def projections(
+    prefix: str, features: int, heads: int, width: int, bias: bool
+) -> tuple[Parameter, ...]:
+    """The parameters of `_Projected.attention`."""
+    held = []
+    for name in ("query", "key", "value"):
+        held.append(Parameter(f"{prefix}{name}_kernel", (features, heads, width)))
+        if bias:
+            held.append(Parameter(f"{prefix}{name}_bias", (heads, width), group="bias"))
+    held.append(Parameter(f"{prefix}output_kernel", (heads, width, features)))
+    if bias:
+        held.append(Parameter(f"{prefix}output_bias", (features,), group="bias"))
+    return tuple(held)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiHeadAttention(_Projected):
+    """Heads of attention over `key_size` features each (arXiv 1706.03762, 3.2.2).
+
+    Whatever the bias of the keys, it adds the same to all scores of a query: its derivative is 0.
+    """
+
+    kind: Literal["multi_head_attention"] = "multi_head_attention"
+    frequency: ClassVar[int] = 2
+    heads: Size = 1
+    key_size: Size = 1
+    use_bias: bool = False
+    causal: bool = False
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> MultiHeadAttention:
+        return cls(
+            heads=choice.integer(1, 3),
+            key_size=choice.integer(1, 4),
+            use_bias=choice.boolean(),
+            causal=choice.boolean(),
+        )
+
+    def has_bias(self) -> bool:
+        return self.use_bias
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        features = specs[0].shape[-1]
+        return projections("", features, self.heads, self.key_size, self.use_bias)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return self.attention(call, xs[0], "", self.heads, self.causal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedMultiHeadAttention(_Sequence):
+    """Heads of F / heads features each, all three projections in one kernel of shape (F, 3 · F).
+
+    weights_returned: the attention weights are put out too, so that the softmax stands by itself.
+    """
+
+    kind: Literal["packed_multi_head_attention"] = "packed_multi_head_attention"
+    heads: Size = 1
+    use_bias: bool = False
+    causal: bool = False
+    weights_returned: bool = False
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> PackedMultiHeadAttention:
+        features = specs[0].shape[-1]
+        return cls(
+            heads=choice.one_of([n for n in (1, 2, 3) if features % n == 0]),
+            use_bias=choice.boolean(),
+            causal=choice.boolean(),
+            weights_returned=choice.boolean(),
+        )
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        if spec.shape[-1] % self.heads:
+            raise ShapeError(f"{self.heads} heads do not divide {spec.shape[-1]} features")
+        return spec
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        n = specs[0].shape[-1]
+        kernels = (Parameter("packed_kernel", (n, 3 * n)), Parameter("output_kernel", (n, n)))
+        biases = (
+            Parameter("packed_bias", (3 * n,), group="bias"),
+            Parameter("output_bias", (n,), group="bias"),
+        )
+        return kernels + biases if self.use_bias else kernels
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        n = xs[0].shape[-1]
+        packed = xs[0] @ call.parameter("packed_kernel")
+        if self.use_bias:
+            packed = packed + call.parameter("packed_bias")
+        q, k, v = (
+            in_heads(packed.apply("slice", start=i * n, stop=(i + 1) * n), self.heads)
+            for i in range(3)
+        )
+        form = "normalised" if self.weights_returned else call.contract["attention_weights"]
+        scale = 1.0 / math.sqrt(n // self.heads)
+        together = joined(attend(q, k, v, scale, self.causal, form))
+        y = together @ call.parameter("output_kernel")
+        return y + call.parameter("output_bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerEncoder(_Projected):
+    """Attention and two dense layers, each with a residual sum and a layer norm.
+
+    Post-norm as in arXiv 1706.03762: x ← norm(x + f(x)); pre-norm (arXiv 2002.04745):
+    x ← x + f(norm(x)).
+    """
+
+    kind: Literal["transformer_encoder"] = "transformer_encoder"
+    heads: Size = 1
+    key_size: Size = 1
+    hidden: Size = 1
+    norm_first: bool = False
+    causal: bool = False
+    activation: Literal["relu", "gelu"] = "relu"
+    epsilon: Epsilon = 1e-3
+    kinked: ClassVar[bool] = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> TransformerEncoder:
+        return cls(
+            heads=choice.integer(1, 2),
+            key_size=choice.integer(1, 3),
+            hidden=choice.integer(1, 4),
+            norm_first=choice.boolean(),
+            causal=choice.boolean(),
+            activation=choice.one_of(("relu", "gelu")),
+            epsilon=choice.one_of((1e-3, 1e-5)),
+        )
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """A norm over one feature puts out beta alone."""
+        return super().worth_drawing(specs) and specs[0].shape[-1] > 1
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        n = specs[0].shape[-1]
+        norms = [
+            Parameter(f"{place}_norm_{name}", (n,), group="norm", initial=initial)
+            for place in ("attention", "dense")
+            for name, initial in (("gamma", "scale"), ("beta", "grid"))
+        ]
+        return (
+            *projections("attention_", n, self.heads, self.key_size, True),
+            Parameter("up_kernel", (n, self.hidden)),
+            Parameter("up_bias", (self.hidden,), group="bias"),
+            Parameter("down_kernel", (self.hidden, n)),
+            Parameter("down_bias", (n,), group="bias"),
+            *norms,
+        )
+
+    def norm(self, call: Call, place: str, x: Value) -> Value:
+        mean, variance = moments(x, -1)
+        scale = (variance + self.epsilon).apply("rsqrt") * call.parameter(f"{place}_norm_gamma")
+        centred = x.tape.apply("centred", x, mean)
+        return centred * scale + call.parameter(f"{place}_norm_beta")
+
+    def dense(self, call: Call, x: Value) -> Value:
+        z = x @ call.parameter("up_kernel") + call.parameter("up_bias")
+        made = Relu() if self.activation == "relu" else Gelu()
+        return made.forward(call, z) @ call.parameter("down_kernel") + call.parameter("down_bias")
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,) = xs
+
+        def attended(value: Value) -> Value:
+            return self.attention(call, value, "attention_", self.heads, self.causal)
+
+        if self.norm_first:
+            x = x + attended(self.norm(call, "attention", x))
+            return x + self.dense(call, self.norm(call, "dense", x))
+        x = self.norm(call, "attention", x + attended(x))
+        return self.norm(call, "dense", x + self.dense(call, x))
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (
+    DotProductAttention,
+    MultiHeadAttention,
+    PackedMultiHeadAttention,
+    TransformerEncoder,
+)

@@ -1,0 +1,298 @@
+"""Recurrent layers over sequences: (T, F) -> (units,), or (T, units) with every step's output.
+
+How many biases a layer has is an option that a backend offers or not: torch adds one to the input's
+part and one to the state's, Keras has one for both. All states start at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
+from invariants.oracle.tape import Value
+
+Biases = Literal["none", "one", "two"]
+
+#: (input (N, F), the states (N, units), the output first) -> the states after one step.
+Cell = Callable[[Value, list[Value]], list[Value]]
+
+
+def steps(x: Value) -> list[Value]:
+    """The values of shape (N, F) of a sequence (N, T, F)."""
+    n, t, f = x.shape
+    flat = x.reshape(n, t * f)
+    return [flat.apply("slice", start=i * f, stop=(i + 1) * f) for i in range(t)]
+
+
+def sequence(values: Sequence[Value]) -> Value:
+    """T values of shape (N, F) as one of shape (N, T, F)."""
+    n, f = values[0].shape
+    joined = values[0].tape.apply("concatenate", *values)
+    return joined.reshape(n, len(values), f)
+
+
+def unrolled(cell: Cell, xs: Sequence[Value], units: int, states: int) -> list[Value]:
+    """The outputs of all steps, from states of zeros."""
+    zeros = np.zeros((1, xs[0].shape[0], units))
+    held = [xs[0].tape.constant(zeros) for _ in range(states)]
+    outputs = []
+    for x in xs:
+        held = cell(x, held)
+        outputs.append(held[0])
+    return outputs
+
+
+def parts(x: Value, count: int) -> list[Value]:
+    """`x` cut into equal parts along its last axis."""
+    width = x.shape[-1] // count
+    return [x.apply("slice", start=i * width, stop=(i + 1) * width) for i in range(count)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recurrent(Layer):
+    """What recurrent layers have in common.
+
+    gates: how many times `units` columns the kernels have. states: how many a cell hands on.
+    """
+
+    units: Size = 1
+    biases: Biases = "none"
+    return_sequences: bool = False
+    gates: ClassVar[int] = 1
+    states: ClassVar[int] = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Recurrent:
+        return cls(
+            kind=cls.kind_of(),
+            units=choice.integer(1, 4),
+            biases=choice.one_of(choice.offered("recurrent_biases")),
+            return_sequences=choice.boolean(),
+        )
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].rank == 2
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """In one step the state is zero, and so is the gradient of what the state meets."""
+        return specs[0].shape[0] > 1
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"recurrent_biases": self.biases}
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        steps_, _ = super().output(specs).shape
+        return Spec((steps_, self.width) if self.return_sequences else (self.width,))
+
+    @property
+    def width(self) -> int:
+        """The features of one step's output."""
+        return self.units
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        return self.weights("", specs[0].shape[-1])
+
+    def weights(self, prefix: str, features: int) -> tuple[Parameter, ...]:
+        """The parameters of one cell: (F, gates · units), (units, gates · units), its biases."""
+        columns = self.gates * self.units
+        return (
+            Parameter(prefix + "kernel", (features, columns)),
+            Parameter(prefix + "recurrent_kernel", (self.units, columns)),
+            *(
+                Parameter(prefix + name, (columns,), group="bias")
+                for name in ("bias", "recurrent_bias")[: ("none", "one", "two").index(self.biases)]
+            ),
+        )
+
+    def projected(self, call: Call, prefix: str, x: Value, state: Value) -> tuple[Value, Value]:
+        """What the input and what the state add to the gates, each of shape (N, gates · units)."""
+        from_input = x @ call.parameter(prefix + "kernel")
+        from_state = state @ call.parameter(prefix + "recurrent_kernel")
+        if self.biases != "none":
+            from_input = from_input + call.parameter(prefix + "bias")
+        if self.biases == "two":
+            from_state = from_state + call.parameter(prefix + "recurrent_bias")
+        return from_input, from_state
+
+    def cell(self, call: Call, prefix: str, x: Value, states: list[Value]) -> list[Value]:
+        """One step; the parameters are those whose names start with `prefix`."""
+        raise TypeError(f"{self.kind} has no cell")
+
+    def run(self, call: Call, prefix: str, xs: Sequence[Value]) -> list[Value]:
+        """The outputs of one cell for a sequence."""
+        return unrolled(partial(self.cell, call, prefix), xs, self.units, self.states)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        outputs = self.run(call, "", steps(xs[0]))
+        return sequence(outputs) if self.return_sequences else outputs[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimpleRNN(_Recurrent):
+    """h ← f(x @ kernel + h @ recurrent_kernel + biases) (Elman 1990), f tanh or relu."""
+
+    kind: Literal["simple_rnn"] = "simple_rnn"
+    activation: Literal["tanh", "relu"] = "tanh"
+    kinked: ClassVar[bool] = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SimpleRNN:
+        return cls(
+            units=choice.integer(1, 4),
+            biases=choice.one_of(choice.offered("recurrent_biases")),
+            return_sequences=choice.boolean(),
+            activation=choice.one_of(("tanh", "relu")),
+        )
+
+    def cell(self, call: Call, prefix: str, x: Value, states: list[Value]) -> list[Value]:
+        from_input, from_state = self.projected(call, prefix, x, states[0])
+        z = from_input + from_state
+        if self.activation == "tanh":
+            return [z.apply("tanh")]
+        return [z.apply("relu", at_zero=call.contract["relu_derivative_at_zero"])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTM(_Recurrent):
+    """Long short-term memory with gates i, f, g, o in this order of columns.
+
+    c ← σ(f) · c + σ(i) · tanh(g), h ← σ(o) · tanh(c) (Hochreiter & Schmidhuber 1997, with the
+    forget gate of Gers et al. 2000).
+    """
+
+    kind: Literal["lstm"] = "lstm"
+    frequency: ClassVar[int] = 2
+    gates: ClassVar[int] = 4
+    states: ClassVar[int] = 2
+
+    def cell(self, call: Call, prefix: str, x: Value, states: list[Value]) -> list[Value]:
+        from_input, from_state = self.projected(call, prefix, x, states[0])
+        i, f, g, o = parts(from_input + from_state, 4)
+        kept = f.apply("sigmoid") * states[1]
+        c = kept + i.apply("sigmoid") * g.apply("tanh")
+        return [o.apply("sigmoid") * c.apply("tanh"), c]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRU(_Recurrent):
+    """A gated recurrent unit with gates z, r, n in this order of columns (arXiv 1406.1078).
+
+    h ← z · h + (1 - z) · tanh(n), z and r sigmoids. The reset gate r meets the state after its
+    matrix product, r · (h @ U + b) as in cuDNN, or before it, (r · h) @ U as in the paper.
+    biases: "stacked" is one parameter of shape (2, 3 · units), the input's row first.
+    """
+
+    kind: Literal["gru"] = "gru"
+    biases: Literal["none", "one", "two", "stacked"] = "none"  # type: ignore[assignment]
+    reset: Literal["after", "before"] = "after"
+    frequency: ClassVar[int] = 2
+    gates: ClassVar[int] = 3
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> GRU:
+        reset, biases = choice.one_of(choice.offered("gru_forms"))
+        return cls(
+            units=choice.integer(1, 4),
+            biases=biases,
+            reset=reset,
+            return_sequences=choice.boolean(),
+        )
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"gru_forms": (self.reset, self.biases)}
+
+    def weights(self, prefix: str, features: int) -> tuple[Parameter, ...]:
+        if self.biases != "stacked":
+            return super().weights(prefix, features)
+        columns = self.gates * self.units
+        return (
+            Parameter(prefix + "kernel", (features, columns)),
+            Parameter(prefix + "recurrent_kernel", (self.units, columns)),
+            Parameter(prefix + "bias", (2, columns), group="bias"),
+        )
+
+    def cell(self, call: Call, prefix: str, x: Value, states: list[Value]) -> list[Value]:
+        (h,) = states
+        from_input = x @ call.parameter(prefix + "kernel")
+        recurrent = call.parameter(prefix + "recurrent_kernel")
+        columns = self.gates * self.units
+        bias = recurrent_bias = None
+        if self.biases == "stacked":
+            both = call.parameter(prefix + "bias").reshape(2 * columns)
+            bias, recurrent_bias = parts(both, 2)
+        elif self.biases != "none":
+            bias = call.parameter(prefix + "bias")
+            recurrent_bias = (
+                call.parameter(prefix + "recurrent_bias") if self.biases == "two" else None
+            )
+        if bias is not None:
+            from_input = from_input + bias
+        x_z, x_r, x_n = parts(from_input, 3)
+        if self.reset == "after":
+            from_state = h @ recurrent
+            if recurrent_bias is not None:
+                from_state = from_state + recurrent_bias
+            h_z, h_r, h_n = parts(from_state, 3)
+            n = x_n + (x_r + h_r).apply("sigmoid") * h_n
+        else:
+            u_z, u_r, u_n = parts(recurrent, 3)
+            h_z, h_r = h @ u_z, h @ u_r
+            n = x_n + ((x_r + h_r).apply("sigmoid") * h) @ u_n
+        z = (x_z + h_z).apply("sigmoid")
+        one = z.tape.lift(1.0)
+        return [z * h + (one - z) * n.apply("tanh")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidirectionalLSTM(LSTM):
+    """Two LSTMs, one from each end; their outputs are joined at each step.
+
+    Without the whole sequence: what each has put out after its own last step.
+    """
+
+    kind: Literal["bidirectional_lstm"] = "bidirectional_lstm"  # type: ignore[assignment]
+    frequency: ClassVar[int] = 1
+
+    @property
+    def width(self) -> int:
+        return 2 * self.units
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        features = specs[0].shape[-1]
+        return self.weights("forward_", features) + self.weights("backward_", features)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        inputs = steps(xs[0])
+        there = self.run(call, "forward_", inputs)
+        back = self.run(call, "backward_", inputs[::-1])
+        if not self.return_sequences:
+            return xs[0].tape.apply("concatenate", there[-1], back[-1])
+        pairs = zip(there, back[::-1], strict=True)
+        return sequence([xs[0].tape.apply("concatenate", *pair) for pair in pairs])
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedLSTM(LSTM):
+    """Two LSTMs, the second over the outputs of the first."""
+
+    kind: Literal["stacked_lstm"] = "stacked_lstm"  # type: ignore[assignment]
+    frequency: ClassVar[int] = 1
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        features = specs[0].shape[-1]
+        return self.weights("first_", features) + self.weights("second_", self.units)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        outputs = self.run(call, "second_", self.run(call, "first_", steps(xs[0])))
+        return sequence(outputs) if self.return_sequences else outputs[-1]
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (SimpleRNN, LSTM, GRU, BidirectionalLSTM, StackedLSTM)

@@ -1,0 +1,72 @@
+"""Recurrent layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants.backends.source import Lowering, NativeParameter, arguments
+from invariants.backends.tensorflow.rows.common import layer_row, opened
+
+
+def _options(layer: Any) -> dict[str, Any]:
+    return {"use_bias": layer.biases != "none", "return_sequences": layer.return_sequences}
+
+
+def _row(construct: Any, cells: dict[str, tuple[str, str]]) -> Lowering:
+    """cells: prefix of the canonical names -> the path of a cell, and the expression of it."""
+    row = layer_row(construct)
+    parameters = {
+        prefix + name: NativeParameter(f"{path}/{name}", attribute=f"{expression}.{name}")
+        for prefix, (path, expression) in cells.items()
+        for name in ("kernel", "recurrent_kernel", "bias")
+    }
+    return Lowering(row.construct, row.call, parameters)
+
+
+def _bidirectional(layer: Any, specs: Any) -> str:
+    inner = f"keras.layers.LSTM({layer.units}, {arguments(**_options(layer))}, name='lstm')"
+    return f"keras.layers.Bidirectional({inner}, "
+
+
+def _stacked(layer: Any, specs: Any) -> str:
+    use_bias = arguments(use_bias=layer.biases != "none")
+    cells = ", ".join(
+        f"keras.layers.LSTMCell({layer.units}, {use_bias}, name={name!r})"
+        for name in ("first", "second")
+    )
+    options = arguments(return_sequences=layer.return_sequences)
+    return f"keras.layers.RNN(keras.layers.StackedRNNCells([{cells}], name='cells'), {options}, "
+
+
+ROWS: dict[str, Lowering] = {
+    "simple_rnn": _row(
+        lambda layer, specs: opened(
+            "SimpleRNN", units=layer.units, activation=layer.activation, **_options(layer)
+        ),
+        {"": ("simple_rnn_cell", "cell")},
+    ),
+    "lstm": _row(
+        lambda layer, specs: opened("LSTM", units=layer.units, **_options(layer)),
+        {"": ("lstm_cell", "cell")},
+    ),
+    "gru": _row(
+        lambda layer, specs: opened(
+            "GRU", units=layer.units, reset_after=layer.reset == "after", **_options(layer)
+        ),
+        {"": ("gru_cell", "cell")},
+    ),
+    "bidirectional_lstm": _row(
+        _bidirectional,
+        {
+            "forward_": ("forward_lstm/lstm_cell", "forward_layer.cell"),
+            "backward_": ("backward_lstm/lstm_cell", "backward_layer.cell"),
+        },
+    ),
+    "stacked_lstm": _row(
+        _stacked,
+        {
+            "first_": ("cells/first", "cell.cells[0]"),
+            "second_": ("cells/second", "cell.cells[1]"),
+        },
+    ),
+}

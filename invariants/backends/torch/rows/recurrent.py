@@ -1,0 +1,75 @@
+"""Recurrent layers.
+
+Each parameter has one native twin: torch's two bias vectors are two canonical parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Array, Lowering, NativeParameter, arguments
+
+
+def _parameters(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]:
+    return {
+        prefix + "kernel": NativeParameter(f"weight_ih_{suffix}", (1, 0)),
+        prefix + "recurrent_kernel": NativeParameter(f"weight_hh_{suffix}", (1, 0)),
+        prefix + "bias": NativeParameter(f"bias_ih_{suffix}"),
+        prefix + "recurrent_bias": NativeParameter(f"bias_hh_{suffix}"),
+    }
+
+
+def _reset_first(array: Array) -> Array:
+    """The gates z, r, n along the last axis as r, z, n along the first."""
+    z, r, n = np.split(array, 3, axis=-1)
+    return np.concatenate([r, z, n], axis=-1).T
+
+
+_GRU = {
+    name: NativeParameter(native.name, moved=_reset_first) for name, native in _parameters().items()
+}
+
+
+def _made(module: str, layer: Any, specs: Sequence[Spec], **options: Any) -> str:
+    bias = layer.biases != "none"
+    options = {"bias": bias, "batch_first": True, **options}
+    return f"nn.{module}({specs[0].shape[-1]}, {layer.units}, {arguments(**options)})"
+
+
+def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    outputs = f"{name}({args[0]})[0]"
+    return outputs if layer.return_sequences else f"{outputs}[:, -1]"
+
+
+def _both_ends(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    """The second result of an LSTM is (h_n, c_n), h_n of shape (directions, N, units)."""
+    if layer.return_sequences:
+        return f"{name}({args[0]})[0]"
+    return f"torch.cat(tuple({name}({args[0]})[1][0]), dim=-1)"
+
+
+def _row(module: str, parameters: Mapping[str, NativeParameter], **options: Any) -> Lowering:
+    return Lowering(lambda layer, specs: _made(module, layer, specs, **options), _call, parameters)
+
+
+ROWS: dict[str, Lowering] = {
+    "simple_rnn": Lowering(
+        lambda layer, specs: _made("RNN", layer, specs, nonlinearity=layer.activation),
+        _call,
+        _parameters(),
+    ),
+    "lstm": _row("LSTM", _parameters()),
+    "gru": _row("GRU", _GRU),
+    "bidirectional_lstm": Lowering(
+        lambda layer, specs: _made("LSTM", layer, specs, bidirectional=True),
+        _both_ends,
+        {**_parameters("l0", "forward_"), **_parameters("l0_reverse", "backward_")},
+    ),
+    "stacked_lstm": _row(
+        "LSTM", {**_parameters("l0", "first_"), **_parameters("l1", "second_")}, num_layers=2
+    ),
+}
