@@ -57,10 +57,14 @@ def attend(
     e = seen(tape.apply("centred", scores, largest))
     total = e.sum(-1, keepdims=True)
     if form == "normalised":
-        weights = e / total
-    else:
-        weights = seen(tape.apply("centred", scores, total.apply("log") + largest))
-    return tape.apply("batch_matmul", weights, v)
+        return tape.apply("batch_matmul", e / total, v)
+    # The fused backward pass has p(dp - D) with p = exp(scores - log Σ exp(scores)), rounded anew,
+    # and D = Σ dy · y over the features of the output y: neither rounds as the softmax does that
+    # it derives. So here the weights have a constant for their normaliser, and its gradient comes
+    # through a divisor that is 1.
+    logsumexp = tape.constant(np.log(total.data) + largest.data)
+    weights = seen(tape.apply("centred", scores, logsumexp))
+    return tape.apply("batch_matmul", weights, v) / (total / tape.constant(total.data))
 
 
 def swapped(rank: int) -> tuple[int, ...]:

@@ -55,7 +55,10 @@ class TiedEmbedding(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         table = call.parameter("embeddings")
-        rows = table.apply("take", indices=xs[0].data[0].astype(np.int64))
+        # A value of its own: beside the projection's gradient that of the lookups is added up into
+        # an array, so the tape must not count the table among those with a sparse gradient.
+        copy = table.reshape(*table.shape)
+        rows = copy.apply("take", indices=xs[0].data[0].astype(np.int64))
         return rows @ table.apply("transpose", axes=(1, 0))
 
 
