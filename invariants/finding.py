@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Severity = Literal["violation", "known issue", "hazard"]
+Severity = Literal["violation", "known issue", "hazard", "unsupported"]
 
 
 @dataclass(frozen=True)

@@ -271,6 +271,11 @@ TORCH = Contract(
             "norm: equal elements share the gradient, half each.",
             _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
         ),
+        "missing_kernel": Clause(
+            ("not implemented for",),
+            "Silent; the dispatcher names the kernel and the dtype that it lacks.",
+            _TORCH + "tensor_attributes.html#torch-dtype",
+        ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
             "backward() of a loss that depends on nothing which requires a gradient raises "
@@ -500,6 +505,11 @@ TENSORFLOW = Contract(
             "first",
             "Silent; the gradient of maximum(x, y) is grad * (x >= y, x < y).",
             _TF + "math/maximum",
+        ),
+        "missing_kernel": Clause(
+            ("is not in the list of allowed values", "Could not find device for node"),
+            "Silent; the error names the dtypes that an operation is registered for.",
+            _TF + "dtypes",
         ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"

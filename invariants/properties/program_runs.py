@@ -6,8 +6,10 @@ The model that it runs on holds its weights in the dtype that the program asked 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from invariants.finding import Finding
+from invariants.oracle.contract import CONTRACTS
 from invariants.properties.evidence import Evidence
 
 
@@ -18,13 +20,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         error = evidence.observation.errors.get(action)
         expected = named.get(action)
         if not _as_named(error, expected):
-            yield _finding(
+            finding = _finding(
                 evidence,
                 action,
                 "raises",
                 "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
                 "nothing raised" if error is None else f"{error[0]}: {_line(error[1])}",
             )
+            lacking = error is not None and _lacks_a_kernel(evidence, error[1])
+            yield replace(finding, severity="unsupported") if lacking else finding
         for kind, text in evidence.observation.warnings.get(action, ()):
             yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
     for point in evidence.expectation.points:
@@ -52,6 +56,12 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
                 expected=evidence.case.dtype,
                 got=array.dtype.name,
             )
+
+
+def _lacks_a_kernel(evidence: Evidence, message: str) -> bool:
+    """Whether a framework says that it has no kernel for a 16-bit format: no promise is broken."""
+    said = CONTRACTS[evidence.backend]["missing_kernel"]
+    return evidence.case.dtype in ("bfloat16", "float16") and any(part in message for part in said)
 
 
 def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:

@@ -131,6 +131,11 @@ def closing(
     parts: list[RenderableType] = [table(tallies)]
     parts += [Text(line, style="dim") for line in (*worth(tallies), *missed(tallies))]
     parts += [Text(line, style="yellow") for line in known(tallies)]
+    parts += [
+        Text(f"not offered by {backend} ({count} cases) in {what}", style="yellow")
+        for backend, tally in tallies.items()
+        for what, count in tally.unsupported.most_common()
+    ]
     cases = sum(t.cases for t in tallies.values())
     violated = sum(t.violated for t in tallies.values())
     if violated:

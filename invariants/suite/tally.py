@@ -85,6 +85,7 @@ class Tally:
     violations: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
     hazards: Counter[str] = field(default_factory=Counter)
+    unsupported: Counter[str] = field(default_factory=Counter)
 
     def count(self, verdict: Verdict) -> None:
         """Adds one judged case."""
@@ -112,6 +113,11 @@ class Tally:
         ):
             names = {f.issue or f.property_ for f in verdict.findings if f.severity == found}
             counter.update(part for name in names for part in name.split(" + "))
+        self.unsupported.update(
+            f"{case.dtype}: {finding.got}"
+            for finding in verdict.findings
+            if finding.severity == "unsupported"
+        )
 
     def add(self, other: Tally) -> None:
         """Adds the sums of another batch."""
