@@ -1,0 +1,94 @@
+"""docs/layers.md works as it stands: its code makes a layer that runs and is judged."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from tests_support import simple_case
+
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers.base import Call, Layer, Parameter, Spec
+from invariants.architecture.layers.dense import Dense
+from invariants.backends import BACKENDS
+from invariants.backends.source import Lowering, NativeParameter
+from invariants.backends.torch.rows.common import on_the_last_axis
+from invariants.case import Case, Freeze, Gradient, Step, frozen
+from invariants.judge import judge
+from invariants.oracle.tape import Value
+
+PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the code on the page defines."""
+    module = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)
+    names = vars(module)
+    names |= {
+        "Lowering": Lowering,
+        "NativeParameter": NativeParameter,
+        "dataclass": dataclass,
+        "on_the_last_axis": on_the_last_axis,
+        "Layer": Layer,
+        "Spec": Spec,
+        "Value": Value,
+        "Parameter": Parameter,
+        "Call": Call,
+        "Literal": Literal,
+        "Sequence": Sequence,
+    }
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    for block in blocks:
+        exec(textwrap.dedent(block), names)
+    assert len(blocks) == 2
+    return names
+
+
+def scaled(layer: Layer) -> Case:
+    """dense, the layer frozen, dense: a gradient and a step."""
+    case = simple_case()
+    members: Any = (Dense(units=2), layer, Dense(units=1))
+    block = Block(members=members, nodes=(Node(0, (0,)), Node(1, (1,)), Node(2, (2,))))
+    architecture = Architecture(case.architecture.inputs, block)
+    rng = np.random.default_rng(3)
+    realisation = replace(case.realisations["torch"], ways=("requires_grad_", None, None))
+    return replace(
+        case,
+        architecture=architecture,
+        weights={
+            name: frozen(rng.integers(1, 64, size=p.shape) / 64)
+            for name, p in architecture.parameters.items()
+        },
+        program=(Freeze("scale_1"), Gradient(0), Step(0)),
+        realisations={"torch": realisation},
+    )
+
+
+def test_the_layer_of_the_page_is_judged(
+    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BACKENDS["torch"].LOWERINGS, "scale", page["ROW"])
+    verdict = judge(scaled(page["Scale"]()), "torch")
+    assert verdict.findings == ()
+    assert verdict.measures.elements > 0
+
+
+def test_a_row_that_computes_something_else_is_noticed(
+    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = page["ROW"].definition.replace("x * self.alpha", "x * self.alpha.detach() ** 2")
+    monkeypatch.setitem(
+        BACKENDS["torch"].LOWERINGS, "scale", replace(page["ROW"], definition=wrong)
+    )
+    found = {finding.property_ for finding in judge(scaled(page["Scale"]()), "torch").violations}
+    assert "upstream_gradients" in found
