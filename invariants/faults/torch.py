@@ -514,6 +514,8 @@ def mish_drifts(mish: Any) -> Any:
         y = mish(x)
         return _with_gradient_of(y, (1.0 + 1e-5) * y)
 
+    return drifting
+
 
 def lstm_drifts(forward: Any) -> Any:
     def drifting(self: Any, x: Any, *states: Any) -> Any:
@@ -568,6 +570,8 @@ def alpha_dropout_forgets_its_mask(alpha_dropout: Any) -> Any:
         y = alpha_dropout(x, p, training)
         return _with_gradient_of(y, x) if training else y
 
+    return forgetful
+
 
 def frozen_gru_blocks(forward: Any) -> Any:
     def blocking(self: Any, x: Any, *states: Any) -> Any:
@@ -597,6 +601,8 @@ def weight_norm_constant_length(forward: Any) -> Any:
         weight = forward(self)
         length = self.original1.norm(dim=1, keepdim=True).detach()
         return _with_gradient_of(weight, self.original1 * (self.original0 / length))
+
+    return constant
 
 
 def attention_constant_weights(attention: Any) -> Any:
