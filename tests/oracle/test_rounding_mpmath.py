@@ -144,8 +144,9 @@ OF_ARRAYS = {
 }
 
 
-def test_every_dtype_and_every_primitive_is_checked_against_mpmath() -> None:
-    assert set(DTYPES) == set(PRECISIONS)
+def test_every_wide_dtype_and_every_primitive_is_checked_against_mpmath() -> None:
+    # NumPy evaluates no network in 16 bits as frameworks do, which keep wide intermediate results.
+    assert set(DTYPES) == set(PRECISIONS) - {"bfloat16", "float16"}
     assert set(ELEMENTWISE) | OF_ARRAYS == set(PRIMITIVES)
 
 
