@@ -320,9 +320,9 @@ class Case(Document):
         if size < 1:
             raise CaseError(f"{where}: a batch needs at least one sample")
         for placed in self.architecture.layers:
-            least = placed.layer.smallest_batch(placed.specs) if self.training else 1
+            least = placed.layer.smallest_batch(placed.specs, self.training)
             if size < least:
-                raise CaseError(f"{where}: {placed.path} needs {least} samples to train on")
+                raise CaseError(f"{where}: {placed.path} needs at least {least} samples")
         for number, (array, spec) in enumerate(zip(batch.inputs, specs, strict=True)):
             name = f"{where}.inputs[{number}]"
             if array.shape != (size, *spec.shape):

@@ -96,7 +96,7 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "a byte order mark": ("\ufeff{}", "not JSON"),
     "a deep nest": ("[" * 400 + "]" * 400, "no JSON object"),
-    "one sample for a batch norm": (normalised(1), "needs 2 samples to train on"),
+    "one sample for a batch norm": (normalised(1), "needs at least 2 samples"),
     "shapes that do not fit": (broken((*KERNEL[:2], "shape"), [2, 2]), "values do not fill"),
     "a NaN weight": (broken((*KERNEL, 0), float("nan")), "NaN"),
     "a weight that float32 cannot hold": (broken((*KERNEL, 0), 0.1), "cannot hold"),

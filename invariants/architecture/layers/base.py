@@ -142,8 +142,8 @@ class Layer(Document):
         """What a backend must offer for this layer: a point of its contract, and a value of it."""
         return {}
 
-    def smallest_batch(self, specs: Sequence[Spec]) -> int:
-        """How many samples a batch must have in training mode."""
+    def smallest_batch(self, specs: Sequence[Spec], training: bool) -> int:
+        """How many samples a batch must have."""
         return 1
 
     def forward(self, call: Call, *xs: Value) -> Value:

@@ -100,9 +100,9 @@ class BatchNorm(Layer):
             Parameter("moving_variance", shape, role="state", group="norm", initial="variance"),
         )
 
-    def smallest_batch(self, specs: Sequence[Spec]) -> int:
+    def smallest_batch(self, specs: Sequence[Spec], training: bool) -> int:
         """A variance needs two values of each channel."""
-        return 2 if specs[0].size == specs[0].shape[-1] else 1
+        return 2 if training and specs[0].size == specs[0].shape[-1] else 1
 
     @staticmethod
     def uses_batch_moments(call: Call) -> bool:
