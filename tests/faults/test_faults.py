@@ -90,8 +90,8 @@ NOTICED_BY = {
         "frozen_slots_decay": "no_gradient_for_frozen",
         "thawed_stays_still": "trainable_weights_move",
         "foreach_skips_last": "trainable_weights_move",
-        "adam_uncorrected": "upstream_gradients",
-        "adamw_forgets_decay": "upstream_gradients",
+        "adam_uncorrected": "training_trajectory",
+        "adamw_forgets_decay": "training_trajectory",
     },
     "tensorflow": {
         "frozen_dense_blocks": "upstream_gradients",
