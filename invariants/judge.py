@@ -111,7 +111,8 @@ def judge(
         evidence = replace(evidence, other=other)
     found = findings(evidence)
     if found and not ignore_known_issues:
-        found = ledger.label(found, evidence, ledger.applying(backend))
+        issues = ledger.applying(backend) + (ledger.applying(other.backend) if other else ())
+        found = ledger.label(found, evidence, issues)
     return Verdict(evidence, tuple(found), measure(evidence))
 
 

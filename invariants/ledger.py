@@ -163,7 +163,13 @@ def _explained(
 
 
 def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:
-    clauses = {point: value for issue in issues for point, value in issue.as_if.items()}
+    """The evidence with the expectation that the issues make of it, of either backend."""
+    if evidence.other is not None:
+        evidence = replace(evidence, other=_as_if(evidence.other, issues))
+    mine = [issue for issue in issues if issue.backend == evidence.backend]
+    if not mine:
+        return evidence
+    clauses = {point: value for issue in mine for point, value in issue.as_if.items()}
     contract = CONTRACTS[evidence.backend].as_if(clauses)
     expectation = expect(evidence.case, evidence.backend, contract, evidence.observation.draws)
     return replace(evidence, expectation=expectation)

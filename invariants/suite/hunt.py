@@ -117,6 +117,8 @@ class Hunt:
 
         def shows(candidate: Case) -> bool:
             nonlocal smallest
+            if self.plan.backend not in candidate.realisations:
+                return False
             verdict = self._judged_for(candidate, name)
             found = any(finding.property_ == name for finding in verdict.violations)
             if found:
