@@ -93,6 +93,10 @@ Loss = Literal[
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 
 
+#: The formats of 16 bits, whose spread is so wide that many elements say nothing.
+NARROW: tuple[Dtype, ...] = ("bfloat16", "float16")
+
+
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """The NumPy dtype of a floating point format; NumPy itself has no bfloat16."""
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)

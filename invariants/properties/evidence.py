@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from invariants.case import Case
-from invariants.observation import Array, Observation, ObservedPoint, same_bits
+from invariants.observation import Observation, ObservedPoint, same_bits
 from invariants.oracle.interpreter import Expectation, ExpectedPoint
-from invariants.oracle.rounding import LAMBDA, Deviation, Estimate, deviation
+from invariants.oracle.rounding import LAMBDA, Deviation, deviation
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,42 @@ class Evidence:
         )
 
     @cached_property
+    def _walk(self) -> tuple[int, dict[tuple[int, str], Deviation]]:
+        """The departure, and how the weights and states until then compare with the expected."""
+        held: dict[tuple[int, str], Deviation] = {}
+        previous = self.observation.at(-1)
+        loaded = previous.weights.values() if previous else ()
+        if any(array.dtype.name != self.case.dtype for array in loaded):
+            return -1, held
+        for expected, observed in self.pairs:
+            departs = previous is not None and any(
+                not same_bits(previous.weights[name], observed.weights[name])
+                for name in expected.flags.frozen
+            )
+            for name, estimate in (*expected.weights.items(), *expected.state.items()):
+                array = observed.weights[name]
+                if array.shape != estimate.value.shape:
+                    departs = True
+                    continue
+                found = held[expected.action, name] = deviation(array, estimate)
+                departs |= bool(found.spreads.max(initial=0.0) > LAMBDA)
+            if departs:
+                return expected.action, held
+            previous = observed
+        return len(self.case.program), held
+
+    @property
     def departure(self) -> int:
         """The first action that left other weights or states than expected.
 
         What is expected of later actions starts from those, so their numbers say nothing more.
         """
-        previous = self.observation.at(-1)
-        held = previous.weights.values() if previous else ()
-        if any(array.dtype.name != self.case.dtype for array in held):
-            return -1
-        for expected, observed in self.pairs:
-            for name, estimate in (*expected.weights.items(), *expected.state.items()):
-                if departs(observed.weights[name], estimate):
-                    return expected.action
-            for name in expected.flags.frozen:
-                if previous and not same_bits(previous.weights[name], observed.weights[name]):
-                    return expected.action
-            previous = observed
-        return len(self.case.program)
+        return self._walk[0]
+
+    @property
+    def held(self) -> dict[tuple[int, str], Deviation]:
+        """(action, weight or state) -> how it compares with the expected, up to the departure."""
+        return self._walk[1]
 
     @cached_property
     def comparable(self) -> tuple[tuple[ExpectedPoint, ObservedPoint], ...]:
@@ -94,10 +112,3 @@ class Evidence:
         """Each recorded point with the one before it, the loading of the weights first."""
         points = [p for p in self.observation.points if p.action < self.horizon]
         yield from itertools.pairwise(points)
-
-
-def departs(array: Array, estimate: Estimate) -> bool:
-    """Whether some element is further from the estimate than λ spreads."""
-    if array.shape != estimate.value.shape:
-        return True
-    return bool(deviation(array, estimate).spreads.max(initial=0.0) > LAMBDA)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from invariants.finding import Finding
 from invariants.observation import same_bits
-from invariants.oracle.rounding import LAMBDA, deviation
+from invariants.oracle.rounding import LAMBDA
 from invariants.properties.evidence import Evidence
 from invariants.properties.frozen_weights import first_difference
 
@@ -20,7 +20,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     for expected, observed in evidence.comparable:
         for name, estimate in expected.state.items():
             state = observed.weights[name]
-            found = deviation(state, estimate)
+            found = evidence.held[expected.action, name]
             if found.spreads.max(initial=0.0) <= LAMBDA:
                 continue
             at = found.worst

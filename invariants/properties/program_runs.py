@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from invariants.case import NARROW
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS
 from invariants.properties.evidence import Evidence
@@ -61,7 +62,7 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
 def _lacks_a_kernel(evidence: Evidence, message: str) -> bool:
     """Whether a framework says that it has no kernel for a 16-bit format: no promise is broken."""
     said = CONTRACTS[evidence.backend]["missing_kernel"]
-    return evidence.case.dtype in ("bfloat16", "float16") and any(part in message for part in said)
+    return evidence.case.dtype in NARROW and any(part in message for part in said)
 
 
 def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:

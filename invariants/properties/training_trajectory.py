@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.oracle.rounding import LAMBDA, deviation
+from invariants.oracle.rounding import LAMBDA
 from invariants.properties.evidence import Evidence
 
 
@@ -26,10 +26,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             gradient = evidence.deviations.get((expected.action, name))
             if gradient is None or gradient.spreads.max(initial=0.0) > LAMBDA:
                 continue
-            if weight.shape != estimate.value.shape:
+            held = evidence.held.get((expected.action, name))
+            if held is None:
                 continue
-            spreads = deviation(weight, estimate).spreads
-            spreads = np.where(before.weights[name] == weight, 0.0, spreads)
+            spreads = np.where(before.weights[name] == weight, 0.0, held.spreads)
             if spreads.max(initial=0.0) <= LAMBDA:
                 continue
             at = tuple(int(i) for i in np.unravel_index(spreads.argmax(), spreads.shape))

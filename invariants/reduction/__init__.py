@@ -66,12 +66,3 @@ def _valid(candidate: Case) -> Case | None:
         return from_json(candidate.to_json())
     except (CaseError, ShapeError):
         return None
-
-
-def size(case: Case) -> tuple[int, int, int]:
-    """How large a case is to a reader: layers, actions, numbers."""
-    return (
-        len(case.architecture.layers),
-        len(case.program),
-        sum(array.size for array in case.weights.values()),
-    )

@@ -5,6 +5,7 @@ A candidate need not be valid; whoever asks for it checks.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from typing import Any
@@ -41,19 +42,22 @@ def _parts(
 ) -> Callable[[Case], Iterator[Case]]:
     def edit(case: Case) -> Iterator[Case]:
         for part in parts(case.architecture):
-            candidate = _attempted(case, part)
-            if candidate is not None:
-                yield candidate
+            yield from _attempted(case, part)
 
     edit.__name__ = parts.__name__
     return edit
 
 
-def _attempted(case: Case, part: graphs.Part) -> Case | None:
-    try:
-        return fitted(case, part.architecture, part.renamed, part.inputs)
-    except (ShapeError, KeyError, IndexError):
-        return None  # the part does not fit together, or needs a number that the whole lacks
+def _attempted(case: Case, part: graphs.Part) -> Iterator[Case]:
+    """The case on a part of its network; nothing where that does not fit together."""
+    with contextlib.suppress(ShapeError, KeyError, IndexError):
+        yield fitted(case, part.architecture, part.renamed, part.inputs)
+
+
+def _on(case: Case, architecture: Architecture) -> Iterator[Case]:
+    """The case on an architecture with the same names and inputs, where it fits."""
+    every = tuple(range(len(case.architecture.inputs)))
+    yield from _attempted(case, graphs.Part(architecture, same_names, every))
 
 
 def simplest_loss(case: Case) -> Iterator[Case]:
@@ -91,24 +95,16 @@ def _simpler_layers(layer: Layer) -> Iterator[Layer]:
 def narrower_layers(case: Case) -> Iterator[Case]:
     """All whole numbers of all layers at 1, then each smaller by itself, and switches off."""
     architecture = case.architecture
-    for path, _, number, layer in graphs.layers(architecture):
+    for path, number, layer in graphs.layers(architecture):
         names = [f.name for f in fields(layer) if type(getattr(layer, f.name)) is int]
         ones: dict[str, Any] = dict.fromkeys(names, 1)
         architecture = graphs.with_layer(architecture, path, number, replace(layer, **ones))
     if architecture != case.architecture:
-        candidate = _attempted(case, graphs.Part(architecture, same_names, _same(case)))
-        if candidate is not None:
-            yield candidate
-    for path, _, number, layer in graphs.layers(case.architecture):
+        yield from _on(case, architecture)
+    for path, number, layer in graphs.layers(case.architecture):
         for simpler in _simpler_layers(layer):
             architecture = graphs.with_layer(case.architecture, path, number, simpler)
-            candidate = _attempted(case, graphs.Part(architecture, same_names, _same(case)))
-            if candidate is not None:
-                yield candidate
-
-
-def _same(case: Case) -> tuple[int, ...]:
-    return tuple(range(len(case.architecture.inputs)))
+            yield from _on(case, architecture)
 
 
 def smaller_inputs(case: Case) -> Iterator[Case]:
@@ -118,9 +114,7 @@ def smaller_inputs(case: Case) -> Iterator[Case]:
         for smaller in _smaller_specs(spec):
             changed = (*inputs[:number], smaller, *inputs[number + 1 :])
             architecture = Architecture(changed, case.architecture.network)
-            candidate = _attempted(case, graphs.Part(architecture, same_names, _same(case)))
-            if candidate is not None:
-                yield candidate
+            yield from _on(case, architecture)
 
 
 def _smaller_specs(spec: Spec) -> Iterator[Spec]:

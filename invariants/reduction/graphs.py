@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from invariants.architecture.graph import Architecture, Block, Member, Node, join, within
@@ -59,15 +59,16 @@ def _pruned(
     return _Pruned(block, renumbered, inputs)
 
 
-def _with_block(block: Block, path: Sequence[str], inner: Block) -> Block:
-    """`block` with the submodule at `path` replaced."""
+def _with_block(block: Block, path: str, changed: Callable[[Block], Block]) -> Block:
+    """`block` with the submodule at `path` changed."""
     if not path:
-        return inner
-    member = block.index(path[0])
+        return changed(block)
+    name, _, rest = path.partition(".")
+    member = block.index(name)
     child = block.members[member]
     assert isinstance(child, Block)
     members = list(block.members)
-    members[member] = _with_block(child, path[1:], inner)
+    members[member] = _with_block(child, rest, changed)
     return replace(block, members=tuple(members))
 
 
@@ -110,7 +111,7 @@ def _part(
         if member in pruned.members:
             new = pruned.members[member]
             children[before] = join(path, pruned.block.name(new))
-    network = _with_block(architecture.network, path.split(".") if path else [], pruned.block)
+    network = _with_block(architecture.network, path, lambda _: pruned.block)
     given = specs if specs is not None else architecture.inputs
     kept = tuple(given[i] for i in pruned.inputs) if not path else architecture.inputs
     inputs = pruned.inputs if not path else tuple(range(len(kept)))
@@ -222,23 +223,20 @@ def _inlined(
     return part
 
 
-def layers(architecture: Architecture) -> Iterator[tuple[str, Block, int, Layer]]:
-    """Every layer with the block that owns it: path of the block, block, number, layer."""
+def layers(architecture: Architecture) -> Iterator[tuple[str, int, Layer]]:
+    """Every layer by its place: the path of the block that owns it, its number there, the layer."""
     for path, block, _ in blocks(architecture):
         for number, member in enumerate(block.members):
             if not isinstance(member, Block):
-                yield path, block, number, member
+                yield path, number, member
 
 
 def with_layer(architecture: Architecture, path: str, number: int, layer: Layer) -> Architecture:
     """The architecture with one layer replaced by another of its kind."""
-    block = architecture.network
-    for name in path.split(".") if path else ():
-        inner = block.members[block.index(name)]
-        assert isinstance(inner, Block)
-        block = inner
-    members = list(block.members)
-    members[number] = layer
-    changed = replace(block, members=tuple(members))
-    network = _with_block(architecture.network, path.split(".") if path else [], changed)
-    return Architecture(architecture.inputs, network)
+
+    def changed(block: Block) -> Block:
+        members = list(block.members)
+        members[number] = layer
+        return replace(block, members=tuple(members))
+
+    return Architecture(architecture.inputs, _with_block(architecture.network, path, changed))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invariants.architecture.graph import Architecture
-from invariants.case import Case
+from invariants.case import NARROW, Case
 from invariants.freezing import Flags
 from invariants.judge import Verdict
 
@@ -26,17 +26,19 @@ def frozen_between(architecture: Architecture, flags: Flags) -> bool:
     return False
 
 
-def has_frozen_middle(case: Case, backend: str) -> bool:
-    """Whether some gradient or step of the program meets a frozen layer between trainable ones."""
-    return any(
-        frozen_between(case.architecture, flags)
+def learning(case: Case, backend: str) -> list[Flags]:
+    """What is trainable at each gradient and step of the program."""
+    return [
+        flags
         for action, flags in zip(case.program, case.flags(backend), strict=True)
         if action.action in ("gradient", "step")
-    )
+    ]
 
 
-#: The formats whose spread is so wide that many elements say nothing.
-NARROW = ("bfloat16", "float16")
+def has_frozen_middle(case: Case, backend: str) -> bool:
+    """Whether some gradient or step of the program meets a frozen layer between trainable ones."""
+    return any(frozen_between(case.architecture, flags) for flags in learning(case, backend))
+
 
 #: Where a layer can be met: its own weights frozen or trainable (only layers with weights), and
 #: on the way from or to a layer whose weights are all frozen.
@@ -48,9 +50,7 @@ def reached(case: Case, backend: str) -> set[str]:
     architecture = case.architecture
     weighted = [p for p in architecture.layers if any(q.role == "weight" for q in p.parameters)]
     found: set[str] = set()
-    for action, flags in zip(case.program, case.flags(backend), strict=True):
-        if action.action not in ("gradient", "step"):
-            continue
+    for flags in learning(case, backend):
         frozen = [p for p in weighted if flags.frozen.issuperset(architecture.weights_in(p.path))]
         paths = {p.path for p in frozen}
         found.update(f"{p.layer.kind}:frozen" for p in frozen)

@@ -14,10 +14,19 @@ from invariants.architecture.layers.base import ShapeError
 from invariants.case import Case, CaseError, Freeze, Gradient, Step, from_json
 from invariants.generate.cases import cases
 from invariants.oracle.interpreter import expect
-from invariants.reduction import reduced, size
+from invariants.reduction import reduced
 from invariants.reduction.edits import EDITS
 
 FOREVER = 60.0  # seconds; every reduction here is over long before
+
+
+def size(case: Case) -> tuple[int, int, int]:
+    """How large a case is to a reader: layers, actions, numbers."""
+    return (
+        len(case.architecture.layers),
+        len(case.program),
+        sum(array.size for array in case.weights.values()),
+    )
 
 
 def kinds(case: Case) -> list[str]:

@@ -7,23 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from invariants.architecture.layers.base import Call, Layer, ShapeError, Spec, describe
+from invariants.architecture.layers.shaping import Merge
 from invariants.oracle.tape import Value
 
 
-class _Merge(Layer):
-    """What merges of values of one shape have in common."""
-
-    arity: ClassVar[int | None] = None
-
-    @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return len(specs) >= 2 and all(
-            s.vocabulary is None and s.shape == specs[0].shape for s in specs
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
-class Subtract(_Merge):
+class Subtract(Merge):
     """a - b of one shape."""
 
     kind: Literal["subtract"] = "subtract"
@@ -34,7 +23,7 @@ class Subtract(_Merge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Average(_Merge):
+class Average(Merge):
     """The mean of values of one shape."""
 
     kind: Literal["average"] = "average"
@@ -53,7 +42,7 @@ def larger(a: Value, b: Value, call: Call, sign: float = 1.0) -> Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Maximum(_Merge):
+class Maximum(Merge):
     """The largest of values of one shape, element by element; ties are the contract's."""
 
     kind: Literal["maximum"] = "maximum"
@@ -67,7 +56,7 @@ class Maximum(_Merge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Minimum(_Merge):
+class Minimum(Merge):
     """The smallest of values of one shape, element by element; ties are the contract's."""
 
     kind: Literal["minimum"] = "minimum"

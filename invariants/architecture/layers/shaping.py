@@ -110,7 +110,9 @@ class Reshape(Layer):
         return xs[0].reshape(xs[0].shape[0], *self.shape)
 
 
-class _Merge(Layer):
+class Merge(Layer):
+    """What merges of values of one shape have in common."""
+
     arity: ClassVar[int | None] = None
 
     @classmethod
@@ -121,7 +123,7 @@ class _Merge(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Add(_Merge):
+class Add(Merge):
     """The sum of values of one shape."""
 
     kind: Literal["add"] = "add"
@@ -135,7 +137,7 @@ class Add(_Merge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multiply(_Merge):
+class Multiply(Merge):
     """The elementwise product of values of one shape."""
 
     kind: Literal["multiply"] = "multiply"
@@ -148,7 +150,7 @@ class Multiply(_Merge):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Concatenate(_Merge):
+class Concatenate(Merge):
     """Values joined along the last axis; the other axes agree."""
 
     kind: Literal["concatenate"] = "concatenate"
