@@ -49,8 +49,15 @@ def _parts(
 
 
 def _attempted(case: Case, part: graphs.Part) -> Iterator[Case]:
-    """The case on a part of its network; nothing where that does not fit together."""
-    with contextlib.suppress(ShapeError, KeyError, IndexError):
+    """The case on a part of its network; nothing where that does not fit together.
+
+    A part without weights gets a head, where it is still smaller then.
+    """
+    with contextlib.suppress(ShapeError, IndexError):
+        if not part.architecture.weights:
+            part = graphs.with_head(part)
+            if len(part.architecture.layers) >= len(case.architecture.layers):
+                return
         yield fitted(case, part.architecture, part.renamed, part.inputs)
 
 
@@ -88,8 +95,12 @@ def _smaller(value: Any) -> Iterator[Any]:
 
 def _simpler_layers(layer: Layer) -> Iterator[Layer]:
     for field in fields(layer):
-        for value in _smaller(getattr(layer, field.name)):
-            yield replace(layer, **{field.name: value})
+        value = getattr(layer, field.name)
+        if isinstance(value, str) and value != field.default:  # the default is the simplest
+            plain: dict[str, Any] = {field.name: field.default}
+            yield replace(layer, **plain)
+        for smaller in _smaller(value):
+            yield replace(layer, **{field.name: smaller})
 
 
 def narrower_layers(case: Case) -> Iterator[Case]:

@@ -38,11 +38,14 @@ def fitted(
     """`case` on another architecture.
 
     inputs: for each input of the new architecture the old one that feeds it; None for the same.
+    A parameter that the case does not have is of ones.
     """
     kept = {new: name for name in case.weights for new in renamed(name)}
     sources = range(len(architecture.inputs)) if inputs is None else inputs
     weights = {
         name: resized(case.weights[kept[name]], parameter.shape)
+        if name in kept
+        else frozen(np.ones(parameter.shape))
         for name, parameter in architecture.parameters.items()
     }
     batches = tuple(_batch(case, batch, architecture, sources) for batch in case.batches)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from invariants.architecture.graph import Architecture, Block, Member, Node, join, within
 from invariants.architecture.layers.base import Layer, Spec
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.shaping import Flatten
 from invariants.reduction.fitting import Renaming
 
 
@@ -116,6 +118,17 @@ def _part(
     kept = tuple(given[i] for i in pruned.inputs) if not path else architecture.inputs
     inputs = pruned.inputs if not path else tuple(range(len(kept)))
     return Part(Architecture(kept, network), _renaming(path, children), inputs)
+
+
+def with_head(part: Part) -> Part:
+    """The part with a dense layer of one unit behind it: a network needs a weight to train."""
+    inputs, block = part.architecture.inputs, part.architecture.network
+    images = part.architecture.output.rank > 2
+    head: tuple[Layer, ...] = (Flatten(), Dense()) if images else (Dense(),)
+    last = block.arity + len(block.nodes) - 1
+    nodes = tuple(Node(len(block.members) + n, (last + n,)) for n in range(len(head)))
+    headed = replace(block, members=(*block.members, *head), nodes=(*block.nodes, *nodes))
+    return replace(part, architecture=Architecture(inputs, headed))
 
 
 def blocks(architecture: Architecture) -> Iterator[tuple[str, Block, list[Spec]]]:

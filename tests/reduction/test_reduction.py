@@ -68,9 +68,10 @@ def test_a_layer_that_matters_is_kept_and_most_of_the_rest_is_not(case: Case, ki
     smallest = reduced(case, lambda smaller: kind in kinds(smaller), FOREVER)
     assert kind in kinds(smallest)
     assert size(smallest) <= size(case)
-    assert len(kinds(smallest)) <= 4  # it, one with a weight where it has none, and what joins them
+    assert len(kinds(smallest)) <= 3  # it, one with a weight where it has none, their sum
     assert [action.action for action in smallest.program] == ["gradient"]
-    assert sum(array.size for array in smallest.weights.values()) <= 8
+    # an LSTM of one unit (8) behind a batch norm of one channel (4) is as large as two layers get
+    assert sum(array.size for array in smallest.weights.values()) <= 12
 
 
 @settings(max_examples=25)
