@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,10 +31,11 @@ from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.document import Document
 from invariants.freezing import Flags
+from invariants.objective import Penalty, Term
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.oracle.losses import LOSSES
+from invariants.oracle.losses import CLASSIFYING, LOSSES
 
-SCHEMA = 1
+SCHEMA = 2
 
 #: The largest extent of an array in a file.
 MAX_EXTENT = 1 << 20
@@ -87,9 +88,6 @@ def _write_array(array: np.ndarray) -> dict[str, Any]:
 
 Array = Annotated[np.ndarray, PlainValidator(_read_array), PlainSerializer(_write_array)]
 
-Loss = Literal[
-    "mse", "cross_entropy", "mae", "huber", "binary_cross_entropy", "smoothed_cross_entropy"
-]
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 
 
@@ -178,14 +176,28 @@ Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="kind")]
 
 @dataclass(frozen=True)
 class Batch(Document):
-    """One batch: inputs of shape (N, *spec.shape) and the target.
+    """One batch: inputs of shape (N, *spec.shape), and for each term of the objective its target.
 
-    The target of "mse" has the shape of the network's output, that of "cross_entropy" holds N class
-    numbers.
+    The target has the shape of the output, or holds class numbers, one for each position of it.
+    `weights` holds one number a position for each term that weights them, and None for the others.
     """
 
     inputs: tuple[Array, ...]
-    target: Array
+    targets: tuple[Array, ...]
+    weights: tuple[Array | None, ...]
+
+    @property
+    def size(self) -> int:
+        """How many samples there are."""
+        return len(self.inputs[0])
+
+    def first(self, samples: int) -> Batch:
+        """The batch with its first samples alone."""
+        return Batch(
+            tuple(frozen(array[:samples].copy()) for array in self.inputs),
+            tuple(frozen(array[:samples].copy()) for array in self.targets),
+            tuple(None if a is None else frozen(a[:samples].copy()) for a in self.weights),
+        )
 
 
 @dataclass(frozen=True)
@@ -209,13 +221,23 @@ class Case(Document):
     batches: Annotated[tuple[Batch, ...], Field(min_length=1)]
     program: Annotated[tuple[Action, ...], Field(min_length=1)]
     optimizer: Optimizer
-    loss: Loss
+    objective: Annotated[tuple[Term, ...], Field(min_length=1, max_length=4)]
     dtype: Dtype
     training: bool
     input_gradient: bool
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     realisations: Annotated[dict[str, Realisation], Field(min_length=1)]
-    schema: Literal[1] = 1
+    penalties: dict[str, Penalty] = field(default_factory=dict)
+    schema: Literal[2] = 2
+
+    @cached_property
+    def reached(self) -> frozenset[str]:
+        """The weights that the objective depends on, and the inputs, as "input_N"."""
+        above = {path for term in self.objective for path in self.architecture.above(term.output)}
+        weights = self.architecture.weights
+        inside = {name for name in weights if name.rpartition(".")[0] in above}
+        inputs = {f"input_{n}" for n in range(len(self.architecture.inputs))}
+        return frozenset(inside | (inputs & above) | set(self.penalties))
 
     @property
     def stochastic(self) -> bool:
@@ -225,7 +247,7 @@ class Case(Document):
     def first_of_its_size(self, number: int) -> bool:
         """Whether action `number` is the first whose batch has the size that it has."""
         sizes = [
-            len(self.batches[action.batch].target) if isinstance(action, Gradient | Step) else None
+            self.batches[action.batch].size if isinstance(action, Gradient | Step) else None
             for action in self.program[: number + 1]
         ]
         return sizes.index(sizes[-1]) == number
@@ -268,7 +290,9 @@ class Case(Document):
     def __repr__(self) -> str:
         layers = " -> ".join(placed.layer.kind for placed in self.architecture.layers)
         actions = ", ".join(action.action for action in self.program)
-        return f"<Case {self.name}: {layers}; {actions}; {self.dtype}, {self.optimizer.kind}>"
+        losses = " + ".join(term.loss for term in self.objective)
+        settings = f"{losses}; {self.dtype}, {self.optimizer.kind}"
+        return f"<Case {self.name}: {layers}; {actions}; {settings}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What Hypothesis prints of a failing case; the whole of it is in case.json."""
@@ -277,12 +301,13 @@ class Case(Document):
     def check(self) -> Case:
         """The case itself; raises CaseError where its parts do not fit together."""
         try:
-            _ = self.architecture.output
+            _ = self.architecture.outputs
         except ShapeError as error:
             raise CaseError(f"architecture: {error}") from None
         if not self.architecture.weights:
             raise CaseError("architecture: no layer has a weight, there is nothing to train")
         self._check_weights()
+        self._check_objective()
         for number, batch in enumerate(self.batches):
             self._check_batch(f"batches[{number}]", batch)
         for number, action in enumerate(self.program):
@@ -316,8 +341,21 @@ class Case(Document):
             if not np.array_equal(array.astype(numpy_dtype(self.dtype)).astype(np.float64), array):
                 raise CaseError(f"{where} holds a number that {self.dtype} cannot hold exactly")
 
+    def _check_objective(self) -> None:
+        outputs = self.architecture.outputs
+        for number, term in enumerate(self.objective):
+            where = f"objective[{number}]"
+            if term.output >= len(outputs):
+                raise CaseError(f"{where}: the network has no output {term.output}")
+            shape = outputs[term.output].shape
+            if term.loss in CLASSIFYING and len(shape) > 3:
+                raise CaseError(f"{where}: {term.loss} does not take {list(shape)}")
+        for name in self.penalties:
+            if name not in self.architecture.weights:
+                raise CaseError(f"penalties: there is no weight {name!r}")
+
     def _check_batch(self, where: str, batch: Batch) -> None:
-        specs, output = self.architecture.inputs, self.architecture.output
+        specs = self.architecture.inputs
         if len(batch.inputs) != len(specs):
             raise CaseError(f"{where}: {len(batch.inputs)} inputs, the network takes {len(specs)}")
         size = batch.inputs[0].shape[0] if batch.inputs[0].ndim else 0
@@ -329,24 +367,56 @@ class Case(Document):
                 raise CaseError(f"{where}: {placed.path} needs at least {least} samples")
         for number, (array, spec) in enumerate(zip(batch.inputs, specs, strict=True)):
             name = f"{where}.inputs[{number}]"
-            if array.shape != (size, *spec.shape):
-                wanted = [size, *spec.shape]
-                raise CaseError(f"{name} has shape {list(array.shape)}, not {wanted}")
+            self._check_shape(name, array, (size, *spec.shape))
             if spec.vocabulary is not None:
                 self._check_indices(name, array, spec.vocabulary)
             self._check_exact(name, array)
-        target = f"{where}.target"
-        kind = LOSSES[self.loss].target
-        shape = (size,) if kind == "classes" else (size, *output.shape)
-        if batch.target.shape != shape:
-            raise CaseError(f"{target} has shape {list(batch.target.shape)}, not {list(shape)}")
-        self._check_exact(target, batch.target)
-        if kind == "binary":
-            self._check_indices(target, batch.target, 2)
-        if kind == "classes":
-            if output.rank != 1:
-                raise CaseError(f"{self.loss} needs a vector of logits, not {list(output.shape)}")
-            self._check_indices(target, batch.target, output.shape[0])
+        for field_, arrays in (("targets", batch.targets), ("weights", batch.weights)):
+            if len(arrays) != len(self.objective):
+                terms = len(self.objective)
+                raise CaseError(f"{where}.{field_}: {len(arrays)} arrays for {terms} terms")
+        for number, term in enumerate(self.objective):
+            self._check_target(f"{where}.targets[{number}]", batch.targets[number], term, size)
+            self._check_sample_weights(
+                f"{where}.weights[{number}]", batch.weights[number], term, size
+            )
+
+    def _check_target(self, where: str, target: np.ndarray, term: Term, size: int) -> None:
+        shape = self.architecture.outputs[term.output].shape
+        kind = LOSSES[term.loss].target
+        self._check_shape(where, target, (size, *(shape[:-1] if kind == "classes" else shape)))
+        self._check_exact(where, target)
+        if kind in ("binary", "classes"):
+            self._check_indices(where, target, 2 if kind == "binary" else shape[-1])
+        if kind == "signs" and not (np.abs(target) == 1.0).all():
+            raise CaseError(f"{where} holds something else than -1 and 1")
+        if kind == "distribution" and not (
+            (target >= 0.0).all() and (target.sum(axis=-1) == 1.0).all()
+        ):
+            raise CaseError(f"{where} holds something else than rows that sum to 1")
+        if kind == "nonzero" and not (target != 0.0).any(axis=-1).all():
+            raise CaseError(f"{where} holds a row of zeros, whose cosine is not defined")
+
+    def _check_sample_weights(
+        self, where: str, weights: np.ndarray | None, term: Term, size: int
+    ) -> None:
+        if (weights is None) != (term.weighting == "none"):
+            raise CaseError(f"{where}: the term weights by {term.weighting!r}")
+        if weights is None:
+            return
+        self._check_shape(
+            where, weights, (size, *self.architecture.outputs[term.output].shape[:-1])
+        )
+        self._check_exact(where, weights)
+        if term.weighting == "mask":
+            self._check_indices(where, weights, 2)
+        if weights.min() < 0.0 or not weights.any():
+            raise CaseError(f"{where} must not be negative, nor all be 0")
+
+    @staticmethod
+    def _check_shape(where: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+        if array.shape != shape:
+            raise CaseError(f"{where} has shape {list(array.shape)}, not {list(shape)}")
 
     @staticmethod
     def _check_indices(where: str, array: np.ndarray, count: int) -> None:

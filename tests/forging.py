@@ -28,6 +28,7 @@ from invariants.case import (
     frozen,
 )
 from invariants.judge import gather
+from invariants.objective import Term
 from invariants.observation import Array, Observation, ObservedPoint
 from invariants.properties.evidence import Evidence
 
@@ -63,7 +64,7 @@ def torch_case(
 
     settings: dict[str, Any] = {
         "optimizer": SGD(momentum=0.5),
-        "loss": "mse",
+        "objective": (Term(),),
         "dtype": "float64",
         "training": True,
         "input_gradient": False,
@@ -76,7 +77,9 @@ def torch_case(
             name: frozen(np.abs(drawn(*p.shape))) if p.initial == "variance" else drawn(*p.shape)
             for name, p in architecture.parameters.items()
         },
-        batches=(Batch((drawn(4, *inputs),), drawn(4, *architecture.output.shape)),),
+        batches=(
+            Batch((drawn(4, *inputs),), (drawn(4, *architecture.outputs[0].shape),), (None,)),
+        ),
         program=program,
         realisations={
             "torch": Realisation(

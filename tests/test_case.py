@@ -17,7 +17,7 @@ from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.backends import BACKENDS
-from invariants.case import Batch, Case, CaseError, Gradient, from_json, frozen
+from invariants.case import Case, CaseError, Gradient, from_json, frozen
 from invariants.generate.cases import cases
 
 DOCUMENT = simple_case().document
@@ -55,9 +55,7 @@ def normalised(samples: int) -> str:
     case = simple_case()
     block = Block(members=(BatchNorm(), Dense()), nodes=(Node(0, (0,)), Node(1, (1,))))
     architecture = Architecture(case.architecture.inputs, block)
-    batch = Batch(
-        (frozen(case.batches[0].inputs[0][:samples]),), frozen(case.batches[0].target[:samples])
-    )
+    batch = case.batches[0].first(samples)
     weights = {n: frozen(np.ones(p.shape)) for n, p in architecture.parameters.items()}
     realisation = replace(case.realisations["torch"], ways=(None,))
     changed = replace(

@@ -19,6 +19,7 @@ from invariants.architecture.layers.dense import Dense, Projection
 from invariants.backends import BACKENDS, installed
 from invariants.case import SGD, Batch, Case, Realisation, Step, frozen
 from invariants.judge import Verdict, judge
+from invariants.objective import Term
 from invariants.observation import same_bits
 
 EPOCHS = 3
@@ -50,7 +51,7 @@ def seed_case() -> Case:
     components = pca.components_.T.astype(np.float32)
     mean = (pca.mean_ @ pca.components_.T).astype(np.float32)
     batches = tuple(
-        Batch((frozen(x[i : i + BATCH]),), frozen(labels[i : i + BATCH]))
+        Batch((frozen(x[i : i + BATCH]),), (frozen(labels[i : i + BATCH]),), (None,))
         for i in range(0, IMAGES, BATCH)
     )
     program = tuple(Step(number) for _ in range(EPOCHS) for number in range(len(batches)))
@@ -71,7 +72,7 @@ def seed_case() -> Case:
         batches=batches,
         program=program,
         optimizer=SGD(learning_rate=0.25),
-        loss="cross_entropy",
+        objective=(Term(loss="cross_entropy"),),
         dtype="float32",
         training=True,
         input_gradient=False,

@@ -19,6 +19,7 @@ from invariants.case import (
     Thaw,
     frozen,
 )
+from invariants.objective import Term
 
 
 def simple_case() -> Case:
@@ -47,12 +48,13 @@ def simple_case() -> Case:
         batches=(
             Batch(
                 (frozen(rng.integers(-64, 64, size=(4, 3)) / 64),),
-                frozen(rng.integers(-64, 64, size=(4, 1)) / 64),
+                (frozen(rng.integers(-64, 64, size=(4, 1)) / 64),),
+                (None,),
             ),
         ),
         program=program,
         optimizer=SGD(momentum=0.5),
-        loss="mse",
+        objective=(Term(),),
         dtype="float32",
         training=True,
         input_gradient=False,

@@ -26,6 +26,9 @@ Index = Annotated[int, Field(ge=0)]
 #: Submodules nest this deep at most, the network itself not counted.
 MAX_DEPTH = 3
 
+#: A network has this many inputs at most, and as many outputs.
+MAX_ENDS = 3
+
 
 @dataclass(frozen=True)
 class Node(Document):
@@ -77,7 +80,7 @@ def within(path: str, module: str) -> bool:
 
 @dataclass(frozen=True)
 class _Typed:
-    """A value's type, and the layers that it went through."""
+    """A value's type, and the layers and inputs that it depends on."""
 
     spec: Spec
     layers: frozenset[str] = frozenset()
@@ -93,7 +96,15 @@ class _Placing:
         self.blocks: dict[str, tuple[Spec, ...]] = {}
         self.upstream: dict[str, frozenset[str]] = {}
 
-    def block(self, block: Block, path: str, inputs: Sequence[_Typed], depth: int) -> _Typed:
+    def block(
+        self,
+        block: Block,
+        path: str,
+        inputs: Sequence[_Typed],
+        depth: int,
+        taps: Sequence[int] = (),
+    ) -> list[_Typed]:
+        """The types of all values; what is among `taps` need not be used."""
         if depth > MAX_DEPTH:
             raise ShapeError(f"{path}: submodules nest deeper than {MAX_DEPTH}")
         if len(inputs) != block.arity:
@@ -112,11 +123,11 @@ class _Placing:
         if len(called) != len(block.members):
             idle = min(set(range(len(block.members))) - called)
             raise ShapeError(f"{path or 'network'}: member {idle} is never called")
-        used = {i for node in block.nodes for i in node.inputs}
+        used = {*taps, *(i for node in block.nodes for i in node.inputs)}
         for value in range(len(values) - 1):
             if value not in used:
                 raise ShapeError(f"{path or 'network'}: value {value} is never used")
-        return values[-1]
+        return values
 
     def _member(
         self,
@@ -130,7 +141,7 @@ class _Placing:
         name = join(path, block.name(member))
         child = block.members[member]
         if isinstance(child, Block):
-            return self.block(child, name, given, depth + 1)
+            return self.block(child, name, given, depth + 1)[-1]
         specs = tuple(value.spec for value in given)
         if child.arity is not None and len(specs) != child.arity:
             raise ShapeError(f"{where}: {name} takes {child.arity} value, is given {len(specs)}")
@@ -154,23 +165,40 @@ class _Placing:
 
 @dataclass(frozen=True)
 class Architecture(Document):
-    """A network: the types of its inputs and the graph of its layers."""
+    """A network: the types of its inputs, the graph of its layers, and which values it puts out.
 
-    inputs: Annotated[tuple[Spec, ...], Field(min_length=1, max_length=2)]
+    Output 0 is the last value of the graph; `taps` are the numbers of further ones, by which a
+    network has auxiliary heads.
+    """
+
+    inputs: Annotated[tuple[Spec, ...], Field(min_length=1, max_length=MAX_ENDS)]
     network: Block
+    taps: Annotated[tuple[Index, ...], Field(max_length=MAX_ENDS - 1)] = ()
 
     @cached_property
-    def _placing(self) -> tuple[_Placing, Spec]:
+    def _placing(self) -> tuple[_Placing, tuple[_Typed, ...]]:
         placing = _Placing()
-        output = placing.block(self.network, "", [_Typed(spec) for spec in self.inputs], 0).spec
-        if output.vocabulary is not None:
+        inputs = [_Typed(spec, frozenset((f"input_{n}",))) for n, spec in enumerate(self.inputs)]
+        values = placing.block(self.network, "", inputs, 0, self.taps)
+        last = len(values) - 1
+        for tap in self.taps:
+            if not len(inputs) <= tap < last:
+                raise ShapeError(f"taps: value {tap} is no result before the last one")
+        if len(set(self.taps)) < len(self.taps):
+            raise ShapeError("taps: a value is put out twice")
+        outputs = tuple(values[value] for value in (last, *self.taps))
+        if any(output.spec.vocabulary is not None for output in outputs):
             raise ShapeError("the network puts out indices")
-        return placing, output
+        return placing, outputs
 
-    @property
-    def output(self) -> Spec:
-        """The type of the result; raises ShapeError where the layers do not fit together."""
-        return self._placing[1]
+    @cached_property
+    def outputs(self) -> tuple[Spec, ...]:
+        """The types of the outputs; raises ShapeError where the layers do not fit together."""
+        return tuple(output.spec for output in self._placing[1])
+
+    def above(self, output: int) -> frozenset[str]:
+        """The layers that an output depends on, and the inputs, as "input_N"."""
+        return self._placing[1][output].layers
 
     @cached_property
     def layers(self) -> tuple[Placed, ...]:

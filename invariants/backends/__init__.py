@@ -79,7 +79,7 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
         native.name: native.to_native(case.weights[name]).astype(dtype)
         for name, native in names.items()
     }
-    specs, output = case.architecture.inputs, case.architecture.output
+    specs, outputs = case.architecture.inputs, case.architecture.outputs
     batches = []
     for batch in case.batches:
         arrays = [
@@ -88,10 +88,13 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
             )
             for array, spec in zip(batch.inputs, specs, strict=True)
         ]
-        if LOSSES[case.loss].target != "classes":
-            arrays.append(native_from(batch.target, axes_of.get(output.rank)).astype(dtype))
-        else:
-            arrays.append(batch.target.astype(np.int64))
+        for array, term in zip(batch.targets, case.objective, strict=True):
+            if LOSSES[term.loss].target == "classes":
+                arrays.append(array.astype(np.int64))
+            else:
+                axes = axes_of.get(outputs[term.output].rank)
+                arrays.append(native_from(array, axes).astype(dtype))
+        arrays += [array.astype(dtype) for array in batch.weights if array is not None]
         batches.append(tuple(arrays))
     return {"dtype": case.dtype, "weights": weights, "batches": batches}
 

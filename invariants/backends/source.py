@@ -134,6 +134,26 @@ def arguments(**options: Any) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
+def numbered(letter: str, count: int) -> list[str]:
+    """x0, x1, ...; the letter alone where there is one."""
+    return [letter] if count == 1 else [f"{letter}{n}" for n in range(count)]
+
+
+def arrays_of_a_batch(case: Case) -> list[str]:
+    """What a script calls the arrays of a batch: inputs, targets, and weights by their term."""
+    terms = len(case.objective)
+    weighted = [n for n, term in enumerate(case.objective) if term.weighting != "none"]
+    weights = ["w" if terms == 1 else f"w{n}" for n in weighted]
+    inputs = [f"x{n}" for n in range(len(case.architecture.inputs))]
+    return [*inputs, *numbered("y", terms), *weights]
+
+
+def weighted_sum(case: Case, values: Sequence[str]) -> str:
+    """The losses of the terms times their weights."""
+    terms = zip(case.objective, values, strict=True)
+    return " + ".join(v if t.weight == 1.0 else f"{t.weight!r} * {v}" for t, v in terms)
+
+
 def camel(path: str) -> str:
     """block_1.block_2 -> Block1Block2; the network itself is Net."""
     return path.replace("_", "").replace("block", "Block").replace(".", "") or "Net"

@@ -17,7 +17,7 @@ from invariants.architecture.layers.base import Layer, Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.shaping import Add, Concatenate, Flatten
 from invariants.generate.choice import Drawn
-from invariants.oracle.losses import LOSSES
+from invariants.oracle.losses import CLASSIFYING, LOSSES
 
 #: Values are kept at most this large, so that a case stays a matter of milliseconds.
 MAX_SIZE = 64
@@ -157,6 +157,28 @@ class _Growing:
             return value
         return self.add_layer(Flatten(), [value])
 
+    def head(self, value: int, loss: str, *, required: bool) -> int:
+        """The value, or a layer behind it, as an output that fits `loss`; its number.
+
+        required: there must be a layer behind it.
+        """
+        spec, target = self.specs[value], LOSSES[loss].target
+        if loss in CLASSIFYING:  # logits, which no activation puts out
+            tagged = spec.rank == 2 and self.choice.boolean()
+            source = value if tagged else self.flat(value)
+            return self.add_layer(Dense(units=self.choice.integer(2, 4)), [source])
+        if target in ("binary", "signs"):
+            return self.add_layer(Dense(units=self.choice.integer(1, 4)), [self.flat(value)])
+        wanted = target == "nonzero" or self.choice.integer(0, 3) > 0
+        if required or (spec.rank < 3 and wanted):
+            source = value if spec.rank < 3 else self.flat(value)
+            least = 2 if target == "nonzero" else 1
+            return self.add_layer(Dense(units=self.choice.integer(least, 3)), [source])
+        return value
+
+    def architecture(self, taps: Sequence[int] = ()) -> Architecture:
+        return Architecture(tuple(self.specs[: self.inputs]), self.finish(), tuple(taps))
+
     def finish(self) -> Block:
         return Block(arity=self.inputs, members=tuple(self.members), nodes=tuple(self.nodes))
 
@@ -173,8 +195,8 @@ def grow_block(
 
 
 def draw_inputs(choice: Drawn) -> tuple[Spec, ...]:
-    """The types of one or two inputs."""
-    count = 2 if choice.chance(6) else 1
+    """The types of one to three inputs."""
+    count = choice.one_of((1,) * 10 + (2, 2, 3))
     return tuple(_draw_input(choice) for _ in range(count))
 
 
@@ -191,19 +213,23 @@ def _draw_input(choice: Drawn) -> Spec:
     return Spec((choice.integer(1, 6),))
 
 
-def draw_architecture(choice: Drawn, loss: str) -> Architecture:
-    """A network whose output fits `loss`."""
+def draw_architecture(choice: Drawn, losses: Sequence[str]) -> Architecture:
+    """A network with an output for each of `losses` that fits it; output 0 is for the first."""
     inputs = draw_inputs(choice)
     growing = _Growing(choice, inputs, 0)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
+    body, loose = growing.latest, set(growing.unused)
+    taps: list[int] = []
+    for loss in losses[1:]:
+        source = choice.integer(len(inputs), body)
+        tap = growing.head(source, loss, required=source in taps)
+        taps.append(tap)
+    growing.unused = loose
     end = growing.join_loose_ends()
-    if LOSSES[loss].target != "real":  # logits, which no activation puts out
-        growing.add_layer(Dense(units=choice.integer(2, 4)), [growing.flat(end)])
-    elif growing.specs[end].rank < 3 and choice.integer(0, 3) > 0:
-        growing.add_layer(Dense(units=choice.integer(1, 3)), [end])
-    network = Architecture(inputs, growing.finish())
+    growing.head(end, losses[0], required=end != growing.latest or end in taps)
+    network = growing.architecture(taps)
     if network.weights:
         return network
     growing.add_layer(Dense(units=choice.integer(1, 3)), [growing.flat(growing.latest)])
-    return Architecture(inputs, growing.finish())
+    return growing.architecture(taps)

@@ -20,7 +20,6 @@ from invariants.case import (
     Dtype,
     Freeze,
     Gradient,
-    Loss,
     Optimizer,
     Realisation,
     Step,
@@ -31,8 +30,15 @@ from invariants.freezing import Flags
 from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
 from invariants.generate.masks import draw_mask, transition
+from invariants.generate.objectives import (
+    draw_losses,
+    draw_penalties,
+    draw_sample_weights,
+    draw_target,
+    draw_terms,
+)
+from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.oracle.losses import LOSSES
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -63,17 +69,24 @@ def _input(rng: np.random.Generator, spec: Spec, size: int, coarse: bool) -> Any
 
 
 def _batch(
-    rng: np.random.Generator, architecture: Architecture, loss: str, size: int, coarse: bool
+    rng: np.random.Generator,
+    architecture: Architecture,
+    terms: Sequence[Term],
+    size: int,
+    coarse: bool,
 ) -> Batch:
-    inputs = tuple(frozen(_input(rng, spec, size, coarse)) for spec in architecture.inputs)
-    output = architecture.output
-    if LOSSES[loss].target == "classes":
-        target = rng.integers(0, output.shape[0], size=size)
-    elif LOSSES[loss].target == "binary":
-        target = rng.integers(0, 2, size=(size, *output.shape))
-    else:
-        target = _numbers(rng, (size, *output.shape), GRID, coarse)
-    return Batch(inputs, frozen(target))
+    inputs = tuple(_input(rng, spec, size, coarse) for spec in architecture.inputs)
+    specs = [architecture.outputs[term.output] for term in terms]
+    targets, weights = [], []
+    for term, spec in zip(terms, specs, strict=True):
+        numbers = _numbers(rng, (size, *spec.shape), GRID, coarse)
+        targets.append(draw_target(rng, term, spec, size, numbers))
+        weights.append(draw_sample_weights(rng, term, spec, size))
+    return Batch(
+        tuple(frozen(array) for array in inputs),
+        tuple(frozen(array) for array in targets),
+        tuple(None if array is None else frozen(array) for array in weights),
+    )
 
 
 def _optimizer(choice: Drawn) -> Optimizer:
@@ -89,12 +102,6 @@ def _optimizer(choice: Drawn) -> Optimizer:
         return Adam(learning_rate=rate)
     return AdamW(learning_rate=rate, weight_decay=choice.one_of((0.0625, 0.5)))
 
-
-#: The simplest first, likelier ones more often.
-_LOSSES: tuple[Loss, ...] = (
-    *("mse", "mse", "cross_entropy", "cross_entropy"),
-    *("mae", "huber", "binary_cross_entropy", "smoothed_cross_entropy"),
-)
 
 _SEGMENTS = ("gradient", "two_masks", "step", "two_masks", "step_step", "step_two_masks")
 
@@ -157,8 +164,9 @@ def _realisation(
 @st.composite
 def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
     choice = Drawn(draw, [CONTRACTS[name] for name in backends])
-    loss = choice.one_of(_LOSSES)
-    architecture = draw_architecture(choice, loss)
+    losses = draw_losses(choice)
+    architecture = draw_architecture(choice, losses)
+    terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
     program = _program(choice, architecture, batches)
     size = choice.integer(2, 4)
@@ -171,10 +179,11 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
             name: frozen(_weight(rng, parameter, coarse))
             for name, parameter in architecture.parameters.items()
         },
-        batches=tuple(_batch(rng, architecture, loss, size, coarse) for _ in range(batches)),
+        batches=tuple(_batch(rng, architecture, terms, size, coarse) for _ in range(batches)),
         program=program,
         optimizer=_optimizer(choice),
-        loss=loss,
+        objective=terms,
+        penalties=draw_penalties(choice, architecture),
         dtype=choice.one_of(dtypes),
         training=not choice.chance(5),
         input_gradient=choice.chance(4)

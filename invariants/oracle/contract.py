@@ -276,6 +276,37 @@ TORCH = Contract(
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
+        "sum_of_losses": Clause(
+            "of_elements",
+            "reduction='sum': the output will be summed, over all its elements.",
+            _TORCH + "generated/torch.nn.MSELoss.html",
+        ),
+        "probability_floor": Clause(
+            None,
+            "Silent for log and NLLLoss, which take the probabilities as they are; BCELoss clamps "
+            "its log function outputs to be greater than or equal to -100.",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
+        "probabilities_normalised_again": Clause(
+            False,
+            "NLLLoss: l_n = -w_{y_n} x_{n,y_n}, x the log-probabilities as they are given.",
+            _TORCH + "generated/torch.nn.NLLLoss.html",
+        ),
+        "penalty_factor": Clause(
+            "exact",
+            "A penalty is written as an expression of tensors and Python numbers.",
+            _TORCH + "notes/autograd.html",
+        ),
+        "step_without_gradients": Clause(
+            None,
+            "A parameter whose grad is None is left out of the step.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        "unreached_warning": Clause(
+            None,
+            "A parameter whose grad is None is left out of the step, without a word.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
             "backward() of a loss that depends on nothing which requires a gradient raises "
@@ -510,6 +541,37 @@ TENSORFLOW = Contract(
             ("is not in the list of allowed values", "Could not find device for node"),
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
+        ),
+        "sum_of_losses": Clause(
+            "of_positions",
+            "'sum' sums the loss, which is a mean over the last axis: one value for each sample.",
+            _KERAS + "losses/",
+        ),
+        "probability_floor": Clause(
+            1e-7,
+            "Silent, but for KLDivergence: y_true and y_pred are clipped to [epsilon, 1]; "
+            "probabilities are kept keras.config.epsilon() away from 0 and 1.",
+            _KERAS + "losses/probabilistic_losses/#kldivergence-class",
+        ),
+        "probabilities_normalised_again": Clause(
+            True,
+            "y_pred encodes a probability distribution: it is scaled to sum to 1.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py",
+        ),
+        "penalty_factor": Clause(
+            "exact",
+            "loss = l2 * reduce_sum(square(x)), in the dtype of x.",
+            _KERAS + "layers/regularizers/",
+        ),
+        "step_without_gradients": Clause(
+            ("ValueError", "No gradients provided for any variable"),
+            "Silent; apply raises where not one of the variables has a gradient.",
+            _KERAS + "optimizers/",
+        ),
+        "unreached_warning": Clause(
+            "Gradients do not exist for variables",
+            "Silent; variables without a gradient are left out of the step, with a warning.",
+            _KERAS + "optimizers/",
         ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"

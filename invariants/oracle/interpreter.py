@@ -7,14 +7,14 @@ What its random layers drew is an input like the batch: an array that the framew
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.oracle.losses import LOSSES
+from invariants.oracle.losses import objective
 from invariants.oracle.optimizers import Slots, step
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Estimate, Estimates, Rounding, estimate
@@ -47,11 +47,18 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    idle: frozenset[str] = frozenset()
+    warns: str | None = None
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
     weights: Mapping[str, Estimate] = field(default_factory=dict)
     updates: Mapping[str, Estimate] = field(default_factory=dict)
     state: Mapping[str, Estimate] = field(default_factory=dict)
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The weights that a step moves."""
+        return tuple(name for name in self.flags.trainable if name not in self.idle)
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ class _Forward:
         self.flagged: frozenset[str] = frozenset()
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
 
-    def block(self, block: Block, path: str, inputs: list[Value]) -> Value:
+    def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
+        """All values of a block, its inputs first."""
         values = list(inputs)
         for node in block.nodes:
             name = block.name(node.member)
@@ -113,11 +121,11 @@ class _Forward:
             member: Any = block.members[node.member]
             xs = [values[i] for i in node.inputs]
             if member.kind == "block":
-                values.append(self.block(member, member_path, xs))
+                values.append(self.block(member, member_path, xs)[-1])
             else:
                 layer: Layer = member
                 values.append(layer.forward(_LayerCall(self, member_path), *xs))
-        return values[-1]
+        return values
 
 
 @dataclass
@@ -158,6 +166,11 @@ class _Interpreter:
         ]
         ever = {name for flags in recording for name in flags.trainable}
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
+        self.asked = frozenset(
+            f"input_{n}"
+            for n, spec in enumerate(case.architecture.inputs)
+            if case.input_gradient and spec.vocabulary is None
+        )
         self.slots: dict[str, Slots] = {}
         self.updates_of: dict[str, int] = {}
         self.steps = 0
@@ -190,33 +203,41 @@ class _Interpreter:
         version = self.weights_version
         draws = self._draws(index, action.batch)
         self.lost |= draws is None
+        idle = {*flags.trainable, *self.asked} - self.case.reached
+        point = ExpectedPoint(
+            action=index,
+            raises=raises,
+            flags=flags,
+            weights_version=version,
+            forward=forward,
+            idle=frozenset(idle),
+            warns=self._warns(action, raises, flags),
+        )
         if draws is None or self.lost:
-            if action.action == "step" and raises is None and flags.trainable:
+            if action.action == "step" and raises is None and self._moving(flags):
                 self.weights_version += 1
-            return ExpectedPoint(index, raises, flags, version, forward)
+            return point
         result = self._pass(action.batch, flags, forward, draws)
-        before = {name: self.arrays[name] for name in flags.trainable}
+        moving = self._moving(flags)
+        before = {name: self.arrays[name] for name in moving}
         self._move(result.state)
         if result.state:
             self.state_version += 1
         if raises is None and action.action == "step":
-            self._step(result, flags)
+            self._step(result, moving)
         if raises is not None:
-            return ExpectedPoint(index, raises, flags, version, forward)
-        inputs = {n: g for n, g in result.gradients.items() if n.startswith("input_")}
-        gradients = {name: result.gradients[name] for name in flags.trainable} | inputs
+            return point
+        gradients = {
+            n: g for n, g in result.gradients.items() if n in moving or n in self.asked - idle
+        }
         updates: dict[str, Array] = {}
         if action.action == "step":
-            updates = {name: self.arrays[name] - before[name] for name in flags.trainable}
-        return ExpectedPoint(
-            action=index,
-            raises=None,
-            flags=flags,
-            weights_version=version,
-            forward=forward,
+            updates = {name: self.arrays[name] - before[name] for name in moving}
+        return replace(
+            point,
             loss=estimate(result.loss, self.rounding),
             gradients=self._estimates(gradients),
-            weights=self._estimates({name: self.arrays[name] for name in flags.trainable}),
+            weights=self._estimates({name: self.arrays[name] for name in moving}),
             updates=self._estimates(updates),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
@@ -229,7 +250,7 @@ class _Interpreter:
         """
         if not self.case.stochastic:
             return {}
-        size = len(self.case.batches[batch].target)
+        size = self.case.batches[batch].size
         if index in self.draws:
             self.draws_of_size[size] = self.draws[index]
         return self.draws_of_size.get(size)
@@ -239,8 +260,8 @@ class _Interpreter:
 
     def _raises(self, action: Any, flags: Flags) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
-        trainable = flags.trainable
-        if not trainable and not self.case.input_gradient and self.contract["nothing_to_train"]:
+        trainable, reached = flags.trainable, self.case.reached
+        if not reached & {*trainable, *self.asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
             return None
@@ -249,7 +270,21 @@ class _Interpreter:
             return None if silent else self.contract["step_with_nothing"]
         if self.known is None:
             self.known = frozenset(trainable)
-        return self.contract["unknown_weight"] if set(trainable) - self.known else None
+        if set(trainable) - self.known and self.contract["unknown_weight"]:
+            return self.contract["unknown_weight"]
+        return None if self._moving(flags) else self.contract["step_without_gradients"]
+
+    def _moving(self, flags: Flags) -> tuple[str, ...]:
+        """The weights that a step moves: trainable, and reached by the objective."""
+        return tuple(name for name in flags.trainable if name in self.case.reached)
+
+    def _warns(self, action: Any, raises: tuple[str, str] | None, flags: Flags) -> str | None:
+        """What the contract says that an action warns of."""
+        moving = self._moving(flags)
+        left_out = len(moving) < len(flags.trainable)
+        if action.action == "step" and raises is None and moving and left_out:
+            return self.contract["unreached_warning"]
+        return None
 
     def _forward_signature(self, flags: Flags) -> tuple[Any, ...]:
         """For each stateful layer whether its state is read in the forward pass, and which."""
@@ -275,12 +310,17 @@ class _Interpreter:
         leaves = {name: forward.parameters[name] for name in self.wanted}
         batch = case.batches[number]
         inputs = [tape.constant(array[None]) for array in batch.inputs]
-        if case.input_gradient:
-            for i, spec in enumerate(case.architecture.inputs):
-                if spec.vocabulary is None:
-                    leaves[f"input_{i}"] = inputs[i]
-        output = forward.block(case.architecture.network, "", inputs)
-        loss = LOSSES[case.loss].forward(output, batch.target)
+        leaves |= {f"input_{i}": x for i, x in enumerate(inputs) if f"input_{i}" in self.asked}
+        values = forward.block(case.architecture.network, "", inputs)
+        loss = objective(
+            case.objective,
+            case.penalties,
+            [values[-1], *(values[tap] for tap in case.architecture.taps)],
+            batch.targets,
+            batch.weights,
+            {name: forward.parameters[name] for name in case.penalties},
+            self.contract,
+        )
         state = {
             name: forward.parameters[name].data
             for name in self.state_names
@@ -309,12 +349,12 @@ class _Interpreter:
         arrays = (*(value.data for value in tape.values), *gradients)
         return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
-    def _step(self, result: _Pass, flags: Flags) -> None:
-        if not flags.trainable:
+    def _step(self, result: _Pass, moving: Sequence[str]) -> None:
+        if not moving:
             return
         self.steps += 1
         self.weights_version += 1
-        for name in flags.trainable:
+        for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             moved, self.slots[name] = step(

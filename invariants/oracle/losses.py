@@ -1,14 +1,24 @@
-"""Losses in primitives; each takes the network's output and the target, and gives a scalar."""
+"""Losses in primitives, and the objective that they add up to.
+
+A loss takes an output of shape (N, ..., C) and its target, and gives its values: one for each
+element, (N, ..., C), or one for each position, (N, ...).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from invariants.oracle.contract import Contract
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Value
+
+if TYPE_CHECKING:
+    from invariants.objective import Penalty, Term
 
 
 def shifted(x: Value) -> Value:
@@ -19,10 +29,14 @@ def shifted(x: Value) -> Value:
     return x - x.tape.constant(np.max(x.data, axis=-1, keepdims=True))
 
 
-def mean_squared_error(y: Value, target: Array) -> Value:
-    """The mean over all elements of (y - target)²; both of shape (N, ...)."""
-    error = (y - y.tape.constant(target[None])).apply("square")
-    return error.mean(tuple(range(-len(y.shape), 0)))
+def softmax(x: Value) -> Value:
+    """exp(x) / Σ exp(x) over the last axis."""
+    e = shifted(x).apply("exp")
+    return e / e.sum(-1, keepdims=True)
+
+
+def _known(y: Value, array: Array) -> Value:
+    return y.tape.constant(array[None])
 
 
 def _absolute(error: Value) -> Value:
@@ -31,74 +45,233 @@ def _absolute(error: Value) -> Value:
     return positive + (error * -1.0).apply("relu", at_zero=0.0)
 
 
-def _mean(x: Value) -> Value:
-    return x.mean(tuple(range(-len(x.shape), 0)))
+def squared_error(y: Value, target: Array, contract: Contract) -> Value:
+    """(y - target)²."""
+    return (y - _known(y, target)).apply("square")
 
 
-def mean_absolute_error(y: Value, target: Array) -> Value:
-    """The mean over all elements of |y - target|."""
-    return _mean(_absolute(y - y.tape.constant(target[None])))
+def absolute_error(y: Value, target: Array, contract: Contract) -> Value:
+    """|y - target|."""
+    return _absolute(y - _known(y, target))
 
 
-def huber(y: Value, target: Array) -> Value:
-    """The mean of e²/2 where |e| <= 1, elsewhere of |e| - 1/2 (Huber 1964); e = y - target."""
-    error = y - y.tape.constant(target[None])
+def huber(y: Value, target: Array, contract: Contract) -> Value:
+    """e²/2 where |e| <= 1, elsewhere |e| - 1/2 (Huber 1964); e = y - target."""
+    error = y - _known(y, target)
     size = _absolute(error)
     inside = size.tape.lift(1.0) - size
-    return _mean(size.tape.apply("where_positive", inside, error.apply("square") * 0.5, size - 0.5))
+    return size.tape.apply("where_positive", inside, error.apply("square") * 0.5, size - 0.5)
 
 
-def binary_cross_entropy(logits: Value, target: Array) -> Value:
-    """The mean of log(1 + exp(x)) - t·x over all elements, t of 0 or 1.
+def _margin(y: Value, target: Array) -> Value:
+    """max(0, 1 - t·y), t of -1 or 1; its derivative at 0 is that of the first argument."""
+    return (y.tape.lift(1.0) - y * _known(y, target)).apply("relu", at_zero=1.0)
+
+
+def hinge(y: Value, target: Array, contract: Contract) -> Value:
+    """max(0, 1 - t·y), t of -1 or 1 (Cortes & Vapnik 1995)."""
+    return _margin(y, target)
+
+
+def squared_hinge(y: Value, target: Array, contract: Contract) -> Value:
+    """max(0, 1 - t·y)², t of -1 or 1."""
+    return _margin(y, target).apply("square")
+
+
+def binary_cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+    """log(1 + exp(x)) - t·x, t of 0 or 1.
 
     So written its derivative is σ(x) - t, rounded relative to 1 at t = 1, as torch takes it.
     """
-    return _mean(logits.apply("softplus") - logits * logits.tape.constant(target[None]))
+    return logits.apply("softplus") - logits * _known(logits, target)
+
+
+def _clipped(p: Value, contract: Contract) -> Value:
+    """p kept ε away from 0 and 1 where the contract says so: beyond, no gradient passes."""
+    floor = contract["probability_floor"]
+    if floor is None:
+        return p
+    low, high = p.tape.lift(floor), p.tape.lift(1.0 - floor)
+    p = p.tape.apply("where_positive", p - low, p, low)
+    if 1.0 - floor > 1.0 - p.tape.rounding.precision.unit_roundoff / 2.0:
+        return p  # the bound itself is 1 in this dtype
+    return p.tape.apply("where_positive", high - p, p, high)
+
+
+def binary_likelihood(logits: Value, target: Array, contract: Contract) -> Value:
+    """-(t·log p + (1 - t)·log(1 - p)) of the probabilities p = σ(x), t of 0 or 1."""
+    p, t = logits.apply("sigmoid"), _known(logits, target)
+    if contract["probability_floor"] is None:
+        return p.tape.apply("binary_likelihood", p, t)
+    p = _clipped(p, contract)
+    one = p.tape.lift(1.0)
+    return (t * p.apply("log") + (one - t) * (one - p).apply("log")) * -1.0
 
 
 #: How much of the target is spread over all classes by label smoothing.
 SMOOTHING = 0.125
 
 
-def cross_entropy(logits: Value, target: Array, smoothing: float = 0.0) -> Value:
-    """The mean over the batch of log Σ exp(logits) - Σ p·logits; logits (N, C), target (N,).
+def _chosen(logits: Value, target: Array) -> Value:
+    """One-hot rows of class numbers."""
+    return _known(logits, (np.arange(logits.shape[-1]) == target[..., None]).astype(np.float64))
 
-    p is 1 - smoothing at the target, and smoothing / C everywhere beside (arXiv 1512.00567).
-    """
+
+def _cross_entropy(logits: Value, target: Value, smoothing: float = 0.0) -> Value:
+    """log Σ exp(logits) - Σ target·logits over the last axis."""
     z = shifted(logits)
-    count = logits.shape[-1]
-    chosen = (np.arange(count) == target[:, None])[None].astype(np.float64)
-    picked = (z * z.tape.constant(chosen)).sum(-1)
+    picked = (z * target).sum(-1)
     if smoothing:
-        picked = picked * (1.0 - smoothing) + z.sum(-1) * (smoothing / count)
-    return (z.apply("exp").sum(-1).apply("log") - picked).mean(-1)
+        picked = picked * (1.0 - smoothing) + z.sum(-1) * (smoothing / logits.shape[-1])
+    return z.apply("exp").sum(-1).apply("log") - picked
 
 
-def smoothed_cross_entropy(logits: Value, target: Array) -> Value:
-    """Cross-entropy with label smoothing of 1/8."""
-    return cross_entropy(logits, target, SMOOTHING)
+def cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+    """log Σ exp(x) - x at the target's class."""
+    return _cross_entropy(logits, _chosen(logits, target))
+
+
+def smoothed_cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+    """Cross-entropy with label smoothing of 1/8 (Szegedy et al. 2016, arXiv 1512.00567)."""
+    return _cross_entropy(logits, _chosen(logits, target), SMOOTHING)
+
+
+def dense_cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+    """Cross-entropy against a distribution over the classes."""
+    return _cross_entropy(logits, _known(logits, target))
+
+
+def likelihood(logits: Value, target: Array, contract: Contract) -> Value:
+    """-log p at the target's class, p = softmax(x)."""
+    chosen = _chosen(logits, target)
+    log_p = _clipped(softmax(logits), contract).apply("log")
+    if contract["probabilities_normalised_again"]:
+        return _cross_entropy(log_p, chosen)
+    return (log_p * chosen).sum(-1) * -1.0
+
+
+def dense_likelihood(logits: Value, target: Array, contract: Contract) -> Value:
+    """-Σ t·log p against a distribution t over the classes, p = softmax(x)."""
+    p = softmax(logits)
+    if contract["probabilities_normalised_again"]:
+        p = p / p.sum(-1, keepdims=True)
+    return (_clipped(p, contract).apply("log") * _known(logits, target)).sum(-1) * -1.0
+
+
+def kl_divergence(logits: Value, target: Array, contract: Contract) -> Value:
+    """Σ t·log(t / p) of a distribution t over the classes, p = softmax(x)."""
+    floor = contract["probability_floor"]
+    if floor is None:  # by way of log p
+        entropy = np.where(target > 0.0, target * np.log(np.where(target > 0.0, target, 1.0)), 0.0)
+        products = logits.apply("log_softmax") * _known(logits, target)
+        return (_known(logits, entropy) - products).sum(-1)
+    t = _known(logits, np.maximum(target, floor))
+    return (t * (t / _clipped(softmax(logits), contract)).apply("log")).sum(-1)
+
+
+def cosine(y: Value, target: Array, contract: Contract) -> Value:
+    """-Σ y·t / (|y||t|) over the last axis."""
+    length = np.sqrt((target**2).sum(axis=-1, keepdims=True))
+    t = y.tape.constant((target / np.where(length > 0.0, length, 1.0))[None])
+    unit = y * y.apply("square").sum(-1, keepdims=True).apply("rsqrt")
+    return (unit * t).sum(-1) * -1.0
 
 
 @dataclass(frozen=True)
 class Loss:
     """One row: the loss, what its targets are, and what a reader calls it.
 
-    target: "real" (any numbers, of the shape of the output), "binary" (0 or 1, of that shape) or
-    "classes" (whole numbers, one a sample, for a vector of logits).
+    target: "real" (any numbers, of the shape of the output), "nonzero" (the same, no row of zeros),
+    "binary" (0 or 1, of that shape), "signs" (-1 or 1), "distribution" (rows that sum to 1) or
+    "classes" (whole numbers, one a position). elementwise: whether it has a value for each element.
     """
 
-    forward: Callable[[Value, Array], Value]
+    forward: Callable[[Value, Array, Contract], Value]
     target: str
     title: str
+    elementwise: bool = True
 
 
 LOSSES: dict[str, Loss] = {
-    "mse": Loss(mean_squared_error, "real", "mean squared error"),
-    "cross_entropy": Loss(cross_entropy, "classes", "cross-entropy"),
-    "mae": Loss(mean_absolute_error, "real", "mean absolute error"),
+    "mse": Loss(squared_error, "real", "mean squared error"),
+    "mae": Loss(absolute_error, "real", "mean absolute error"),
     "huber": Loss(huber, "real", "Huber loss"),
-    "binary_cross_entropy": Loss(binary_cross_entropy, "binary", "binary cross-entropy"),
+    "cross_entropy": Loss(cross_entropy, "classes", "cross-entropy", elementwise=False),
     "smoothed_cross_entropy": Loss(
-        smoothed_cross_entropy, "classes", "cross-entropy with label smoothing"
+        smoothed_cross_entropy, "classes", "cross-entropy with label smoothing", elementwise=False
     ),
+    "dense_cross_entropy": Loss(
+        dense_cross_entropy, "distribution", "cross-entropy of distributions", elementwise=False
+    ),
+    "likelihood": Loss(likelihood, "classes", "cross-entropy of probabilities", elementwise=False),
+    "dense_likelihood": Loss(
+        dense_likelihood,
+        "distribution",
+        "cross-entropy of distributions and probabilities",
+        elementwise=False,
+    ),
+    "binary_cross_entropy": Loss(binary_cross_entropy, "binary", "binary cross-entropy"),
+    "binary_likelihood": Loss(binary_likelihood, "binary", "binary cross-entropy of probabilities"),
+    "kl_divergence": Loss(
+        kl_divergence, "distribution", "Kullback-Leibler divergence", elementwise=False
+    ),
+    "cosine": Loss(cosine, "nonzero", "cosine similarity", elementwise=False),
+    "hinge": Loss(hinge, "signs", "hinge loss"),
+    "squared_hinge": Loss(squared_hinge, "signs", "squared hinge loss"),
 }
+
+#: The losses whose outputs are logits of classes, which no activation puts out.
+CLASSIFYING = frozenset(
+    name for name, loss in LOSSES.items() if loss.target in ("classes", "distribution")
+)
+
+
+def _all(x: Value) -> tuple[int, ...]:
+    return tuple(range(-len(x.shape), 0))
+
+
+def _reduced(
+    term: Term, values: Value, elementwise: bool, weights: Array | None, contract: Contract
+) -> Value:
+    """One number from the values of a loss; weights: (N, ...), one for each position."""
+    if weights is None:
+        if term.reduction == "mean":
+            return values.mean(_all(values))
+        if elementwise and contract["sum_of_losses"] == "of_positions":
+            values = values.mean(-1)
+        return values.sum(_all(values))
+    if elementwise:
+        values = values.mean(-1)
+    total = (values * _known(values, weights)).sum(_all(values))
+    if term.reduction == "sum":
+        return total
+    mask = term.weighting == "mask"
+    return total / (float(weights.sum()) if mask else float(math.prod(weights.shape)))
+
+
+def objective(
+    terms: Sequence[Term],
+    penalties: Mapping[str, Penalty],
+    outputs: Sequence[Value],
+    targets: Sequence[Array],
+    weights: Sequence[Array | None],
+    parameters: Mapping[str, Value],
+    contract: Contract,
+) -> Value:
+    """The sum of all terms and penalties, a scalar."""
+    total: Value | None = None
+    for term, target, held in zip(terms, targets, weights, strict=True):
+        loss = LOSSES[term.loss]
+        values = loss.forward(outputs[term.output], target, contract)
+        value = _reduced(term, values, loss.elementwise, held, contract)
+        value = value if term.weight == 1.0 else value * term.weight
+        total = value if total is None else total + value
+    assert total is not None
+    for name, penalty in penalties.items():
+        weight = parameters[name]
+        size = weight.apply("square") if penalty.kind == "l2" else _absolute(weight)
+        factor = penalty.factor
+        if contract["penalty_factor"] == "float32":
+            factor = float(np.float32(factor))
+        total = total + size.sum(_all(size)) * factor
+    return total

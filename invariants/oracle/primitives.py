@@ -145,6 +145,16 @@ def _erf_vjp(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
     return slope, np.abs(slope[:1]) * np.square(x[:1])
 
 
+def _binary_likelihood(p: Array, t: Array) -> Array:
+    """-(t·log p + (1 - t)·log(1 - p)), each logarithm at least -100, as torch has it."""
+    return -(t * np.maximum(np.log(p), -100.0) + (1.0 - t) * np.maximum(np.log1p(-p), -100.0))
+
+
+def _binary_likelihood_vjp(g: Array, y: Array, p: Array, t: Array) -> Array:
+    """g·(p - t) / max(p·(1 - p), 1e-12): binary_cross_entropy_backward in ATen/native/Loss.cpp."""
+    return g * (p - t) / np.maximum(p * (1.0 - p), 1e-12)
+
+
 def known_by(condition: Array, result: Array) -> Array:
     """`result`, and NaN where the condition is: what is lost before a kink stays lost behind it."""
     return np.where(np.isnan(condition), np.nan, result)
@@ -519,6 +529,12 @@ PRIMITIVES: dict[str, Primitive] = {
         ulps=7.0,
         vjp_ulps=3.0,
         vjp_may_flush=True,
+    ),
+    "binary_likelihood": Primitive(
+        _binary_likelihood,
+        (_binary_likelihood_vjp, None),
+        ulps=4.0,
+        vjp_ulps=4.0,
     ),
     "relu": Primitive(
         lambda x, at_zero: np.maximum(x, 0.0),

@@ -58,7 +58,7 @@ class Evidence:
         for expected, observed in self.pairs:
             departs = previous is not None and any(
                 not same_bits(previous.weights[name], observed.weights[name])
-                for name in expected.flags.frozen
+                for name in expected.flags.frozen | expected.idle & observed.weights.keys()
             )
             for name, estimate in (*expected.weights.items(), *expected.state.items()):
                 array = observed.weights[name]

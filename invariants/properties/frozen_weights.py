@@ -1,6 +1,7 @@
 """A parameter that is frozen over a stretch of the program has the same bits after it.
 
-Constants are never trained. A gradient alone moves nothing, trainable or not.
+So has one that the objective does not depend on. Constants are never trained. A gradient alone
+moves nothing, trainable or not.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 
 from invariants.finding import Finding
 from invariants.observation import Array, same_bits
+from invariants.oracle.interpreter import ExpectedPoint
 from invariants.properties.evidence import Evidence
 
 
@@ -19,7 +21,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     parameters = evidence.case.architecture.parameters
     for before, after in evidence.consecutive():
         steps = list(evidence.steps_between(before.action, after.action))
-        moving = {name for point in steps for name in point.flags.trainable}
+        moving = {name for point in steps for name in point.moving}
         for name, parameter in parameters.items():
             if parameter.role == "state" or name in moving:
                 continue
@@ -30,12 +32,17 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     backend=evidence.backend,
                     action=after.action,
                     subject=name,
-                    message=f"{name} was frozen and has changed",
+                    message=f"{name} {_why(name, steps)} and has changed",
                     relation="same_bits",
                     field="weights",
                     earlier=before.action,
                     **first_difference(old, new),
                 )
+
+
+def _why(name: str, steps: list[ExpectedPoint]) -> str:
+    idle = bool(steps) and name in steps[-1].idle
+    return "is reached by no loss" if idle else "was frozen"
 
 
 def first_difference(before: Array, after: Array) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What is frozen has no gradient, says so by its flag, and gets no optimizer slot.
 
+What the objective does not depend on has no gradient either, trainable as it is.
 A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits.
 """
 
@@ -21,8 +22,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
     for expected, observed in evidence.pairs:
-        for name in evidence.case.architecture.weights:
-            if name not in expected.flags.frozen:
+        for name in dict.fromkeys((*evidence.case.architecture.weights, *sorted(expected.idle))):
+            frozen = name in expected.flags.frozen
+            if not frozen and name not in expected.idle:
                 continue
             common: dict[str, Any] = {
                 "property_": "no_gradient_for_frozen",
@@ -34,12 +36,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if gradient is not None:
                 yield Finding(
                     **common,
-                    message=f"{name} is frozen and got a gradient",
+                    message=f"{name} is {'frozen' if frozen else 'reached by no loss'} "
+                    "and got a gradient",
                     relation="absent",
                     field="gradients",
                     expected="none",
                     got=f"a gradient, largest element {float(np.abs(gradient).max(initial=0.0))!r}",
                 )
+            if not frozen:
+                continue
             if observed.flags.get(name):
                 yield Finding(
                     **common,

@@ -16,6 +16,7 @@ from invariants.properties.evidence import Evidence
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     named = {p.action: p.raises for p in evidence.expectation.points if p.raises is not None}
+    documented = {p.action: p.warns for p in evidence.expectation.points}
     recorded = {point.action for point in evidence.observation.points}
     for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
@@ -30,8 +31,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             )
             lacking = error is not None and _lacks_a_kernel(evidence, error[1])
             yield replace(finding, severity="unsupported") if lacking else finding
-        for kind, text in evidence.observation.warnings.get(action, ()):
-            yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
+        yield from _warnings(evidence, action, documented.get(action))
     for point in evidence.expectation.points:
         if (
             point.raises is None
@@ -40,6 +40,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ):
             yield _finding(evidence, point.action, "present", "a record", "none")
     yield from _dtypes(evidence)
+
+
+def _warnings(evidence: Evidence, action: int, documented: str | None) -> Iterator[Finding]:
+    given = evidence.observation.warnings.get(action, ())
+    for kind, text in given:
+        if documented is None or documented not in text:
+            yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
+    if documented is not None and not any(documented in text for _, text in given):
+        yield _finding(evidence, action, "warns", f"a warning: ...{documented}...", "no warning")
 
 
 def _dtypes(evidence: Evidence) -> Iterator[Finding]:
@@ -80,7 +89,12 @@ def _line(text: str) -> str:
 def _finding(evidence: Evidence, action: int, relation: str, expected: str, got: str) -> Finding:
     program = evidence.case.program
     what = "building the model" if action < 0 else f"the {program[action].action}"
-    verb = {"raises": "did not end as documented", "quiet": "warned", "present": "recorded nothing"}
+    verb = {
+        "raises": "did not end as documented",
+        "quiet": "warned",
+        "warns": "did not warn as documented",
+        "present": "recorded nothing",
+    }
     return Finding(
         property_="program_runs",
         backend=evidence.backend,

@@ -6,7 +6,7 @@ A candidate need not be valid; whoever asks for it checks.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, Thaw, frozen
+from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.losses import LOSSES
 from invariants.reduction import graphs
 from invariants.reduction.fitting import fitted, same_names, taken, with_program
 
@@ -58,27 +58,46 @@ def _attempted(case: Case, part: graphs.Part) -> Iterator[Case]:
             part = graphs.with_head(part)
             if len(part.architecture.layers) >= len(case.architecture.layers):
                 return
-        yield fitted(case, part.architecture, part.renamed, part.inputs)
+        yield fitted(case, part.architecture, part.renamed, part.inputs, part.outputs)
 
 
 def _on(case: Case, architecture: Architecture) -> Iterator[Case]:
     """The case on an architecture with the same names and inputs, where it fits."""
-    every = tuple(range(len(case.architecture.inputs)))
-    yield from _attempted(case, graphs.Part(architecture, same_names, every))
+    inputs = tuple(range(len(case.architecture.inputs)))
+    outputs = tuple(range(len(case.architecture.outputs)))
+    yield from _attempted(case, graphs.Part(architecture, same_names, inputs, outputs))
 
 
 def simplest_loss(case: Case) -> Iterator[Case]:
-    """The mean squared error, which takes any output."""
-    if case.loss == "mse":
-        return
-    batches = case.batches
-    if LOSSES[case.loss].target == "classes":
-        shape = case.architecture.output.shape
-        batches = tuple(
-            replace(batch, target=frozen(np.zeros((len(batch.target), *shape))))
-            for batch in batches
-        )
-    yield replace(case, loss="mse", batches=batches)
+    """No penalties, one term less, each as a plain mean, each the mean squared error."""
+    for name in case.penalties:
+        left = {other: p for other, p in case.penalties.items() if other != name}
+        yield replace(case, penalties=left)
+    numbers = range(len(case.objective))
+    for number in numbers if len(numbers) > 1 else ():
+        yield _with_terms(case, [n for n in numbers if n != number], case.objective)
+    for number, term in enumerate(case.objective):
+        plain = Term(loss=term.loss, output=term.output)
+        for simpler in (Term(output=term.output), plain, replace(term, weighting="none")):
+            if simpler != term:
+                changed = (*case.objective[:number], simpler, *case.objective[number + 1 :])
+                yield _with_terms(case, numbers, changed)
+
+
+def _with_terms(case: Case, kept: Sequence[int], terms: Sequence[Term]) -> Case:
+    """The case with some of the terms, whose targets are those of the same numbers."""
+    batches = []
+    for batch in case.batches:
+        targets = []
+        for n in kept:
+            shape = case.architecture.outputs[terms[n].output].shape
+            target = batch.targets[n]
+            if terms[n].loss != case.objective[n].loss:
+                target = frozen(np.zeros((batch.size, *shape)))
+            targets.append(target)
+        weights = tuple(batch.weights[n] if terms[n].weighting != "none" else None for n in kept)
+        batches.append(Batch(batch.inputs, tuple(targets), weights))
+    return replace(case, objective=tuple(terms[n] for n in kept), batches=tuple(batches))
 
 
 def _smaller(value: Any) -> Iterator[Any]:
@@ -124,7 +143,7 @@ def smaller_inputs(case: Case) -> Iterator[Case]:
     for number, spec in enumerate(inputs):
         for smaller in _smaller_specs(spec):
             changed = (*inputs[:number], smaller, *inputs[number + 1 :])
-            architecture = Architecture(changed, case.architecture.network)
+            architecture = replace(case.architecture, inputs=changed)
             yield from _on(case, architecture)
 
 
@@ -146,18 +165,9 @@ def smaller_batches(case: Case) -> Iterator[Case]:
                 for a, ways in taken(case)
             ]
             yield with_program(replace(case, batches=(batch,)), program)
-    size = max(len(batch.target) for batch in case.batches)
+    size = max(batch.size for batch in case.batches)
     for fewer in _smaller(size):
-        yield replace(
-            case,
-            batches=tuple(
-                Batch(
-                    tuple(frozen(array[:fewer].copy()) for array in batch.inputs),
-                    frozen(batch.target[:fewer].copy()),
-                )
-                for batch in case.batches
-            ),
-        )
+        yield replace(case, batches=tuple(batch.first(fewer) for batch in case.batches))
 
 
 def plainer_settings(case: Case) -> Iterator[Case]:
@@ -202,14 +212,20 @@ def plainer_numbers(case: Case) -> Iterator[Case]:
             if not np.array_equal(plain, array) and (plain != 0.0).any():
                 yield replace(case, weights={**case.weights, name: frozen(plain)})
     for number, batch in enumerate(case.batches):
-        arrays = (*batch.inputs, batch.target)
-        for place, array in enumerate(arrays):
-            plain = np.rint(2.0 * array) / 2.0
-            if not np.array_equal(plain, array):
-                changed = (*arrays[:place], frozen(plain), *arrays[place + 1 :])
-                batches = list(case.batches)
-                batches[number] = Batch(changed[:-1], changed[-1])
-                yield replace(case, batches=tuple(batches))
+        for plainer in _plainer_batches(batch):
+            batches = (*case.batches[:number], plainer, *case.batches[number + 1 :])
+            yield replace(case, batches=batches)
+
+
+def _plainer_batches(batch: Batch) -> Iterator[Batch]:
+    """Each array of inputs or targets rounded to halves."""
+    inputs = len(batch.inputs)
+    arrays = (*batch.inputs, *batch.targets)
+    for place, array in enumerate(arrays):
+        plain = np.rint(2.0 * array) / 2.0
+        if not np.array_equal(plain, array):
+            changed = (*arrays[:place], frozen(plain), *arrays[place + 1 :])
+            yield replace(batch, inputs=changed[:inputs], targets=changed[inputs:])
 
 
 EDITS: tuple[Callable[[Case], Iterator[Case]], ...] = (

@@ -34,10 +34,13 @@ def fitted(
     architecture: Architecture,
     renamed: Renaming = same_names,
     inputs: Sequence[int] | None = None,
+    outputs: Sequence[int] | None = None,
 ) -> Case:
     """`case` on another architecture.
 
     inputs: for each input of the new architecture the old one that feeds it; None for the same.
+    outputs: for each output the old one that it is; None for the same. Terms of others are dropped,
+    but for the first, which goes by output 0 then.
     A parameter that the case does not have is of ones.
     """
     kept = {new: name for name in case.weights for new in renamed(name)}
@@ -48,23 +51,67 @@ def fitted(
         else frozen(np.ones(parameter.shape))
         for name, parameter in architecture.parameters.items()
     }
-    batches = tuple(_batch(case, batch, architecture, sources) for batch in case.batches)
+    ends = list(range(len(architecture.outputs)) if outputs is None else outputs)
+    taken_terms = [n for n, term in enumerate(case.objective) if term.output in ends] or [0]
+    terms = tuple(
+        replace(case.objective[n], output=ends.index(case.objective[n].output))
+        if case.objective[n].output in ends
+        else replace(case.objective[n], output=0)
+        for n in taken_terms
+    )
+    penalties = {new: penalty for old, penalty in case.penalties.items() for new in renamed(old)}
+    changed = replace(
+        case,
+        architecture=architecture,
+        weights=weights,
+        objective=terms,
+        penalties={name: p for name, p in penalties.items() if name in weights},
+    )
+    batches = []
+    for batch in case.batches:
+        targets = tuple(batch.targets[n] for n in taken_terms)
+        held = tuple(batch.weights[n] for n in taken_terms)
+        batches.append(_batch(changed, Batch(batch.inputs, targets, held), sources))
     return with_program(
-        replace(case, architecture=architecture, weights=weights, batches=batches),
-        _actions(case, architecture, renamed),
+        replace(changed, batches=tuple(batches)), _actions(case, architecture, renamed)
     )
 
 
-def _batch(case: Case, batch: Batch, architecture: Architecture, sources: Sequence[int]) -> Batch:
-    size = len(batch.target)
+def _batch(case: Case, batch: Batch, sources: Sequence[int]) -> Batch:
+    """`batch` in the shapes of the case's architecture."""
+    architecture = case.architecture
+    size = batch.size
     inputs = tuple(
         _input(batch.inputs[source], spec, size)
         for source, spec in zip(sources, architecture.inputs, strict=True)
     )
-    output = architecture.output
-    if LOSSES[case.loss].target != "classes":
-        return Batch(inputs, resized(batch.target, (size, *output.shape)))
-    return Batch(inputs, frozen(np.mod(batch.target, output.shape[0])))
+    specs = [architecture.outputs[term.output] for term in case.objective]
+    targets = tuple(
+        fitting_target(array, term.loss, (size, *spec.shape))
+        for array, term, spec in zip(batch.targets, case.objective, specs, strict=True)
+    )
+    weights = tuple(
+        None if array is None else _some(resized(array, (size, *spec.shape[:-1])))
+        for array, spec in zip(batch.weights, specs, strict=True)
+    )
+    return Batch(inputs, targets, weights)
+
+
+def fitting_target(array: np.ndarray, loss: str, shape: Sequence[int]) -> np.ndarray:
+    """A target of a loss for an output of `shape`, from another of the same loss."""
+    kind = LOSSES[loss].target
+    if kind == "classes":
+        return frozen(np.mod(resized(array, shape[:-1]), shape[-1]))
+    fitting = resized(array, shape)
+    if kind == "distribution":
+        rest = 1.0 - fitting[..., :-1].sum(axis=-1, keepdims=True)
+        return frozen(np.concatenate([fitting[..., :-1], rest], axis=-1))
+    return fitting
+
+
+def _some(weights: np.ndarray) -> np.ndarray:
+    """The weights, or ones where all of them are 0."""
+    return weights if weights.any() else frozen(np.ones_like(weights))
 
 
 def _input(array: np.ndarray, spec: Spec, size: int) -> np.ndarray:

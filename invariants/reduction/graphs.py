@@ -14,29 +14,38 @@ from invariants.reduction.fitting import Renaming
 
 @dataclass(frozen=True)
 class Part:
-    """An architecture made from another, the renaming, and which old input feeds each new one."""
+    """An architecture made from another, and what its names and ends were there.
+
+    inputs: which old input feeds each new one. outputs: which old output each new one is.
+    """
 
     architecture: Architecture
     renamed: Renaming
     inputs: tuple[int, ...]
+    outputs: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)
 class _Pruned:
-    """A block without what its output does not need."""
+    """A block without what its outputs do not need."""
 
     block: Block
     members: dict[int, int]  # old number -> new number
     inputs: tuple[int, ...]  # the old inputs that are left
+    values: dict[int, int]  # old number -> new number
 
 
 def _pruned(
-    arity: int, members: Sequence[Member], nodes: Sequence[Node], output: int, keep_inputs: bool
+    arity: int,
+    members: Sequence[Member],
+    nodes: Sequence[Node],
+    outputs: Sequence[int],
+    keep_inputs: bool,
 ) -> _Pruned | None:
-    """What the value `output` needs; None where that is no node at all."""
-    if output < arity:
+    """What the values `outputs` need; None where one is no node, or the first not the last."""
+    if min(outputs) < arity or max(outputs) > outputs[0]:
         return None
-    live, todo = set(), [output]
+    live, todo = set(), list(outputs)
     while todo:
         value = todo.pop()
         if value not in live:
@@ -58,7 +67,7 @@ def _pruned(
             for v in order[len(inputs) :]
         ),
     )
-    return _Pruned(block, renumbered, inputs)
+    return _Pruned(block, renumbered, inputs, number)
 
 
 def _with_block(block: Block, path: str, changed: Callable[[Block], Block]) -> Block:
@@ -95,16 +104,19 @@ def _part(
     members: Sequence[Member],
     nodes: Sequence[Node],
     output: int,
+    taps: Sequence[int] = (),
     inner: dict[str, int] | None = None,
     specs: Sequence[Spec] | None = None,
 ) -> Part | None:
     """The architecture whose block at `path` computes value `output` of `nodes`.
 
+    taps: the values of the network that are its further outputs (the network itself only).
     inner: further old paths (below `path`) -> the number that their member has in `members`.
     specs: the types of the block's inputs, where they changed (the network itself only).
     """
     arity = len(specs) if specs is not None else block.arity
-    pruned = _pruned(arity, members, nodes, output, keep_inputs=bool(path))
+    taps = taps if not path else ()
+    pruned = _pruned(arity, members, nodes, (output, *taps), keep_inputs=bool(path))
     if pruned is None:
         return None
     old_paths = {join(path, block.name(m)): m for m in range(len(block.members))}
@@ -117,18 +129,20 @@ def _part(
     given = specs if specs is not None else architecture.inputs
     kept = tuple(given[i] for i in pruned.inputs) if not path else architecture.inputs
     inputs = pruned.inputs if not path else tuple(range(len(kept)))
-    return Part(Architecture(kept, network), _renaming(path, children), inputs)
+    kept_taps = architecture.taps if path else tuple(pruned.values[tap] for tap in taps)
+    outputs = tuple(range(1 + len(kept_taps)))
+    return Part(Architecture(kept, network, kept_taps), _renaming(path, children), inputs, outputs)
 
 
 def with_head(part: Part) -> Part:
     """The part with a dense layer of one unit behind it: a network needs a weight to train."""
     inputs, block = part.architecture.inputs, part.architecture.network
-    images = part.architecture.output.rank > 2
+    images = part.architecture.outputs[0].rank > 2
     head: tuple[Layer, ...] = (Flatten(), Dense()) if images else (Dense(),)
     last = block.arity + len(block.nodes) - 1
     nodes = tuple(Node(len(block.members) + n, (last + n,)) for n in range(len(head)))
     headed = replace(block, members=(*block.members, *head), nodes=(*block.nodes, *nodes))
-    return replace(part, architecture=Architecture(inputs, headed))
+    return replace(part, architecture=Architecture(inputs, headed), outputs=part.outputs[:1])
 
 
 def blocks(architecture: Architecture) -> Iterator[tuple[str, Block, list[Spec]]]:
@@ -151,12 +165,26 @@ def value_specs(block: Block, inputs: Sequence[Spec]) -> list[Spec]:
 
 
 def endings(architecture: Architecture) -> Iterator[Part]:
-    """The network cut off behind each of its values, the earliest first."""
+    """The network with one output: each of its values, the earliest first."""
+    yield from fewer_outputs(architecture)
     block = architecture.network
     for output in range(block.arity, block.arity + len(block.nodes) - 1):
         part = _part(architecture, "", block, block.members, block.nodes, output)
         if part is not None:
             yield part
+
+
+def fewer_outputs(architecture: Architecture) -> Iterator[Part]:
+    """The network with one of its outputs alone, then without each of the further ones."""
+    block, taps = architecture.network, architecture.taps
+    last = block.arity + len(block.nodes) - 1
+    kept: list[tuple[int, ...]] = [(n,) for n in range(1 + len(taps))] if taps else []
+    kept += [(0, *(m for m in range(1, 1 + len(taps)) if m != n)) for n in range(1, 1 + len(taps))]
+    for outputs in dict.fromkeys(kept):
+        first, *others = ((last, *taps)[n] for n in outputs)
+        part = _part(architecture, "", block, block.members, block.nodes, first, others)
+        if part is not None:
+            yield replace(part, outputs=outputs)
 
 
 def beginnings(architecture: Architecture) -> Iterator[Part]:
@@ -177,6 +205,7 @@ def beginnings(architecture: Architecture) -> Iterator[Part]:
             block.members,
             nodes,
             last + 1,
+            [0 if tap == value else tap + 1 for tap in architecture.taps],
             specs=[specs[value], *architecture.inputs],
         )
         if part is not None:
@@ -197,7 +226,8 @@ def bypasses(architecture: Architecture) -> Iterator[Part]:
                     for n in block.nodes
                 ]
                 output = source if value == last else last
-                part = _part(architecture, path, block, block.members, nodes, output)
+                taps = [source if tap == value else tap for tap in architecture.taps]
+                part = _part(architecture, path, block, block.members, nodes, output, taps)
                 if part is not None:
                     yield part
 
@@ -229,9 +259,9 @@ def _inlined(
         values.append(block.arity + len(nodes) - 1)
     around = join(path, block.name(number))
     inner_paths = {join(around, child.name(m)): base + m for m in range(len(child.members))}
-    part = _part(
-        architecture, path, block, members, nodes, block.arity + len(nodes) - 1, inner_paths
-    )
+    taps = [values[tap] for tap in architecture.taps] if not path else []
+    last = block.arity + len(nodes) - 1
+    part = _part(architecture, path, block, members, nodes, last, taps, inner_paths)
     assert part is not None
     return part
 
@@ -252,4 +282,5 @@ def with_layer(architecture: Architecture, path: str, number: int, layer: Layer)
         members[number] = layer
         return replace(block, members=tuple(members))
 
-    return Architecture(architecture.inputs, _with_block(architecture.network, path, changed))
+    network = _with_block(architecture.network, path, changed)
+    return replace(architecture, network=network)

@@ -16,6 +16,7 @@ from invariants.architecture.graph import Architecture, Block, join, within
 from invariants.architecture.layers.base import Layer, Parameter, Spec
 from invariants.case import Action, Case, Gradient, Step
 from invariants.freezing import Flags
+from invariants.objective import Term
 from invariants.oracle.losses import LOSSES
 from invariants.report.layout import Rails
 
@@ -117,6 +118,20 @@ def parameter_status(flags: Flags, path: str, parameter: Parameter) -> str:
     return "frozen" if join(path, parameter.name) in flags.frozen else "trainable"
 
 
+def output_values(architecture: Architecture) -> tuple[int, ...]:
+    """Which values of the network are its outputs."""
+    last = len(architecture.inputs) + len(architecture.network.nodes) - 1
+    return (last, *architecture.taps)
+
+
+def term_title(term: Term) -> str:
+    """One term of the objective in words: "0.5 × hinge loss, summed, masked"."""
+    weight = "" if term.weight == 1.0 else f"{term.weight:g} × "
+    summed = ", summed" if term.reduction == "sum" else ""
+    weighted = {"none": "", "samples": ", weighted", "mask": ", masked"}[term.weighting]
+    return f"{weight}{LOSSES[term.loss].title}{summed}{weighted}"
+
+
 def details(layer: Layer) -> str:
     """The hyperparameters that are neither at their default nor evident from shapes."""
     words = []
@@ -183,8 +198,11 @@ class _Event:
     ends: bool = False
 
 
-def _events(flow: Flow, names: Sequence[str]) -> list[_Event]:
-    """All calls in their order; values are numbered through, the network's inputs first."""
+def _events(flow: Flow, names: Sequence[str]) -> tuple[list[_Event], list[tuple[int, str]]]:
+    """All calls in their order, and the network's own values by their numbers and names.
+
+    Values are numbered through, the network's inputs first.
+    """
     events: list[_Event] = []
     numbers = count(len(names))
 
@@ -201,8 +219,9 @@ def _events(flow: Flow, names: Sequence[str]) -> list[_Event]:
             values.append((output, call.label))
         return values[-1][0]
 
-    walk(flow, list(enumerate(names)), 0)
-    return events
+    values = list(enumerate(names))
+    walk(flow, values, 0)
+    return events, values
 
 
 class _Drawing:
@@ -215,13 +234,16 @@ class _Drawing:
         self.rows: list[_Row] = []
         self.marks: list[tuple[str, str]] = []  # and what they stand for
 
-    def draw(self, flow: Flow, loss: str) -> list[_Row]:
+    def draw(self, case: Case) -> list[_Row]:
+        flow = unroll(case.architecture)
         names = [f"input_{number}" for number in range(len(flow.inputs))]
         for number, (name, spec) in enumerate(zip(names, flow.inputs, strict=True)):
             _, at = self.rails.advance(set(), set(), number)
             self.row(name, shape(spec), mark=(_INPUT, "input"), at=at, path=name)
-        events = _events(flow, names)
+        events, values = _events(flow, names)
+        outputs = [values[n] for n in output_values(case.architecture)]
         last = {value: n for n, event in enumerate(events) for value, _ in event.sources}
+        last |= dict.fromkeys((number for number, _ in outputs), len(events))
         for number, event in enumerate(events):
             call, depth = event.call, event.depth
             if event.ends:
@@ -231,8 +253,13 @@ class _Drawing:
                 self.row(f"╭ {call.label}", size, notes, depth, path=call.path)
             else:
                 self.layer(event, {value for value, _ in event.sources if last[value] == number})
-        at = self.rails.lanes.index(max(event.output for event in events))
-        self.row("loss", "()", (f"{loss} of {flow.calls[-1].label}",), mark=(_LOSS, "loss"), at=at)
+        used = {outputs[term.output][0] for term in case.objective}
+        line, at = self.rails.advance(used, {number for number, _ in outputs}, -1)
+        if line:
+            self.rows.append(_Row(line, ""))
+        told = [f"{term_title(t)} of {outputs[t.output][1]}" for t in case.objective]
+        told += [f"{p.kind} {p.factor:g} of {name}" for name, p in case.penalties.items()]
+        self.row("loss", "()", tuple(told), mark=(_LOSS, "loss"), at=at)
         return self.rows
 
     def layer(self, event: _Event, done: set[int]) -> None:
@@ -313,7 +340,7 @@ def text(case: Case, flags: Flags, highlight: str = "", *, ascii: bool = False) 
     show nothing else.
     """
     drawing = _Drawing(flags, highlight)
-    lines = list(_lines(drawing.draw(unroll(case.architecture), LOSSES[case.loss].title)))
+    lines = list(_lines(drawing.draw(case)))
     order = [_INPUT, *_MARKS.values(), _LOSS]
     marks = sorted(drawing.marks, key=lambda told: order.index(told[0]))
     legend = "   ".join(f"{mark} {meaning}" for mark, meaning in marks)
@@ -360,7 +387,9 @@ def _training(case: Case) -> str:
     told = ", ".join(f"{name} {value:g}" for name, value in numbers.items() if value)
     named = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(case.optimizer.kind)
     optimizer = f"{named or case.optimizer.kind} ({told.replace('_', ' ')})"
-    return f"{LOSSES[case.loss].title}, {optimizer}"
+    penalties = sorted({f"{p.kind} penalty" for p in case.penalties.values()})
+    losses = " + ".join([*map(term_title, case.objective), *penalties])
+    return f"minimises {losses} by {optimizer}"
 
 
 def _actions(case: Case, backend: str | None) -> Iterator[str]:

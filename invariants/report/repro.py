@@ -170,6 +170,15 @@ print("warnings of action {f.action}:", texts)
 violated = bool(texts)"""
 
 
+def _warns(f: Finding, name: str, element: Any) -> str:
+    named = str(f.expected).replace("a warning: ", "").replace("...", "")
+    return f"""\
+texts = told("warnings", {f.action})
+print("expected", {str(f.expected)!r})
+print("warnings of action {f.action}:", texts)
+violated = not any({named!r} in text for _, text in texts or ())"""
+
+
 def _dtype(f: Finding, name: str, element: Any) -> str:
     return f"""\
 got = at({f.action})[{f.field!r}][{name!r}].dtype.name
@@ -211,6 +220,7 @@ _CHECKS: dict[str, Callable[[Finding, str, Any], str]] = {
     "dtype": _dtype,
     "raises": _raises,
     "quiet": _quiet,
+    "warns": _warns,
     "repeats": _repeats,
 }
 

@@ -16,7 +16,6 @@ from typing import get_args
 from invariants.architecture.graph import join
 from invariants.case import Case
 from invariants.freezing import Flags
-from invariants.oracle.losses import LOSSES
 from invariants.report.layout import Box, Item, Layout, Point, layered
 from invariants.report.picture import (
     Call,
@@ -24,9 +23,11 @@ from invariants.report.picture import (
     Status,
     details,
     extents,
+    output_values,
     parameter_status,
     shape,
     status,
+    term_title,
     unroll,
 )
 
@@ -86,8 +87,13 @@ def draw(case: Case, flags: Flags, highlight: str = "") -> str:
 
     highlight: a weight, an input or a module to outline.
     """
-    pen = _Pen(flags, highlight, f"hatch-{case.name}", LOSSES[case.loss].title)
-    sheet = pen.sheet(unroll(case.architecture))
+    pen = _Pen(flags, highlight, f"hatch-{case.name}")
+    values = output_values(case.architecture)
+    losses: dict[int, str] = {}
+    for term in case.objective:
+        told = [losses.get(values[term.output], ""), term_title(term)]
+        losses[values[term.output]] = " + ".join(filter(None, told))
+    sheet = pen.sheet(unroll(case.architecture), losses)
     below = sheet.layout.height + 2 * MARGIN
     legend, used, high = pen.legend(case, max(sheet.layout.width, 400.0), below)
     width = max(used, sheet.layout.width) + 2 * MARGIN
@@ -253,9 +259,9 @@ class _Pen:
     flags: Flags
     highlight: str
     hatch: str
-    loss: str
 
-    def sheet(self, flow: Flow, title: _Card | None = None) -> _Sheet:
+    def sheet(self, flow: Flow, losses: dict[int, str], title: _Card | None = None) -> _Sheet:
+        """The cards of a flow; losses: what is computed of which of its values."""
         parts: list[_Card | _Sheet | None] = []
         items: list[Item] = []
         for number, spec in enumerate(flow.inputs):
@@ -269,15 +275,15 @@ class _Pen:
                 parts.append(card)
                 items.append(Item(*card.size, call.inputs))
             else:
-                inner = self.sheet(call.body, card)
+                inner = self.sheet(call.body, {}, card)
                 entries = tuple(inner.across(n) for n in range(len(call.inputs)))
                 out = inner.across(len(inner.parts) - 1)
                 parts.append(inner)
                 items.append(Item(*inner.size, call.inputs, entries, out))
-        loss = _Card("", "input", self.loss, "loss")
+        loss = _Card("", "input", " + ".join(losses.values()), "loss")
         parts.append(None if title else loss)
         size = (12.0, 0.0) if title else loss.size
-        items.append(Item(*size, (len(items) - 1,)))
+        items.append(Item(*size, tuple(losses) or (len(items) - 1,)))
         return _Sheet(layered(items), tuple(parts), title)
 
     def card(self, call: Call) -> _Card:

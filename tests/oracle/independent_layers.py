@@ -718,41 +718,93 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
 }
 
 # --- losses -------------------------------------------------------------------------------------
+# Each takes an output (N, ..., C) and its target, and gives a value for each element or position.
 
 
-def mean_squared_error(y: Any, target: Any) -> Any:
-    return np.mean(np.square(y - target))
-
-
-def cross_entropy(logits: Any, target: Any) -> Any:
-    z = logits - np.max(getval(logits), axis=-1, keepdims=True)
-    chosen = z[numpy.arange(len(target)), numpy.asarray(target, dtype=numpy.int64)]
-    return np.mean(np.log(np.sum(np.exp(z), axis=-1)) - chosen)
+def absolute(x: Any) -> Any:
+    return np.where(x > 0, x, np.where(x < 0, -x, 0.0 * x))
 
 
 def huber(y: Any, target: Any) -> Any:
     size = np.abs(y - target)
-    return np.mean(np.where(size <= 1.0, 0.5 * np.square(y - target), size - 0.5))
+    return np.where(size <= 1.0, 0.5 * np.square(y - target), size - 0.5)
 
 
-def binary_cross_entropy(logits: Any, target: Any) -> Any:
-    return np.mean(np.logaddexp(0.0, logits) - target * logits)
+def one_hot(logits: Any, target: Any) -> Any:
+    return (numpy.arange(logits.shape[-1]) == numpy.asarray(target)[..., None]).astype(float)
+
+
+def cross_entropy(logits: Any, target: Any) -> Any:
+    """Against a distribution over the classes."""
+    return -np.sum(target * log_softmax(logits), axis=-1)
 
 
 def smoothed_cross_entropy(logits: Any, target: Any) -> Any:
-    z = logits - np.max(getval(logits), axis=-1, keepdims=True)
-    log_p = z - np.log(np.sum(np.exp(z), axis=-1, keepdims=True))
-    uniform = -np.mean(np.sum(log_p, axis=-1)) / logits.shape[-1]
-    return 0.875 * cross_entropy(logits, target) + 0.125 * uniform
+    chosen = one_hot(logits, target)
+    return cross_entropy(logits, 0.875 * chosen + 0.125 / logits.shape[-1])
 
 
-LOSS_FORWARDS: dict[str, Callable[[Any, Any], Any]] = {
-    "mse": mean_squared_error,
-    "cross_entropy": cross_entropy,
-    "mae": lambda y, target: np.mean(np.abs(y - target)),
-    "huber": huber,
-    "binary_cross_entropy": binary_cross_entropy,
-    "smoothed_cross_entropy": smoothed_cross_entropy,
+def bounded(p: Any, backend: str) -> Any:
+    if backend == "torch":
+        return p
+    return np.where(p < 1e-7, 1e-7, np.where(p > 1.0 - 1e-7, 1.0 - 1e-7, p))
+
+
+def likelihood(logits: Any, target: Any, backend: str) -> Any:
+    log_p = np.log(bounded(softmax(logits), backend))
+    if backend != "torch":
+        log_p = log_softmax(log_p)
+    return -np.sum(log_p * one_hot(logits, target), axis=-1)
+
+
+def dense_likelihood(logits: Any, target: Any, backend: str) -> Any:
+    return -np.sum(np.log(bounded(softmax(logits), backend)) * target, axis=-1)
+
+
+def binary_likelihood(logits: Any, target: Any, backend: str) -> Any:
+    p, q = bounded(sigmoid(logits), backend), bounded(sigmoid(-logits), backend)
+    return -(target * np.log(p) + (1.0 - target) * np.log(q))
+
+
+def kl_divergence(logits: Any, target: Any, backend: str) -> Any:
+    if backend == "torch":
+        known = numpy.asarray(target, dtype=float)
+        entropy = numpy.where(known > 0, known * numpy.log(numpy.where(known > 0, known, 1.0)), 0.0)
+        return np.sum(entropy - target * log_softmax(logits), axis=-1)
+    t = numpy.maximum(target, 1e-7)
+    return np.sum(t * np.log(t / bounded(softmax(logits), backend)), axis=-1)
+
+
+def cosine(y: Any, target: Any) -> Any:
+    lengths = np.sqrt(np.sum(y * y, axis=-1) * np.sum(target * target, axis=-1))
+    return -np.sum(y * target, axis=-1) / lengths
+
+
+def margin(y: Any, target: Any) -> Any:
+    m = 1.0 - target * y
+    return np.where(m >= 0, m, 0.0 * m)
+
+
+ELEMENTWISE_LOSSES = (
+    *("mse", "mae", "huber", "hinge", "squared_hinge"),
+    *("binary_cross_entropy", "binary_likelihood"),
+)
+
+LOSS_FORWARDS: dict[str, Callable[[Any, Any, str], Any]] = {
+    "mse": lambda y, target, backend: np.square(y - target),
+    "mae": lambda y, target, backend: np.abs(y - target),
+    "huber": lambda y, target, backend: huber(y, target),
+    "cross_entropy": lambda z, target, backend: cross_entropy(z, one_hot(z, target)),
+    "smoothed_cross_entropy": lambda z, target, backend: smoothed_cross_entropy(z, target),
+    "dense_cross_entropy": lambda z, target, backend: cross_entropy(z, target),
+    "likelihood": likelihood,
+    "dense_likelihood": dense_likelihood,
+    "binary_cross_entropy": lambda z, target, backend: softplus(z) - target * z,
+    "binary_likelihood": binary_likelihood,
+    "kl_divergence": kl_divergence,
+    "cosine": lambda y, target, backend: cosine(y, target),
+    "hinge": lambda y, target, backend: margin(y, target),
+    "squared_hinge": lambda y, target, backend: np.square(margin(y, target)),
 }
 
 # --- networks -----------------------------------------------------------------------------------
@@ -781,10 +833,36 @@ class Network:
             if name not in weights
         }
         inputs = [weights.get(f"input_{i}", x) for i, x in enumerate(batch.inputs)]
-        output = self._block(self.case.architecture.network, "", inputs, weights)
-        is_index = self.case.loss.endswith("_entropy") and "binary" not in self.case.loss
-        target = batch.target if is_index else batch.target.astype(self.dtype)
-        return LOSS_FORWARDS[self.case.loss](output, target)
+        architecture = self.case.architecture
+        values = self._block(architecture.network, "", inputs, weights)
+        outputs = [values[-1], *(values[tap] for tap in architecture.taps)]
+        total: Any = 0.0
+        for term, target, held in zip(
+            self.case.objective, batch.targets, batch.weights, strict=True
+        ):
+            given = target if target.ndim < outputs[term.output].ndim else target.astype(self.dtype)
+            losses = LOSS_FORWARDS[term.loss](outputs[term.output], given, self.backend)
+            total = total + term.weight * self._one_number(term, losses, held)
+        every = {**self.state, **weights}
+        for name, penalty in self.case.penalties.items():
+            size = every[name] ** 2 if penalty.kind == "l2" else absolute(every[name])
+            total = total + penalty.factor * np.sum(size)
+        return total
+
+    def _one_number(self, term: Any, losses: Any, held: Any) -> Any:
+        if held is None and term.reduction == "mean":
+            return np.mean(losses)
+        if held is None and self.backend == "torch":
+            return np.sum(losses)
+        if term.loss in ELEMENTWISE_LOSSES:
+            losses = np.mean(losses, axis=-1)
+        if held is None:
+            return np.sum(losses)
+        weights = held.astype(self.dtype)
+        total = np.sum(losses * weights)
+        if term.reduction == "sum":
+            return total
+        return total / (np.sum(weights) if term.weighting == "mask" else weights.size)
 
     def leaves(self) -> dict[str, Any]:
         """All that a gradient can be taken by."""
@@ -802,10 +880,10 @@ class Network:
             inner = ".".join(filter(None, (path, f"{member.kind}_{node.member}")))
             xs = [values[i] for i in node.inputs]
             if isinstance(member, Block):
-                values.append(self._block(member, inner, xs, weights))
+                values.append(self._block(member, inner, xs, weights)[-1])
             else:
                 values.append(self._layer(member, inner, xs, weights))
-        return values[-1]
+        return values
 
     def _layer(self, layer: Any, path: str, xs: list[Any], weights: Mapping[str, Any]) -> Any:
         def own(arrays: Mapping[str, Any]) -> dict[str, Any]:

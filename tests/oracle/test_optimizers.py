@@ -16,6 +16,7 @@ from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.case import SGD, Adam, AdamW, Batch, Case, Freeze, Realisation, Step, Thaw, frozen
+from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.optimizers import RULES, Slots, step
@@ -182,11 +183,15 @@ def line_fit(optimizer: Any, backend: str) -> Case:
             "dense_0.bias": frozen(np.array([1.0])),
         },
         batches=(
-            Batch((frozen(np.array([[1.0, 2.0], [-1.0, 0.5]])),), frozen(np.array([[3.0], [0.5]]))),
+            Batch(
+                (frozen(np.array([[1.0, 2.0], [-1.0, 0.5]])),),
+                (frozen(np.array([[3.0], [0.5]])),),
+                (None,),
+            ),
         ),
         program=PROGRAM,
         optimizer=optimizer,
-        loss="mse",
+        objective=(Term(),),
         dtype="float64",
         training=True,
         input_gradient=False,

@@ -55,6 +55,8 @@ from invariants.architecture.layers.piecewise import (
     Softshrink,
 )
 from invariants.case import SGD, Batch, Case, Gradient, Realisation, frozen
+from invariants.generate.objectives import draw_target
+from invariants.objective import LossName, Term
 from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Estimate, Rounding, estimate
@@ -103,6 +105,11 @@ ELEMENTWISE: dict[str, Elementwise] = {
         lambda x: 0.5 * (anp.exp(x / 0.5) - 1.0),
         (st.floats(-32.0, 32.0, width=32).filter(lambda x: x == 0.0 or abs(x) > 1e-12),),
         params=(("alpha", 0.5), ("inverse", 2.0)),
+    ),
+    "binary_likelihood": Elementwise(
+        lambda p, t: -(t * anp.log(p) + (1.0 - t) * anp.log(1.0 - p)),
+        (st.floats(0.125, 0.875, width=32), st.sampled_from((0.0, 1.0))),
+        constant=(1,),
     ),
     "divide_by": Elementwise(
         lambda x: x / 6.0, (SIGNED,), params=(("divisor", 6.0), ("inverse", 1.0 / 6.0))
@@ -299,7 +306,11 @@ MIDDLES: dict[str, AnyLayer] = {
 }
 
 
-def small_network(middle: AnyLayer, loss: str, seed: int, exponent: int) -> Case:
+#: The losses that need no elementwise comparison, which mpmath's numbers take no part in.
+LOSSES: tuple[LossName, ...] = ("mse", "cross_entropy", "dense_cross_entropy", "kl_divergence")
+
+
+def small_network(middle: AnyLayer, loss: LossName, seed: int, exponent: int) -> Case:
     """dense -> middle -> dense, with float32 numbers off the grid, the first kernel scaled."""
     architecture = Architecture(
         (Spec((2,)),),
@@ -316,14 +327,14 @@ def small_network(middle: AnyLayer, loss: str, seed: int, exponent: int) -> Case
     weights = {name: numbers(*p.shape) for name, p in architecture.parameters.items()}
     weights = {n: frozen(abs(w)) if "variance" in n else w for n, w in weights.items()}
     weights["dense_0.kernel"] = frozen(weights["dense_0.kernel"] * 2.0**exponent)
-    target = numbers(3, 2) if loss == "mse" else frozen(rng.integers(0, 2, size=3))
+    target = draw_target(rng, Term(loss=loss), Spec((2,)), 3, numbers(3, 2))
     return Case(
         architecture=architecture,
         weights=weights,
-        batches=(Batch((numbers(3, 2),), target),),
+        batches=(Batch((numbers(3, 2),), (frozen(target),), (None,)),),
         program=(Gradient(0),),
         optimizer=SGD(),
-        loss=loss,  # type: ignore[arg-type]
+        objective=(Term(loss=loss),),
         dtype="float64",
         training=True,
         input_gradient=True,
@@ -335,12 +346,12 @@ def small_network(middle: AnyLayer, loss: str, seed: int, exponent: int) -> Case
 @pytest.mark.parametrize("middle", MIDDLES)
 @settings(max_examples=25, deadline=None)
 @given(
-    loss=st.sampled_from(("mse", "cross_entropy")),
+    loss=st.sampled_from(LOSSES),
     seed=st.integers(0, 2**20),
     exponent=st.sampled_from((0, 2, -4, -10)),
 )
 def test_the_spread_of_a_network_covers_its_true_rounding(
-    middle: str, loss: str, seed: int, exponent: int
+    middle: str, loss: LossName, seed: int, exponent: int
 ) -> None:
     case = small_network(MIDDLES[middle], loss, seed, exponent)
     network = Network(case, "torch", 0)

@@ -19,6 +19,7 @@ from invariants.architecture.layers.shaping import Add
 from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, frozen
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
+from invariants.objective import Term
 from invariants.report import picture
 
 drawn = settings(
@@ -41,10 +42,10 @@ def tower() -> Case:
     case = Case(
         architecture=architecture,
         weights={n: frozen(np.full(p.shape, 0.5)) for n, p in architecture.parameters.items()},
-        batches=(Batch((frozen(np.ones((2, 3))),), frozen(np.ones((2, 1)))),),
+        batches=(Batch((frozen(np.ones((2, 3))),), (frozen(np.ones((2, 1))),), (None,)),),
         program=(Freeze("block_0.dense_0.bias"), Gradient(0), Freeze(""), Step(0)),
         optimizer=SGD(),
-        loss="mse",
+        objective=(Term(),),
         dtype="float64",
         training=True,
         input_gradient=False,
@@ -196,7 +197,7 @@ TOWER = """\
 
 PROGRAM = """\
      torch, eager, float64, training mode
-     mean squared error, SGD (learning rate 0.125)
+     minimises mean squared error by SGD (learning rate 0.125)
   0  freeze block_0.dense_0.bias  [tensor_attribute]  1 of 4 frozen
   1  gradient of batch 0
 ▶ 2  freeze the whole network     [requires_grad_]    4 of 4 frozen  ◀

@@ -8,10 +8,18 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.architecture.graph import Block, join
-from invariants.backends.source import arguments, definitions, indented
+from invariants.backends.source import (
+    arguments,
+    arrays_of_a_batch,
+    definitions,
+    indented,
+    numbered,
+    weighted_sum,
+)
+from invariants.backends.tensorflow import losses
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case, Freeze, Gradient, Step, Thaw
-from invariants.oracle.losses import SMOOTHING
+from invariants.objective import Term
 
 NAME = "tensorflow"
 
@@ -23,22 +31,6 @@ def reseed(layer):
         elif hasattr(inner, "seed_generator"):
             inner.seed_generator.state.assign([SEED, 0])
 """
-
-#: Keras smooths dense targets alone.
-_SMOOTHED = f"""\
-def smoothed(y, logits):
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing={SMOOTHING})
-    return loss(keras.ops.one_hot(y, logits.shape[-1]), logits)
-"""
-
-_LOSSES = {
-    "mse": "keras.losses.MeanSquaredError()",
-    "cross_entropy": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
-    "mae": "keras.losses.MeanAbsoluteError()",
-    "huber": "keras.losses.Huber()",
-    "binary_cross_entropy": "keras.losses.BinaryCrossentropy(from_logits=True)",
-    "smoothed_cross_entropy": "smoothed",
-}
 
 
 def _function(path: str) -> str:
@@ -75,7 +67,10 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
         body.append(f"{values[-1]} = {call}")
     inputs = values[0] if block.arity == 1 else f"[{', '.join(values[: block.arity])}]"
     model_name = path.rpartition(".")[2] or "network"
-    body.append(f"return keras.Model({inputs}, {values[-1]}, name={model_name!r})")
+    taps = architecture.taps if not path else ()
+    outputs = ", ".join([values[-1], *(values[tap] for tap in taps)])
+    outputs = f"[{outputs}]" if taps else outputs
+    body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r})")
     return [f"def {_function(path)}():", *indented(body)]
 
 
@@ -119,19 +114,51 @@ def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[s
     return [f"{target}.trainable = {value}"]
 
 
+def _named_terms(case: Case) -> list[tuple[str, Term]]:
+    names = numbered("loss_function", len(case.objective))
+    return list(zip(names, case.objective, strict=True))
+
+
+def _loss(case: Case, call: str) -> list[str]:
+    """The lines that compute `loss` from a call of the model."""
+    outputs = case.architecture.outputs
+    plain = len(outputs) == len(case.objective) == 1
+    z = [call] if plain else numbered("z", len(outputs))
+    lines = [] if plain else [f"{', '.join(z)} = {call}"]
+    terms = _named_terms(case)
+    y, w = numbered("y", len(terms)), numbered("w", len(terms))
+    values = [
+        losses.value(term, outputs[term.output], name, z[term.output], y[n], w[n])
+        for n, (name, term) in enumerate(terms)
+    ]
+    lines.append(f"loss = {weighted_sum(case, values)}")
+    if case.penalties:
+        lines.append("loss = loss + sum(model.losses)")
+    return lines
+
+
+def _regularizers(case: Case) -> list[str]:
+    """Sets the regularizers of the weights that have a penalty."""
+    return [
+        f"{_attribute(case, name)}.regularizer = "
+        f"keras.regularizers.{penalty.kind.upper()}({penalty.factor!r})"
+        for name, penalty in case.penalties.items()
+    ]
+
+
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     specs = case.architecture.inputs
     names = [f"x{i}" for i in range(len(specs))]
     watched = [n for n, s in zip(names, specs, strict=True) if s.vocabulary is None]
     watched = watched if case.input_gradient else []
     feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
-    lines = [f"{', '.join(names)}, y = batch({action.batch})"]
+    lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     if case.stochastic:
         lines.append("reseed(model)")
         if _drawn_once(case) and case.first_of_its_size(number):
-            lines.append(f"draws({number}, {len(case.batches[action.batch].target)})")
+            lines.append(f"draws({number}, {case.batches[action.batch].size})")
     inside = [f"tape.watch({name})" for name in watched]
-    inside.append(f"loss = loss_function(y, model({feed}, training={case.training}))")
+    inside += _loss(case, f"model({feed}, training={case.training})")
     lines += ["with tf.GradientTape() as tape:", *indented(inside)]
     lines.append("variables = model.trainable_variables")
     extra = ""
@@ -180,14 +207,13 @@ def render(case: Case) -> str:
     lines += definitions(case, LOWERINGS)
     if case.stochastic:
         lines += [*_RESEED.splitlines(), "", ""]
-    if case.loss == "smoothed_cross_entropy":
-        lines += [*_SMOOTHED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
     lines += [
         "model = build_network()",
+        *_regularizers(case),
         "load(model)",
-        f"loss_function = {_LOSSES[case.loss]}",
+        *(f"{name} = {losses.made(term)}" for name, term in _named_terms(case)),
         f"optimizer = {_optimizer(case)}",
     ]
     if case.realisations[NAME].options["optimizer_build"] == "ahead":

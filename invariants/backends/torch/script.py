@@ -8,21 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.architecture.graph import Block, join
-from invariants.backends.source import arguments, camel, definitions, indented
+from invariants.backends.source import (
+    arguments,
+    arrays_of_a_batch,
+    camel,
+    definitions,
+    indented,
+    numbered,
+    weighted_sum,
+)
+from invariants.backends.torch import losses
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case, Freeze, Gradient, Step, Thaw
-from invariants.oracle.losses import SMOOTHING
 
 NAME = "torch"
-
-_LOSSES = {
-    "mse": "nn.MSELoss()",
-    "cross_entropy": "nn.CrossEntropyLoss()",
-    "mae": "nn.L1Loss()",
-    "huber": "nn.HuberLoss()",
-    "binary_cross_entropy": "nn.BCEWithLogitsLoss()",
-    "smoothed_cross_entropy": f"nn.CrossEntropyLoss(label_smoothing={SMOOTHING})",
-}
 
 
 def _class(case: Case, path: str, block: Block) -> list[str]:
@@ -45,7 +44,8 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
             made.append(line)
         values.append(f"x{block.arity + number}")
         body.append(f"{values[-1]} = {call}")
-    body.append(f"return {values[-1]}")
+    taps = case.architecture.taps if not path else ()
+    body.append(f"return {', '.join([values[-1], *(values[tap] for tap in taps)])}")
     head = f"def forward(self, {', '.join(values[: block.arity])}):"
     init = ["def __init__(self):", *indented(["super().__init__()", *made])]
     return [f"class {camel(path)}(nn.Module):", *indented([*init, "", head, *indented(body)])]
@@ -93,20 +93,44 @@ def _differentiable(case: Case) -> list[int]:
     return [i for i, spec in enumerate(specs) if case.input_gradient and spec.vocabulary is None]
 
 
+def _loss_functions(case: Case) -> list[str]:
+    """The modules of the terms that have one, each under its name."""
+    names = numbered("loss_function", len(case.objective))
+    outputs = case.architecture.outputs
+    made = [losses.made(term, outputs[term.output]) for term in case.objective]
+    return [f"{name} = {module}" for name, module in zip(names, made, strict=True) if module]
+
+
+def _loss(case: Case, call: str) -> list[str]:
+    """The lines that compute `loss` from a call of the model."""
+    outputs = case.architecture.outputs
+    plain = len(outputs) == len(case.objective) == 1
+    z = [call] if plain else numbered("z", len(outputs))
+    lines = [] if plain else [f"{', '.join(z)} = {call}"]
+    names = numbered("loss_function", len(case.objective))
+    y, w = numbered("y", len(names)), numbered("w", len(names))
+    values = [
+        losses.value(term, outputs[term.output], name, z[term.output], y[n], w[n])
+        for n, (term, name) in enumerate(zip(case.objective, names, strict=True))
+    ]
+    lines.append(f"loss = {weighted_sum(case, values)}")
+    for name, penalty in case.penalties.items():
+        size = "square()" if penalty.kind == "l2" else "abs()"
+        lines.append(f"loss = loss + {penalty.factor!r} * {_attribute(case, name)}.{size}.sum()")
+    return lines
+
+
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
     watched = _differentiable(case)
-    lines = [f"{', '.join(names)}, y = batch({action.batch})"]
+    lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     lines += [f"x{i}.requires_grad_()" for i in watched]
     if case.stochastic:
         if case.first_of_its_size(number):
             lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
         lines.append(f"torch.manual_seed({case.seed})")
-    lines += [
-        "optimizer.zero_grad()",
-        f"loss = loss_function(model({', '.join(names)}), y)",
-        "loss.backward()",
-    ]
+    lines += ["optimizer.zero_grad()", *_loss(case, f"model({', '.join(names)})")]
+    lines.append("loss.backward()")
     if isinstance(action, Step):
         lines.append("optimizer.step()")
     inputs = "".join(f"({i}, x{i}), " for i in watched)
@@ -124,7 +148,7 @@ def render(case: Case) -> str:
         f"model = Net().to(torch.{case.dtype})",
         "load(model)",
         f"model.{'train' if case.training else 'eval'}()",
-        f"loss_function = {_LOSSES[case.loss]}",
+        *_loss_functions(case),
         f"optimizer = {_optimizer(case)}",
     ]
     ways = case.realisations[NAME].ways

@@ -1,0 +1,69 @@
+"""The rows of the losses: how Keras computes each, from logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import arguments
+from invariants.objective import Term
+from invariants.oracle.losses import SMOOTHING
+
+
+@dataclass(frozen=True)
+class Row:
+    """A loss of Keras: its class and options, and what it is given for the output and the target.
+
+    prediction: from the output {z}. target: from the target {y}, with {classes} classes.
+    """
+
+    name: str
+    options: tuple[tuple[str, object], ...] = ()
+    prediction: str = "{z}"
+    target: str = "{y}"
+
+
+_LOGITS = (("from_logits", True),)
+_SOFTMAX = "keras.ops.softmax({z})"
+
+ROWS: dict[str, Row] = {
+    "mse": Row("MeanSquaredError"),
+    "mae": Row("MeanAbsoluteError"),
+    "huber": Row("Huber"),
+    "cross_entropy": Row("SparseCategoricalCrossentropy", _LOGITS),
+    # Keras smooths dense targets alone.
+    "smoothed_cross_entropy": Row(
+        "CategoricalCrossentropy",
+        (*_LOGITS, ("label_smoothing", SMOOTHING)),
+        target="keras.ops.one_hot({y}, {classes})",
+    ),
+    "dense_cross_entropy": Row("CategoricalCrossentropy", _LOGITS),
+    "likelihood": Row("SparseCategoricalCrossentropy", prediction=_SOFTMAX),
+    "dense_likelihood": Row("CategoricalCrossentropy", prediction=_SOFTMAX),
+    "binary_cross_entropy": Row("BinaryCrossentropy", _LOGITS),
+    "binary_likelihood": Row("BinaryCrossentropy", prediction="keras.ops.sigmoid({z})"),
+    "kl_divergence": Row("KLDivergence", prediction=_SOFTMAX),
+    "cosine": Row("CosineSimilarity"),
+    "hinge": Row("Hinge"),
+    "squared_hinge": Row("SquaredHinge"),
+}
+
+
+def made(term: Term) -> str:
+    """The expression that makes the loss of a term."""
+    row = ROWS[term.loss]
+    options = dict[str, object](row.options)
+    if term.reduction == "sum":
+        options["reduction"] = "sum"
+    elif term.weighting == "mask":
+        options["reduction"] = "mean_with_sample_weight"
+    return f"keras.losses.{row.name}({arguments(**options)})"
+
+
+def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
+    """The expression of one term: loss `name`, output, target and weights by their names."""
+    row = ROWS[term.loss]
+    given = [row.target.format(y=y, classes=spec.shape[-1]), row.prediction.format(z=z)]
+    if term.weighting != "none":
+        given.append(f"sample_weight={w}")
+    return f"{name}({', '.join(given)})"

@@ -1,0 +1,53 @@
+"""What a program minimises: weighted losses of the network's outputs, and penalties on weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from invariants.document import Document
+
+LossName = Literal[
+    "mse",
+    "mae",
+    "huber",
+    "cross_entropy",
+    "smoothed_cross_entropy",
+    "dense_cross_entropy",
+    "likelihood",
+    "dense_likelihood",
+    "binary_cross_entropy",
+    "binary_likelihood",
+    "kl_divergence",
+    "cosine",
+    "hinge",
+    "squared_hinge",
+]
+
+Factor = Annotated[float, Field(gt=0.0, le=1e3, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term(Document):
+    """One summand of the objective: `weight` times the loss of one output against its target.
+
+    A loss has one value for each position of the output, that is for each index of all axes but the
+    last. `weighting`: "none", "samples" (each value times its weight, all counted) or "mask" (the
+    values where the mask is 1, which alone are counted).
+    """
+
+    loss: LossName = "mse"
+    output: Annotated[int, Field(ge=0)] = 0
+    weight: Factor = 1.0
+    reduction: Literal["mean", "sum"] = "mean"
+    weighting: Literal["none", "samples", "mask"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Penalty(Document):
+    """`factor` times Σ|w| ("l1") or Σw² ("l2") of one weight."""
+
+    kind: Literal["l1", "l2"] = "l2"
+    factor: Factor = 0.0625
