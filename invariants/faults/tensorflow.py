@@ -40,6 +40,10 @@ _ROWS = {
         "A frozen convolution in time hands no gradient to its input.",
         ("keras.layers.Conv1D.call",),
     ),
+    "frozen_conv3d_drifts": Row(
+        "A frozen convolution of volumes hands 1.00001 times the gradient to its input.",
+        ("keras.layers.Conv3D.call",),
+    ),
     "frozen_depthwise_conv_blocks": Row(
         "A frozen depthwise convolution hands no gradient to its input.",
         ("keras.layers.DepthwiseConv2D.call",),
@@ -215,6 +219,7 @@ def _frozen_scales(factor: float, call: Any) -> Any:
 
 frozen_dense_amplifies = partial(_frozen_scales, 1.5)
 frozen_dense_drifts = frozen_transposed_conv_drifts = partial(_frozen_scales, 1.0 + 1e-5)
+frozen_conv3d_drifts = partial(_frozen_scales, 1.0 + 1e-5)
 
 
 def _affine(x: Any, kernel: Any, bias: Any) -> Any:

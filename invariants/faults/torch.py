@@ -13,7 +13,7 @@ from typing import Any
 from invariants.faults.fault import Row, faults
 
 _LINEAR = ("torch.nn.Linear.forward",)
-_BATCH_NORM = ("torch.nn.BatchNorm1d.forward", "torch.nn.BatchNorm2d.forward")
+_BATCH_NORM = tuple(f"torch.nn.BatchNorm{axes}d.forward" for axes in (1, 2, 3))
 _ADAM = ("torch.optim.Adam.step", "torch.optim.AdamW.step")
 _STEP = ("torch.optim.SGD.step", *_ADAM)
 _ZERO_GRAD = ("torch.optim.Optimizer.zero_grad",)
@@ -46,6 +46,10 @@ _ROWS = {
         "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
         ("torch.nn.ConvTranspose1d.forward", "torch.nn.ConvTranspose2d.forward"),
     ),
+    "frozen_conv3d_blocks": Row(
+        "A frozen convolution of volumes hands no gradient to its input.",
+        ("torch.nn.Conv3d.forward",),
+    ),
     "frozen_layer_norm_blocks": Row(
         "A frozen layer norm hands no gradient to its input.", ("torch.nn.LayerNorm.forward",)
     ),
@@ -59,6 +63,10 @@ _ROWS = {
     "shared_layer_counted_once": Row(
         "The second call of a module in one forward pass adds nothing to its gradients.",
         ("torch.nn.Module.__call__",),
+    ),
+    "conv3d_kernel_drifts": Row(
+        "The kernel of a convolution of volumes gets 1.00001 times its gradient.",
+        ("torch.nn.functional.conv3d",),
     ),
     "conv_padding_shifts": Row(
         "The gradient to the input of a padded convolution is one column off.",
@@ -251,7 +259,7 @@ def _frozen_blocks(forward: Any) -> Any:
 
 
 frozen_linear_blocks = frozen_conv_blocks = frozen_conv1d_blocks = _frozen_blocks
-frozen_layer_norm_blocks = _frozen_blocks
+frozen_layer_norm_blocks = frozen_conv3d_blocks = _frozen_blocks
 
 
 def _frozen_scales(factor: float, forward: Any) -> Any:
@@ -507,6 +515,13 @@ def dropout_forgets_its_mask(dropout: Any) -> Any:
         return _with_gradient_of(dropout(x, p, training, False), x)
 
     return forgetful
+
+
+def conv3d_kernel_drifts(conv3d: Any) -> Any:
+    def drifting(x: Any, weight: Any, *more: Any) -> Any:
+        return conv3d(x, _with_gradient_of(weight, (1.0 + 1e-5) * weight), *more)
+
+    return drifting
 
 
 def mish_drifts(mish: Any) -> Any:

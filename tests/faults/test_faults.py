@@ -39,6 +39,8 @@ NOTICED_BY = {
         "frozen_linear_draws": "freezing_is_transparent",
         "frozen_conv_blocks": "upstream_gradients",
         "frozen_conv1d_blocks": "upstream_gradients",
+        "frozen_conv3d_blocks": "upstream_gradients",
+        "conv3d_kernel_drifts": "upstream_gradients",
         "frozen_transposed_conv_drifts": "upstream_gradients",
         "frozen_layer_norm_blocks": "upstream_gradients",
         "linear_noise": "upstream_gradients",
@@ -94,6 +96,7 @@ NOTICED_BY = {
         "adamw_forgets_decay": "training_trajectory",
     },
     "tensorflow": {
+        "frozen_conv3d_drifts": "upstream_gradients",
         "frozen_dense_blocks": "upstream_gradients",
         "frozen_dense_drifts": "upstream_gradients",
         "frozen_transposed_conv_drifts": "upstream_gradients",

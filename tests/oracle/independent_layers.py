@@ -208,6 +208,26 @@ def conv1d(layer: Any, context: Context, x: Any) -> Any:
     return biased(layer, context, y[:, :, 0])
 
 
+def conv3d(layer: Any, context: Context, x: Any) -> Any:
+    """Slice by slice of the kernel's depth: each a convolution of the slices that it meets."""
+    kernel, (depth, *strides) = context.weights["kernel"], layer.strides
+    if layer.padding == "same":
+        extents = zip(x.shape[1:4], layer.kernel_size, layer.strides, layer.dilation, strict=True)
+        x = zeros_around(x, *(same_zeros(*extent) for extent in extents))
+    step = layer.dilation[0]
+    results = []
+    for first in range(0, x.shape[1] - (len(kernel) - 1) * step, depth):
+        results.append(
+            sum(
+                cross_correlation(
+                    x[:, first + k * step], taps, layer.groups, strides, layer.dilation[1:]
+                )
+                for k, taps in enumerate(kernel)
+            )
+        )
+    return biased(layer, context, np.stack(results, axis=1))
+
+
 def spread_out(x: Any, axis: int, stride: int) -> Any:
     """stride - 1 zeros behind each element of an axis."""
     apart = np.stack([x, *(0.0 * x for _ in range(stride - 1))], axis=axis + 1)
@@ -442,8 +462,9 @@ def affine(context: Context, prefix: str, x: Any) -> Any:
 
 def lora_dense(layer: Any, context: Context, x: Any) -> Any:
     w = context.weights
-    update = np.matmul(w["lora_a"], w["lora_b"]) * (layer.alpha / layer.rank)
-    y = np.matmul(x, w["kernel"] + update)
+    # Not merged into the kernel: where x @ lora_a is an exact zero, so is the gradient of lora_b.
+    update = np.matmul(np.matmul(x, w["lora_a"]), w["lora_b"]) * (layer.alpha / layer.rank)
+    y = np.matmul(x, w["kernel"]) + update
     return y + w["bias"] if layer.use_bias else y
 
 
@@ -680,6 +701,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "conv1d": conv1d,
     "conv2d_transpose": conv2d_transpose,
     "conv1d_transpose": conv1d_transpose,
+    "conv3d": conv3d,
+    "global_avg_pool3d": lambda layer, context, x: np.mean(x, axis=(1, 2, 3)),
+    "global_max_pool3d": global_max,
     "max_pool1d": max_pool1d,
     "avg_pool1d": avg_pool1d,
     "global_max_pool2d": global_max,

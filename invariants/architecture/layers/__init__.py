@@ -26,6 +26,7 @@ from invariants.architecture.layers import (
     resizing,
     shaping,
     transposed,
+    volumes,
 )
 from invariants.architecture.layers.base import Layer
 
@@ -39,6 +40,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *convolution.LAYERS,
     *pooling.LAYERS,
     *transposed.LAYERS,
+    *volumes.LAYERS,
     *resizing.LAYERS,
     *indexing.LAYERS,
     *shaping.LAYERS,

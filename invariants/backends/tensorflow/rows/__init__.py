@@ -21,6 +21,7 @@ from invariants.backends.tensorflow.rows import (
     resizing,
     shaping,
     transposed,
+    volumes,
 )
 from invariants.backends.tensorflow.rows.common import VALUE_AXES
 
@@ -31,6 +32,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     convolution.ROWS,
     pooling.ROWS,
     transposed.ROWS,
+    volumes.ROWS,
     resizing.ROWS,
     indexing.ROWS,
     shaping.ROWS,

@@ -82,7 +82,7 @@ class FiLM(nn.Module):
 '''
 
 #: rank of a value -> the shape, batch axis included, of one number for each of C channels.
-_BY_CHANNEL = {1: "(-1, {})", 2: "(-1, 1, {})", 3: "(-1, {}, 1, 1)"}
+_BY_CHANNEL = {1: "(-1, {})", 2: "(-1, 1, {})", 3: "(-1, {}, 1, 1)", 4: "(-1, {}, 1, 1, 1)"}
 
 
 def _linear(prefix: str, name: str) -> dict[str, NativeParameter]:
