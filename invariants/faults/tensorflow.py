@@ -132,6 +132,10 @@ _ROWS = {
     "take_drifts": Row(
         "What keras.ops.take looks up has 1.00001 times its gradient.", ("keras.ops.take",)
     ),
+    "broadcast_drifts": Row(
+        "What keras.ops.broadcast_to copies has 1.00001 times its gradient.",
+        ("keras.ops.broadcast_to",),
+    ),
     "lstm_drifts": Row(
         "An LSTM hands 1.00001 times the gradient to its input.", ("keras.layers.LSTM.call",)
     ),
@@ -545,6 +549,14 @@ def alpha_dropout_forgets_its_mask(call: Any) -> Any:
         return _with_gradient_of(y, x) if training else y
 
     return forgetful
+
+
+def broadcast_drifts(broadcast_to: Any) -> Any:
+    def drifting(x: Any, shape: Any) -> Any:
+        value = broadcast_to(x, shape)
+        return _with_gradient_of(value, (1.0 + 1e-5) * value)
+
+    return drifting
 
 
 def take_drifts(take: Any) -> Any:

@@ -124,6 +124,14 @@ _ROWS = {
         "Of the copies that repeat makes only the first hands back a gradient.",
         ("torch.Tensor.repeat",),
     ),
+    "expand_counts_once": Row(
+        "Of the copies that expand makes only the first hands back a gradient.",
+        ("torch.Tensor.expand",),
+    ),
+    "cat_drifts": Row(
+        "What torch.cat joins gets 1.00001 times its gradient.",
+        ("torch.cat",),
+    ),
     "embedding_counts_once": Row(
         "An index that repeats in a batch counts once in the gradient of an embedding.",
         ("torch.nn.Embedding.forward",),
@@ -498,6 +506,24 @@ def repeat_counts_once(repeat: Any) -> Any:
         return _with_gradient_of(value, value * first)
 
     return once
+
+
+def expand_counts_once(expand: Any) -> Any:
+    def once(x: Any, *sizes: Any) -> Any:
+        value = expand(x, *sizes)
+        first = value.new_zeros(value.shape)
+        first[:1] = 1.0
+        return _with_gradient_of(value, value * first)
+
+    return once
+
+
+def cat_drifts(cat: Any) -> Any:
+    def drifting(*args: Any, **options: Any) -> Any:
+        value = cat(*args, **options)
+        return _with_gradient_of(value, (1.0 + 1e-5) * value)
+
+    return drifting
 
 
 def embedding_counts_once(forward: Any) -> Any:

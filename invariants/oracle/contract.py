@@ -28,6 +28,7 @@ _LINEAR_ON_SEQUENCES = (
     "multi_head_attention",
     "packed_multi_head_attention",
     "transformer_encoder",
+    "prefix_attention",
 )
 
 

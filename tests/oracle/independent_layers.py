@@ -468,6 +468,31 @@ def lora_dense(layer: Any, context: Context, x: Any) -> Any:
     return y + w["bias"] if layer.use_bias else y
 
 
+def lora_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    w, x = context.weights, padded_for(layer, x)
+    y = biased(layer, context, cross_correlation(x, w["kernel"], 1, layer.strides, layer.dilation))
+    down = cross_correlation(x, w["lora_a"], 1, layer.strides, layer.dilation)
+    return y + np.matmul(down, w["lora_b"][0, 0]) * (layer.alpha / layer.rank)
+
+
+def in_front(rows: Any, x: Any) -> Any:
+    return np.concatenate([np.stack([rows] * len(x)), x], axis=1)
+
+
+def prefix_attention(layer: Any, context: Context, x: Any) -> Any:
+    w = context.weights
+
+    def made(name: str) -> Any:
+        return np.dot(x, w[f"{name}_kernel"]) + w.get(f"{name}_bias", 0.0)
+
+    q, size = made("query"), layer.key_size
+    k, v = (in_front(w[f"prefix_{name}"], made(name)) for name in ("key", "value"))
+    parts = [slice(start, start + size) for start in range(0, q.shape[-1], size)]
+    heads = [attention(q[..., p], k[..., p], v[..., p], root_scale(x, size), False) for p in parts]
+    joined = np.concatenate(heads, axis=-1)
+    return np.dot(joined, w["output_kernel"]) + w.get("output_bias", 0.0)
+
+
 def lora_embedding(layer: Any, context: Context, x: Any) -> Any:
     w = context.weights
     update = np.matmul(w["lora_a"], w["lora_b"]) * (layer.alpha / layer.rank)
@@ -575,7 +600,7 @@ def attention(q: Any, k: Any, v: Any, scale: Any, causal: bool) -> Any:
     """One head, a query at a time: q, k (N, T, d) and v (N, T, e) -> (N, T, e)."""
     outputs = []
     for t in range(q.shape[1]):
-        seen = t + 1 if causal else q.shape[1]
+        seen = t + 1 if causal else k.shape[1]
         scores = np.sum(q[:, t : t + 1, :] * k[:, :seen, :], axis=-1) * scale
         outputs.append(np.sum(softmax(scores)[:, :, None] * v[:, :seen, :], axis=1))
     return np.stack(outputs, axis=1)
@@ -684,6 +709,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "dot": dot,
     "lora_dense": lora_dense,
     "lora_embedding": lora_embedding,
+    "lora_conv2d": lora_conv2d,
+    "prompt_tokens": lambda layer, context, x: in_front(context.weights["tokens"], x),
+    "prefix_attention": prefix_attention,
     "bottleneck": bottleneck,
     "weight_norm_dense": weight_norm_dense,
     "squeeze_excite": squeeze_excite,

@@ -22,6 +22,7 @@ from invariants.architecture.layers import (
     normalization,
     piecewise,
     pooling,
+    prompting,
     recurrent,
     resizing,
     shaping,
@@ -49,6 +50,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *recurrent.LAYERS,
     *attention.LAYERS,
     *embedding.LAYERS,
+    *prompting.LAYERS,
 )
 
 #: kind -> class, the simplest first.

@@ -17,6 +17,7 @@ from invariants.backends.torch.rows import (
     normalization,
     piecewise,
     pooling,
+    prompting,
     recurrent,
     resizing,
     shaping,
@@ -44,6 +45,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     recurrent.ROWS,
     attention.ROWS,
     embedding.ROWS,
+    prompting.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]
