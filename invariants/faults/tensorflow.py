@@ -136,6 +136,10 @@ _ROWS = {
         "What keras.ops.broadcast_to copies has 1.00001 times its gradient.",
         ("keras.ops.broadcast_to",),
     ),
+    "reshape_drifts": Row(
+        "What keras.ops.reshape reshapes has 1.00001 times its gradient.",
+        ("keras.ops.reshape",),
+    ),
     "lstm_drifts": Row(
         "An LSTM hands 1.00001 times the gradient to its input.", ("keras.layers.LSTM.call",)
     ),
@@ -555,6 +559,16 @@ def broadcast_drifts(broadcast_to: Any) -> Any:
     def drifting(x: Any, shape: Any) -> Any:
         value = broadcast_to(x, shape)
         return _with_gradient_of(value, (1.0 + 1e-5) * value)
+
+    return drifting
+
+
+def reshape_drifts(reshape: Any) -> Any:
+    import tensorflow as tf
+
+    def drifting(x: Any, newshape: Any) -> Any:
+        value = reshape(x, newshape)
+        return _with_gradient_of(value, (1.0 + 1e-5) * value) if tf.is_tensor(value) else value
 
     return drifting
 

@@ -512,6 +512,27 @@ def weight_norm_dense(layer: Any, context: Context, x: Any) -> Any:
     return y + w["bias"] if layer.use_bias else y
 
 
+def spectral(context: Context) -> Any:
+    """The kernel over its largest singular value."""
+    kernel, u, v = context.weights["kernel"], context.state["vector_u"], context.state["vector_v"]
+    matrix, window = np.reshape(kernel, (-1, kernel.shape[-1])), v.shape
+    v = v.reshape(-1)
+    if context.training:
+        known = getval(matrix)
+        u = known.T @ v
+        u = u / numpy.sqrt(u @ u)
+        v = known @ u
+        v = v / numpy.sqrt(v @ v)
+        context.state.update(vector_u=u, vector_v=v.reshape(window))
+    return kernel / np.dot(v, np.dot(matrix, u))
+
+
+def spectral_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    x, kernel = padded_for(layer, x), spectral(context)
+    y = cross_correlation(x, kernel, 1, layer.strides, layer.dilation)
+    return biased(layer, context, y)
+
+
 def squeeze_excite(layer: Any, context: Context, x: Any) -> Any:
     inner = relu(affine(context, "down_", np.mean(x, axis=(1, 2))))
     return x * sigmoid(affine(context, "up_", inner))[:, None, None, :]
@@ -715,6 +736,10 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "bottleneck": bottleneck,
     "weight_norm_dense": weight_norm_dense,
     "squeeze_excite": squeeze_excite,
+    "spectral_norm_dense": lambda layer, context, x: biased(
+        layer, context, np.matmul(x, spectral(context))
+    ),
+    "spectral_norm_conv2d": spectral_norm_conv2d,
     "film": film,
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,

@@ -26,6 +26,7 @@ from invariants.architecture.layers import (
     recurrent,
     resizing,
     shaping,
+    spectral,
     transposed,
     volumes,
 )
@@ -51,6 +52,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *attention.LAYERS,
     *embedding.LAYERS,
     *prompting.LAYERS,
+    *spectral.LAYERS,
 )
 
 #: kind -> class, the simplest first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -38,7 +38,6 @@ class PromptTokens(Series):
     """
 
     kind: Literal["prompt_tokens"] = "prompt_tokens"
-    frequency: ClassVar[int] = 2
     count: Size = 1
 
     @classmethod
@@ -65,7 +64,6 @@ class PrefixAttention(Series):
     """
 
     kind: Literal["prefix_attention"] = "prefix_attention"
-    frequency: ClassVar[int] = 2
     heads: Size = 1
     key_size: Size = 1
     count: Size = 1

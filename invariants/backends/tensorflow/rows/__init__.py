@@ -21,6 +21,7 @@ from invariants.backends.tensorflow.rows import (
     recurrent,
     resizing,
     shaping,
+    spectral,
     transposed,
     volumes,
 )
@@ -46,6 +47,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     attention.ROWS,
     embedding.ROWS,
     prompting.ROWS,
+    spectral.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]
