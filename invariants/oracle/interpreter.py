@@ -184,11 +184,11 @@ class _Interpreter:
         return None
 
     def _calls_in_unknown_order(self) -> bool:
-        """Whether a layer whose second call depends on its first is called in an order unknown."""
+        """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
         return (
             self.case.training
             and self.contract["order_of_calls"] != "source"
-            and any(p.layer.reads_its_state and p.calls > 1 for p in self.stateful)
+            and any(placed.calls > 1 for placed in self.stateful)
         )
 
     def run(self) -> tuple[ExpectedPoint, ...]:

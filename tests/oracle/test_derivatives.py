@@ -225,6 +225,8 @@ def off_the_grid(case: Case, seed: int) -> Case:
     def moved(array: Array, width: float = 0.05) -> Array:
         return frozen(array + rng.uniform(-width, width, size=array.shape))
 
+    # In training mode the state of such a layer follows the weights, as a constant by convention.
+    follows = any(placed.layer.reads_its_state for placed in case.architecture.layers)
     batch = case.batches[0]
     inputs = tuple(
         x if spec.vocabulary is not None else moved(x)
@@ -237,7 +239,7 @@ def off_the_grid(case: Case, seed: int) -> Case:
         batches=(Batch(inputs, batch.target),),
         program=(Gradient(0),),
         realisations={"torch": realisation},
-        training=case.training and not case.architecture.stochastic,
+        training=case.training and not case.architecture.stochastic and not follows,
         input_gradient=False,
         dtype="float64",
     )

@@ -13,13 +13,13 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Axes, Lowering, NativeParameter, arguments
 from invariants.backends.tensorflow.rows.common import layer_row
 
-_SPECTRAL = '''\
+_SPECTRAL = """\
 def unit(x):
     return x / keras.ops.sqrt(keras.ops.sum(keras.ops.square(x)))
 
 
 def spectral_norm(layer, training):
-    """The kernel over its largest singular value, which a power iteration finds."""
+    # The kernel over its largest singular value, which a power iteration finds.
     matrix = keras.ops.reshape(layer.kernel, (-1, layer.kernel.shape[-1]))
     if training:
         constant = keras.ops.stop_gradient(matrix)
@@ -37,7 +37,7 @@ def add_vectors(layer):
         size *= extent
     layer.vector_u = layer.add_weight(shape=(units,), trainable=False, name="vector_u")
     layer.vector_v = layer.add_weight(shape=(size,), trainable=False, name="vector_v")
-'''
+"""
 
 _DENSE = '''\
 class SpectralNormDense(keras.layers.Dense):
