@@ -28,7 +28,13 @@ def test_every_layer_has_a_row_in_every_backend(backend: str) -> None:
 def test_every_parameter_of_a_layer_has_a_native_name(backend: str, kind: str) -> None:
     if kind in CONTRACTS[backend].lacks:
         pytest.skip(CONTRACTS[backend].lacks[kind])
-    specs = [Spec((4, 4, 2)), Spec((4,)), Spec((3, 4)), Spec((3,), vocabulary=5)]
+    specs = [
+        Spec((2, 2, 2, 2)),
+        Spec((4, 4, 2)),
+        Spec((4,)),
+        Spec((3, 4)),
+        Spec((3,), vocabulary=5),
+    ]
     accepted = [s for s in specs if LAYERS[kind].accepts([s])]
     for spec in accepted:
         parameters = LAYERS[kind]().parameters([spec])  # type: ignore[call-arg]

@@ -40,6 +40,10 @@ _ROWS = {
         "A frozen convolution in time hands no gradient to its input.",
         ("keras.layers.Conv1D.call",),
     ),
+    "frozen_conv3d_drifts": Row(
+        "A frozen convolution of volumes hands 1.00001 times the gradient to its input.",
+        ("keras.layers.Conv3D.call",),
+    ),
     "frozen_depthwise_conv_blocks": Row(
         "A frozen depthwise convolution hands no gradient to its input.",
         ("keras.layers.DepthwiseConv2D.call",),
@@ -128,6 +132,14 @@ _ROWS = {
     "take_drifts": Row(
         "What keras.ops.take looks up has 1.00001 times its gradient.", ("keras.ops.take",)
     ),
+    "broadcast_drifts": Row(
+        "What keras.ops.broadcast_to copies has 1.00001 times its gradient.",
+        ("keras.ops.broadcast_to",),
+    ),
+    "reshape_drifts": Row(
+        "What keras.ops.reshape reshapes has 1.00001 times its gradient.",
+        ("keras.ops.reshape",),
+    ),
     "lstm_drifts": Row(
         "An LSTM hands 1.00001 times the gradient to its input.", ("keras.layers.LSTM.call",)
     ),
@@ -215,6 +227,7 @@ def _frozen_scales(factor: float, call: Any) -> Any:
 
 frozen_dense_amplifies = partial(_frozen_scales, 1.5)
 frozen_dense_drifts = frozen_transposed_conv_drifts = partial(_frozen_scales, 1.0 + 1e-5)
+frozen_conv3d_drifts = partial(_frozen_scales, 1.0 + 1e-5)
 
 
 def _affine(x: Any, kernel: Any, bias: Any) -> Any:
@@ -540,6 +553,24 @@ def alpha_dropout_forgets_its_mask(call: Any) -> Any:
         return _with_gradient_of(y, x) if training else y
 
     return forgetful
+
+
+def broadcast_drifts(broadcast_to: Any) -> Any:
+    def drifting(x: Any, shape: Any) -> Any:
+        value = broadcast_to(x, shape)
+        return _with_gradient_of(value, (1.0 + 1e-5) * value)
+
+    return drifting
+
+
+def reshape_drifts(reshape: Any) -> Any:
+    import tensorflow as tf
+
+    def drifting(x: Any, newshape: Any) -> Any:
+        value = reshape(x, newshape)
+        return _with_gradient_of(value, (1.0 + 1e-5) * value) if tf.is_tensor(value) else value
+
+    return drifting
 
 
 def take_drifts(take: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from invariants.faults.fault import Row, faults
 
 _LINEAR = ("torch.nn.Linear.forward",)
-_BATCH_NORM = ("torch.nn.BatchNorm1d.forward", "torch.nn.BatchNorm2d.forward")
+_BATCH_NORM = tuple(f"torch.nn.BatchNorm{axes}d.forward" for axes in (1, 2, 3))
 _ADAM = ("torch.optim.Adam.step", "torch.optim.AdamW.step")
 _STEP = ("torch.optim.SGD.step", *_ADAM)
 _ZERO_GRAD = ("torch.optim.Optimizer.zero_grad",)
@@ -46,6 +46,10 @@ _ROWS = {
         "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
         ("torch.nn.ConvTranspose1d.forward", "torch.nn.ConvTranspose2d.forward"),
     ),
+    "frozen_conv3d_blocks": Row(
+        "A frozen convolution of volumes hands no gradient to its input.",
+        ("torch.nn.Conv3d.forward",),
+    ),
     "frozen_layer_norm_blocks": Row(
         "A frozen layer norm hands no gradient to its input.", ("torch.nn.LayerNorm.forward",)
     ),
@@ -59,6 +63,10 @@ _ROWS = {
     "shared_layer_counted_once": Row(
         "The second call of a module in one forward pass adds nothing to its gradients.",
         ("torch.nn.Module.__call__",),
+    ),
+    "conv3d_kernel_drifts": Row(
+        "The kernel of a convolution of volumes gets 1.00001 times its gradient.",
+        ("torch.nn.functional.conv3d",),
     ),
     "conv_padding_shifts": Row(
         "The gradient to the input of a padded convolution is one column off.",
@@ -116,6 +124,14 @@ _ROWS = {
         "Of the copies that repeat makes only the first hands back a gradient.",
         ("torch.Tensor.repeat",),
     ),
+    "expand_counts_once": Row(
+        "Of the copies that expand makes only the first hands back a gradient.",
+        ("torch.Tensor.expand",),
+    ),
+    "cat_drifts": Row(
+        "What torch.cat joins gets 1.00001 times its gradient.",
+        ("torch.cat",),
+    ),
     "embedding_counts_once": Row(
         "An index that repeats in a batch counts once in the gradient of an embedding.",
         ("torch.nn.Embedding.forward",),
@@ -149,6 +165,14 @@ _ROWS = {
     ),
     "weight_norm_constant_length": Row(
         "The backward pass of weight norm takes the length of the direction for a constant.",
+        ("torch.nn.utils.parametrize.ParametrizationList.forward",),
+    ),
+    "spectral_norm_constant_sigma": Row(
+        "The backward pass of spectral norm takes the singular value for a constant.",
+        ("torch.nn.utils.parametrize.ParametrizationList.forward",),
+    ),
+    "spectral_norm_drifts": Row(
+        "The kernel under spectral norm gets 1.00001 times its gradient.",
         ("torch.nn.utils.parametrize.ParametrizationList.forward",),
     ),
     "lstm_drifts": Row(
@@ -251,7 +275,7 @@ def _frozen_blocks(forward: Any) -> Any:
 
 
 frozen_linear_blocks = frozen_conv_blocks = frozen_conv1d_blocks = _frozen_blocks
-frozen_layer_norm_blocks = _frozen_blocks
+frozen_layer_norm_blocks = frozen_conv3d_blocks = _frozen_blocks
 
 
 def _frozen_scales(factor: float, forward: Any) -> Any:
@@ -492,6 +516,24 @@ def repeat_counts_once(repeat: Any) -> Any:
     return once
 
 
+def expand_counts_once(expand: Any) -> Any:
+    def once(x: Any, *sizes: Any) -> Any:
+        value = expand(x, *sizes)
+        first = value.new_zeros(value.shape)
+        first[:1] = 1.0
+        return _with_gradient_of(value, value * first)
+
+    return once
+
+
+def cat_drifts(cat: Any) -> Any:
+    def drifting(*args: Any, **options: Any) -> Any:
+        value = cat(*args, **options)
+        return _with_gradient_of(value, (1.0 + 1e-5) * value)
+
+    return drifting
+
+
 def embedding_counts_once(forward: Any) -> Any:
     def once(self: Any, indices: Any) -> Any:
         flat = indices.flatten()
@@ -507,6 +549,13 @@ def dropout_forgets_its_mask(dropout: Any) -> Any:
         return _with_gradient_of(dropout(x, p, training, False), x)
 
     return forgetful
+
+
+def conv3d_kernel_drifts(conv3d: Any) -> Any:
+    def drifting(x: Any, weight: Any, *more: Any) -> Any:
+        return conv3d(x, _with_gradient_of(weight, (1.0 + 1e-5) * weight), *more)
+
+    return drifting
 
 
 def mish_drifts(mish: Any) -> Any:
@@ -599,10 +648,33 @@ def rnn_forgets_the_past(forward: Any) -> Any:
 def weight_norm_constant_length(forward: Any) -> Any:
     def constant(self: Any) -> Any:
         weight = forward(self)
+        if not hasattr(self, "original1"):
+            return weight
         length = self.original1.norm(dim=1, keepdim=True).detach()
         return _with_gradient_of(weight, self.original1 * (self.original0 / length))
 
     return constant
+
+
+def _of_spectral_norm(surrogate: Any, forward: Any) -> Any:
+    """A parametrization with one original: the gradient of surrogate(original, weight)."""
+
+    def differentiated(self: Any) -> Any:
+        weight = forward(self)
+        if not hasattr(self, "original"):
+            return weight
+        return _with_gradient_of(weight, surrogate(self.original, weight))
+
+    return differentiated
+
+
+def _over_constant(original: Any, weight: Any) -> Any:
+    constant = weight.detach()
+    return original * (constant.square().sum() / (constant * original.detach()).sum())
+
+
+spectral_norm_constant_sigma = partial(_of_spectral_norm, _over_constant)
+spectral_norm_drifts = partial(_of_spectral_norm, lambda original, weight: (1.0 + 1e-5) * weight)
 
 
 def attention_constant_weights(attention: Any) -> Any:

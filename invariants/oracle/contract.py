@@ -28,6 +28,8 @@ _LINEAR_ON_SEQUENCES = (
     "multi_head_attention",
     "packed_multi_head_attention",
     "transformer_encoder",
+    "prefix_attention",
+    "spectral_norm_dense",
 )
 
 
@@ -203,6 +205,11 @@ TORCH = Contract(
             "and may take bmm elsewhere (should_fold in ATen/native/LinearAlgebra.cpp): the last "
             "bits may depend on flags.",
             _TORCH + "notes/numerical_accuracy.html",
+        ),
+        "order_of_calls": Clause(
+            "source",
+            "forward defines the computation performed at every call: Python runs it line by line.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.forward",
         ),
         "equal_flag": Clause(
             "applies",
@@ -469,6 +476,12 @@ TENSORFLOW = Contract(
         ),
         "kernels_depend_on_flags": Clause(
             (), "Silent; users expect the same kernels whatever is trainable.", _TF + "GradientTape"
+        ),
+        "order_of_calls": Clause(
+            "graph",
+            "A functional model is a graph of layers; nothing says in which order it runs two of "
+            "which neither feeds the other (by depth, then as its own search found them).",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/ops/function.py",
         ),
         "equal_flag": Clause(
             "applies",

@@ -34,12 +34,12 @@ Draws = Mapping[str, tuple[Array, ...]]
 class ExpectedPoint:
     """What is expected of one action that records: a gradient or a step.
 
-    Numbers are missing where the draws of a random layer are not known. `gradients` holds the
-    trainable weights and "input_N" where the case asks for input gradients; `updates` what a step
-    adds to each of them.
+    Numbers are missing where the draws of a random layer are not known, or the order of its calls.
+    `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
+    `updates` what a step adds to each of them.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
-    a state whether it was used (and then its version); two points with the same `forward` and the
-    same `weights_version` computed the same function.
+    a state the version of it that was used, or a text where it was moved; two points with the same
+    `forward` and the same `weights_version` computed the same function.
     """
 
     action: int
@@ -71,6 +71,11 @@ class Expectation:
     backend: str
     points: tuple[ExpectedPoint, ...]
     ties: int = 0
+
+
+def moves(use: Any) -> bool:
+    """Whether a layer's forward pass moves its state, by the layer's entry in `forward`."""
+    return isinstance(use, str)
 
 
 class _LayerCall:
@@ -154,7 +159,7 @@ class _Interpreter:
         self.grids = {name: grid_of(array) for name, array in self.arrays.items()}
         self.state_names = tuple(n for n, p in self.parameters.items() if p.role == "state")
         self.stateful = tuple(
-            placed.path
+            placed
             for placed in case.architecture.layers
             if any(p.role == "state" for p in placed.parameters)
         )
@@ -180,7 +185,8 @@ class _Interpreter:
         self.passes: dict[tuple[Any, ...], _Pass] = {}
         self.ties = 0
         self.draws_of_size: dict[int, Draws] = {}
-        self.lost = False  # a forward pass whose draws are not known: from there on no numbers
+        # A forward pass whose draws are not known, or calls: from there on no numbers.
+        self.lost = self._calls_in_unknown_order()
 
     def _weights_known_ahead(self) -> frozenset[str] | None:
         """The weights that the optimizer takes; None until it has been built."""
@@ -189,6 +195,14 @@ class _Interpreter:
         if self.realisation.options["optimizer_build"] == "ahead":
             return frozenset(self.case.architecture.weights)
         return None
+
+    def _calls_in_unknown_order(self) -> bool:
+        """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
+        return (
+            self.case.training
+            and self.contract["order_of_calls"] != "source"
+            and any(placed.calls > 1 for placed in self.stateful)
+        )
 
     def run(self) -> tuple[ExpectedPoint, ...]:
         points = []
@@ -214,6 +228,7 @@ class _Interpreter:
             warns=self._warns(action, raises, flags),
         )
         if draws is None or self.lost:
+            self.state_version += any(map(moves, forward))
             if action.action == "step" and raises is None and self._moving(flags):
                 self.weights_version += 1
             return point
@@ -287,11 +302,17 @@ class _Interpreter:
         return None
 
     def _forward_signature(self, flags: Flags) -> tuple[Any, ...]:
-        """For each stateful layer whether its state is read in the forward pass, and which."""
+        """For each stateful layer the version of a state that is read and kept, or what moves it.
+
+        That is the batch alone, or the batch and the state as it was before.
+        """
         signature: list[Any] = []
-        for path in self.stateful:
+        for placed in self.stateful:
+            if self.case.training and placed.layer.reads_its_state:
+                signature.append(f"state {self.state_version}")
+                continue
             frozen_inference = (
-                path in flags.flagged and self.contract["frozen_batch_norm_is_inference"]
+                placed.path in flags.flagged and self.contract["frozen_batch_norm_is_inference"]
             )
             reads = not self.case.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
@@ -299,7 +320,7 @@ class _Interpreter:
 
     def _pass(self, batch: int, flags: Flags, forward: tuple[Any, ...], draws: Draws) -> _Pass:
         key = (self.weights_version, batch, forward, _digest(draws))
-        if "batch" in forward or key not in self.passes:
+        if any(map(moves, forward)) or key not in self.passes:
             self.passes[key] = self._compute(batch, flags, draws)
         return self.passes[key]
 

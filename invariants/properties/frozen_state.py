@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from invariants.finding import Finding
 from invariants.observation import same_bits
+from invariants.oracle.interpreter import moves
 from invariants.oracle.rounding import LAMBDA
 from invariants.properties.evidence import Evidence
 from invariants.properties.frozen_weights import first_difference
@@ -53,7 +54,7 @@ def _kept(evidence: Evidence) -> Iterator[Finding]:
         ]
         for name in states:
             place = stateful.index(name.rpartition(".")[0])
-            if any(point.forward[place] == "batch" for point in passes):
+            if any(moves(point.forward[place]) for point in passes):
                 continue
             old, new = before.weights[name], after.weights[name]
             if not same_bits(old, new):

@@ -58,6 +58,8 @@ WORDS = {
     *("log_softmax", "log_sigmoid", "softsign", "tanh_shrink", "mish", "selu", "relu"),
     *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),
     *("base", "lora_a", "lora_b", "down", "up", "projection", "direction", "magnitude", "bias"),
+    *("strides", "padding", "dilation_rate", "vector_u", "vector_v", "tokens"),
+    *("query", "key", "value", "output", "prefix_key", "prefix_value"),
 }
 
 

@@ -208,6 +208,26 @@ def conv1d(layer: Any, context: Context, x: Any) -> Any:
     return biased(layer, context, y[:, :, 0])
 
 
+def conv3d(layer: Any, context: Context, x: Any) -> Any:
+    """Slice by slice of the kernel's depth: each a convolution of the slices that it meets."""
+    kernel, (depth, *strides) = context.weights["kernel"], layer.strides
+    if layer.padding == "same":
+        extents = zip(x.shape[1:4], layer.kernel_size, layer.strides, layer.dilation, strict=True)
+        x = zeros_around(x, *(same_zeros(*extent) for extent in extents))
+    step = layer.dilation[0]
+    results = []
+    for first in range(0, x.shape[1] - (len(kernel) - 1) * step, depth):
+        results.append(
+            sum(
+                cross_correlation(
+                    x[:, first + k * step], taps, layer.groups, strides, layer.dilation[1:]
+                )
+                for k, taps in enumerate(kernel)
+            )
+        )
+    return biased(layer, context, np.stack(results, axis=1))
+
+
 def spread_out(x: Any, axis: int, stride: int) -> Any:
     """stride - 1 zeros behind each element of an axis."""
     apart = np.stack([x, *(0.0 * x for _ in range(stride - 1))], axis=axis + 1)
@@ -442,9 +462,35 @@ def affine(context: Context, prefix: str, x: Any) -> Any:
 
 def lora_dense(layer: Any, context: Context, x: Any) -> Any:
     w = context.weights
-    update = np.matmul(w["lora_a"], w["lora_b"]) * (layer.alpha / layer.rank)
-    y = np.matmul(x, w["kernel"] + update)
+    # Not merged into the kernel: where x @ lora_a is an exact zero, so is the gradient of lora_b.
+    update = np.matmul(np.matmul(x, w["lora_a"]), w["lora_b"]) * (layer.alpha / layer.rank)
+    y = np.matmul(x, w["kernel"]) + update
     return y + w["bias"] if layer.use_bias else y
+
+
+def lora_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    w, x = context.weights, padded_for(layer, x)
+    y = biased(layer, context, cross_correlation(x, w["kernel"], 1, layer.strides, layer.dilation))
+    down = cross_correlation(x, w["lora_a"], 1, layer.strides, layer.dilation)
+    return y + np.matmul(down, w["lora_b"][0, 0]) * (layer.alpha / layer.rank)
+
+
+def in_front(rows: Any, x: Any) -> Any:
+    return np.concatenate([np.stack([rows] * len(x)), x], axis=1)
+
+
+def prefix_attention(layer: Any, context: Context, x: Any) -> Any:
+    w = context.weights
+
+    def made(name: str) -> Any:
+        return np.dot(x, w[f"{name}_kernel"]) + w.get(f"{name}_bias", 0.0)
+
+    q, size = made("query"), layer.key_size
+    k, v = (in_front(w[f"prefix_{name}"], made(name)) for name in ("key", "value"))
+    parts = [slice(start, start + size) for start in range(0, q.shape[-1], size)]
+    heads = [attention(q[..., p], k[..., p], v[..., p], root_scale(x, size), False) for p in parts]
+    joined = np.concatenate(heads, axis=-1)
+    return np.dot(joined, w["output_kernel"]) + w.get("output_bias", 0.0)
 
 
 def lora_embedding(layer: Any, context: Context, x: Any) -> Any:
@@ -464,6 +510,27 @@ def weight_norm_dense(layer: Any, context: Context, x: Any) -> Any:
     length = np.sqrt(np.sum(np.square(w["direction"]), axis=0))
     y = np.matmul(x, w["direction"]) / length * w["magnitude"][0]
     return y + w["bias"] if layer.use_bias else y
+
+
+def spectral(context: Context) -> Any:
+    """The kernel over its largest singular value."""
+    kernel, u, v = context.weights["kernel"], context.state["vector_u"], context.state["vector_v"]
+    matrix, window = np.reshape(kernel, (-1, kernel.shape[-1])), v.shape
+    v = v.reshape(-1)
+    if context.training:
+        known = getval(matrix)
+        u = known.T @ v
+        u = u / numpy.sqrt(u @ u)
+        v = known @ u
+        v = v / numpy.sqrt(v @ v)
+        context.state.update(vector_u=u, vector_v=v.reshape(window))
+    return kernel / np.dot(v, np.dot(matrix, u))
+
+
+def spectral_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    x, kernel = padded_for(layer, x), spectral(context)
+    y = cross_correlation(x, kernel, 1, layer.strides, layer.dilation)
+    return biased(layer, context, y)
 
 
 def squeeze_excite(layer: Any, context: Context, x: Any) -> Any:
@@ -554,7 +621,7 @@ def attention(q: Any, k: Any, v: Any, scale: Any, causal: bool) -> Any:
     """One head, a query at a time: q, k (N, T, d) and v (N, T, e) -> (N, T, e)."""
     outputs = []
     for t in range(q.shape[1]):
-        seen = t + 1 if causal else q.shape[1]
+        seen = t + 1 if causal else k.shape[1]
         scores = np.sum(q[:, t : t + 1, :] * k[:, :seen, :], axis=-1) * scale
         outputs.append(np.sum(softmax(scores)[:, :, None] * v[:, :seen, :], axis=1))
     return np.stack(outputs, axis=1)
@@ -663,9 +730,16 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "dot": dot,
     "lora_dense": lora_dense,
     "lora_embedding": lora_embedding,
+    "lora_conv2d": lora_conv2d,
+    "prompt_tokens": lambda layer, context, x: in_front(context.weights["tokens"], x),
+    "prefix_attention": prefix_attention,
     "bottleneck": bottleneck,
     "weight_norm_dense": weight_norm_dense,
     "squeeze_excite": squeeze_excite,
+    "spectral_norm_dense": lambda layer, context, x: biased(
+        layer, context, np.matmul(x, spectral(context))
+    ),
+    "spectral_norm_conv2d": spectral_norm_conv2d,
     "film": film,
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
@@ -680,6 +754,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "conv1d": conv1d,
     "conv2d_transpose": conv2d_transpose,
     "conv1d_transpose": conv1d_transpose,
+    "conv3d": conv3d,
+    "global_avg_pool3d": lambda layer, context, x: np.mean(x, axis=(1, 2, 3)),
+    "global_max_pool3d": global_max,
     "max_pool1d": max_pool1d,
     "avg_pool1d": avg_pool1d,
     "global_max_pool2d": global_max,

@@ -67,6 +67,7 @@ def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
 def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case: Case) -> None:
     case = unfrozen(case, backend)
     (point,) = expect(case, backend).points
+    assume(point.loss is not None)  # a state that goes by an order of calls that is not known
     assert set(case.architecture.weights) & case.reached <= set(point.gradients)
     assert set(case.architecture.weights) - case.reached <= point.idle
     compare(case, backend, point)
@@ -78,5 +79,5 @@ def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case
 def test_a_mask_leaves_the_chain_rule_as_it_is(backend: str, case: Case) -> None:
     case = predictable(case)
     point = expect(case, backend).points[0]
-    assume(point.raises is None)
+    assume(point.raises is None and point.loss is not None)
     compare(case, backend, point)

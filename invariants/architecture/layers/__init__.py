@@ -22,10 +22,13 @@ from invariants.architecture.layers import (
     normalization,
     piecewise,
     pooling,
+    prompting,
     recurrent,
     resizing,
     shaping,
+    spectral,
     transposed,
+    volumes,
 )
 from invariants.architecture.layers.base import Layer
 
@@ -39,6 +42,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *convolution.LAYERS,
     *pooling.LAYERS,
     *transposed.LAYERS,
+    *volumes.LAYERS,
     *resizing.LAYERS,
     *indexing.LAYERS,
     *shaping.LAYERS,
@@ -47,6 +51,8 @@ _CLASSES: tuple[type[Layer], ...] = (
     *recurrent.LAYERS,
     *attention.LAYERS,
     *embedding.LAYERS,
+    *prompting.LAYERS,
+    *spectral.LAYERS,
 )
 
 #: kind -> class, the simplest first.

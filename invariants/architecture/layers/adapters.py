@@ -19,6 +19,7 @@ from invariants.architecture.layers.base import (
     Spec,
     describe,
 )
+from invariants.architecture.layers.convolution import Windowed2D, convolved
 from invariants.oracle.tape import Value
 
 Alpha = Annotated[float, Field(gt=0.0, le=64.0, allow_inf_nan=False)]
@@ -86,6 +87,53 @@ class LoraDense(Layer):
         if self.use_bias:
             y = y + call.parameter("bias")
         delta = x @ call.parameter("lora_a") @ call.parameter("lora_b")
+        return y + delta * (self.alpha / self.rank)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraConv2D(Windowed2D):
+    """conv(x, kernel) + bias + (alpha / rank) · conv1x1(conv(x, lora_a), lora_b), (H, W, C) images.
+
+    Hu et al. 2021, arXiv 2106.09685, as the package PEFT has it: lora_a (KH, KW, C, rank) goes over
+    the image as the kernel does, lora_b (1, 1, rank, filters) over its result.
+    """
+
+    kind: Literal["lora_conv2d"] = "lora_conv2d"
+    frequency: ClassVar[int] = 4
+    filters: Size = 1
+    rank: Size = 1
+    alpha: Alpha = 1.0
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LoraConv2D:
+        return cls(
+            filters=choice.integer(1, 3),
+            rank=choice.integer(1, 3),
+            alpha=choice.one_of((1.0, 2.0, 0.5)),
+            **cls.draw_windows(choice, specs[0]),
+        )
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec((*self.spatial(super().output(specs)), self.filters))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        window = (*self.kernel_size, specs[0].shape[2])
+        base = (
+            Parameter("kernel", (*window, self.filters)),
+            Parameter("bias", (self.filters,), group="bias"),
+        )
+        factors = (
+            Parameter("lora_a", (*window, self.rank), group="adapter"),
+            Parameter("lora_b", (1, 1, self.rank, self.filters), group="adapter"),
+        )
+        return (*base[: 1 + self.use_bias], *factors)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        x, once = self.padded(xs[0]), (1, 1)
+        y = convolved(x, call.parameter("kernel"), 1, self.strides, self.dilation)
+        y = self.with_bias(call, y)
+        down = convolved(x, call.parameter("lora_a"), 1, self.strides, self.dilation)
+        delta = convolved(down, call.parameter("lora_b"), 1, once, once)
         return y + delta * (self.alpha / self.rank)
 
 
@@ -276,6 +324,7 @@ class WeightNormDense(Layer):
 LAYERS: tuple[type[Layer], ...] = (
     LoraDense,
     LoraEmbedding,
+    LoraConv2D,
     Bottleneck,
     WeightNormDense,
     SqueezeExcite,

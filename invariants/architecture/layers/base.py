@@ -105,6 +105,8 @@ class Layer(Document):
     stochastic: ClassVar[bool] = False
     #: How often it is drawn beside the other kinds that take the same values.
     frequency: ClassVar[int] = 1
+    #: In training mode its result depends on its state, as well as moving it.
+    reads_its_state: ClassVar[bool] = False
     #: Has a kink whose ties the contract settles.
     kinked: ClassVar[bool] = False
 

@@ -95,14 +95,15 @@ class Reshape(Layer):
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Reshape:
         n = specs[0].size
         pairs = [(a, n // a) for a in range(1, n + 1) if n % a == 0 and a <= 6]
-        triples = [(2, 2, n // 4)] if n % 4 == 0 else []
-        triples += [(1, 1, n), (1, n, 1)] if n <= 6 else []
-        triples += [(3, 3, n // 9)] if n % 9 == 0 else []
-        return cls(shape=choice.one_of([(n,), *pairs, *triples]))
+        larger: list[tuple[int, ...]] = [(2, 2, n // 4)] if n % 4 == 0 else []
+        larger += [(1, 1, n), (1, n, 1)] if n <= 6 else []
+        larger += [(3, 3, n // 9)] if n % 9 == 0 else []
+        larger += [(2, 2, 2, n // 8)] if n % 8 == 0 else []
+        return cls(shape=choice.one_of([(n,), *pairs, *larger]))
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         spec, result = super().output(specs), Spec(self.shape)
-        if result.size != spec.size or not 1 <= result.rank <= 3:
+        if result.size != spec.size or not 1 <= result.rank <= 4:
             raise ShapeError(f"{list(spec.shape)} cannot be reshaped to {list(self.shape)}")
         return result
 

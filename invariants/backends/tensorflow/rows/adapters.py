@@ -28,6 +28,30 @@ class LoraDense(keras.layers.Layer):
         return self.base(x) + delta * self.scaling
 '''
 
+_LORA_CONV = '''\
+class LoraConv2D(keras.layers.Layer):
+    """A convolution with a low-rank update, as in LoRA."""
+
+    def __init__(self, filters, kernel_size, rank, alpha, use_bias, windows, **options):
+        super().__init__(**options)
+        self.base = keras.layers.Conv2D(
+            filters, kernel_size, use_bias=use_bias, name="base", **windows
+        )
+        self.lora_a = keras.layers.Conv2D(
+            rank, kernel_size, use_bias=False, name="lora_a", **windows
+        )
+        self.lora_b = keras.layers.Conv2D(filters, 1, use_bias=False, name="lora_b")
+        self.scaling = alpha / rank
+
+    def build(self, input_shape):
+        self.base.build(input_shape)
+        self.lora_a.build(input_shape)
+        self.lora_b.build(self.lora_a.compute_output_shape(input_shape))
+
+    def call(self, x):
+        return self.base(x) + self.lora_b(self.lora_a(x)) * self.scaling
+'''
+
 _LORA_EMBEDDING = '''\
 class LoraEmbedding(keras.layers.Layer):
     """An embedding with a low-rank update, as in LoRA."""
@@ -144,6 +168,17 @@ def _lora_dense(layer: Any, specs: Sequence[Spec]) -> str:
     return f"LoraDense({layer.units}, {options}, "
 
 
+def _lora_conv(layer: Any, specs: Sequence[Spec]) -> str:
+    options = arguments(rank=layer.rank, alpha=layer.alpha, use_bias=layer.use_bias)
+    windows = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        **({} if layer.dilation == (1, 1) else {"dilation_rate": layer.dilation}),
+    }
+    sizes = f"{layer.filters}, {layer.kernel_size}"
+    return f"LoraConv2D({sizes}, {options}, {arguments(windows=windows)}, "
+
+
 def _lora_embedding(layer: Any, specs: Sequence[Spec]) -> str:
     options = arguments(rank=layer.rank, alpha=layer.alpha)
     return f"LoraEmbedding({specs[0].vocabulary}, {layer.features}, {options}, "
@@ -158,6 +193,15 @@ _DENSE = ("kernel", "bias")
 ROWS: dict[str, Lowering] = {
     "lora_dense": _row(
         _lora_dense, {**_inner("", "base", *_DENSE), **_own("lora_a", "lora_b")}, _LORA_DENSE
+    ),
+    "lora_conv2d": _row(
+        _lora_conv,
+        {
+            **_inner("", "base", *_DENSE),
+            "lora_a": NativeParameter("lora_a/kernel", attribute="lora_a.kernel"),
+            "lora_b": NativeParameter("lora_b/kernel", attribute="lora_b.kernel"),
+        },
+        _LORA_CONV,
     ),
     "lora_embedding": _row(
         _lora_embedding,

@@ -17,10 +17,13 @@ from invariants.backends.torch.rows import (
     normalization,
     piecewise,
     pooling,
+    prompting,
     recurrent,
     resizing,
     shaping,
+    spectral,
     transposed,
+    volumes,
 )
 from invariants.backends.torch.rows.common import VALUE_AXES
 
@@ -31,6 +34,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     convolution.ROWS,
     pooling.ROWS,
     transposed.ROWS,
+    volumes.ROWS,
     resizing.ROWS,
     indexing.ROWS,
     shaping.ROWS,
@@ -42,6 +46,8 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     recurrent.ROWS,
     attention.ROWS,
     embedding.ROWS,
+    prompting.ROWS,
+    spectral.ROWS,
 )
 
 __all__ = ["LOWERINGS", "VALUE_AXES"]

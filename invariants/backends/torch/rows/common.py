@@ -1,7 +1,7 @@
 """What the rows of several families share.
 
-Images are held channels first (N, C, H, W), as torch has them; layers that go by the last axis of
-the canonical layout permute around themselves, as ConvNeXt and others write it.
+Images and volumes are held channels first (N, C, H, W), as torch has them; layers that go by the
+last axis of the canonical layout permute around themselves, as ConvNeXt and others write it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering
 
 #: rank of a value -> what brings its channels last, and back; for other ranks they are last.
-CHANNELS_LAST = {3: "permute(0, 2, 3, 1)"}
-CHANNELS_FIRST = {3: "permute(0, 3, 1, 2)"}
+CHANNELS_LAST = {3: "permute(0, 2, 3, 1)", 4: "permute(0, 2, 3, 4, 1)"}
+CHANNELS_FIRST = {3: "permute(0, 3, 1, 2)", 4: "permute(0, 4, 1, 2, 3)"}
 
 #: Axes of a value of the network (batch axis included), native from canonical, by rank.
-VALUE_AXES: dict[int, tuple[int, ...]] = {3: (0, 3, 1, 2)}
+VALUE_AXES: dict[int, tuple[int, ...]] = {3: (0, 3, 1, 2), 4: (0, 4, 1, 2, 3)}
 
 
 def plain(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:

@@ -33,7 +33,7 @@ def _padding(layer: Any) -> Any:
     return "same" if layer.padding == "same" and layer.strides == (1, 1) and even else 0
 
 
-def _windows(layer: Any, **options: Any) -> str:
+def windows_of(layer: Any, **options: Any) -> str:
     dilation = {} if layer.dilation == (1, 1) else {"dilation": layer.dilation}
     return arguments(
         stride=layer.strides, padding=_padding(layer), **dilation, **options, bias=layer.use_bias
@@ -41,22 +41,22 @@ def _windows(layer: Any, **options: Any) -> str:
 
 
 def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    options = _windows(layer, groups=layer.groups)
+    options = windows_of(layer, groups=layer.groups)
     return f"nn.Conv2d({specs[0].shape[2]}, {layer.filters}, {layer.kernel_size}, {options})"
 
 
 def _depthwise(layer: Any, specs: Sequence[Spec]) -> str:
     channels = specs[0].shape[2]
-    filters, options = channels * layer.depth_multiplier, _windows(layer, groups=channels)
+    filters, options = channels * layer.depth_multiplier, windows_of(layer, groups=channels)
     return f"nn.Conv2d({channels}, {filters}, {layer.kernel_size}, {options})"
 
 
 def _separable(layer: Any, specs: Sequence[Spec]) -> str:
     sizes = f"{specs[0].shape[2]}, {layer.depth_multiplier}, {layer.filters}"
-    return f"SeparableConv2d({sizes}, {layer.kernel_size}, {_windows(layer)})"
+    return f"SeparableConv2d({sizes}, {layer.kernel_size}, {windows_of(layer)})"
 
 
-def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+def padded_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     (top, bottom), (left, right) = layer.pads(specs[0])
     if _padding(layer) == "same" or not any((top, bottom, left, right)):
         return f"{name}({args[0]})"
@@ -89,16 +89,18 @@ def _conv1d_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spe
 _BIAS = {"bias": NativeParameter("bias")}
 
 ROWS: dict[str, Lowering] = {
-    "conv2d": Lowering(_conv, _call, {"kernel": NativeParameter("weight", (3, 2, 0, 1)), **_BIAS}),
+    "conv2d": Lowering(
+        _conv, padded_call, {"kernel": NativeParameter("weight", (3, 2, 0, 1)), **_BIAS}
+    ),
     "conv1d": Lowering(
         _conv1d, _conv1d_call, {"kernel": NativeParameter("weight", (2, 1, 0)), **_BIAS}
     ),
     "depthwise_conv2d": Lowering(
-        _depthwise, _call, {"kernel": NativeParameter("weight", _BY_CHANNEL), **_BIAS}
+        _depthwise, padded_call, {"kernel": NativeParameter("weight", _BY_CHANNEL), **_BIAS}
     ),
     "separable_conv2d": Lowering(
         _separable,
-        _call,
+        padded_call,
         {
             "depthwise_kernel": NativeParameter("depthwise.weight", _BY_CHANNEL),
             "pointwise_kernel": NativeParameter("pointwise.weight", (3, 2, 0, 1)),

@@ -8,7 +8,7 @@ from typing import Any
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
 from invariants.backends.torch.rows.common import channel_axis, on_the_last_axis
-from invariants.backends.torch.rows.normalization import NORM, affine, channels_second
+from invariants.backends.torch.rows.normalization import NORM, affine, channels_second, spatial_axes
 
 
 def _group_norm(layer: Any, specs: Sequence[Spec]) -> str:
@@ -17,20 +17,19 @@ def _group_norm(layer: Any, specs: Sequence[Spec]) -> str:
 
 
 def _group_norm_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
-    """Images are copied: what permute leaves behind counts as channels last.
+    """Images and volumes are copied: what permute leaves behind counts as channels last.
 
     The backward pass of torch 2.13.0 for channels last writes the gradient to an input that asks
     for none, through a null pointer (ATen/native/cpu/group_norm_kernel.cpp); a crash ends the run.
     """
-    if specs[0].rank == 3:
+    if specs[0].rank > 2:
         return f"{name}({args[0]}.clone(memory_format=torch.contiguous_format))"
     return channels_second(layer, name, args, specs)
 
 
 def _instance_norm(layer: Any, specs: Sequence[Spec]) -> str:
-    kind = "InstanceNorm2d" if specs[0].rank == 3 else "InstanceNorm1d"
     options = arguments(eps=layer.epsilon, **({"affine": True} if layer.affine else {}))
-    return f"nn.{kind}({specs[0].shape[-1]}, {options})"
+    return f"nn.InstanceNorm{spatial_axes(specs)}d({specs[0].shape[-1]}, {options})"
 
 
 ROWS: dict[str, Lowering] = {

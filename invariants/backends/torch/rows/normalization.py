@@ -22,10 +22,14 @@ def _layer_norm(layer: Any, specs: Sequence[Spec]) -> str:
     return f"nn.LayerNorm({specs[0].shape[-1]}, {options})"
 
 
+def spatial_axes(specs: Sequence[Spec]) -> int:
+    """How many axes torch counts in the names of its norms; a vector counts as a sequence."""
+    return max(specs[0].rank - 1, 1)
+
+
 def _batch_norm(layer: Any, specs: Sequence[Spec]) -> str:
-    kind = "BatchNorm2d" if specs[0].rank == 3 else "BatchNorm1d"
     options = arguments(eps=layer.epsilon, momentum=layer.update, **affine(layer))
-    return f"nn.{kind}({specs[0].shape[-1]}, {options})"
+    return f"nn.BatchNorm{spatial_axes(specs)}d({specs[0].shape[-1]}, {options})"
 
 
 def channels_second(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:

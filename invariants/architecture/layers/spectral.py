@@ -1,0 +1,125 @@
+"""Spectral normalisation: a kernel over its largest singular value (arXiv 1802.05957)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
+from invariants.architecture.layers.convolution import Windowed2D, convolved
+from invariants.oracle.tape import Value
+
+
+def vectors(window: tuple[int, ...], units: int) -> tuple[Parameter, Parameter]:
+    """The singular vectors of a kernel (*window, units) as they are known so far."""
+    return (
+        Parameter("vector_u", (units,), role="state", initial="scale"),
+        Parameter("vector_v", window, role="state", initial="scale"),
+    )
+
+
+def unit(x: Value) -> Value:
+    """x / |x| of a vector."""
+    return x / x.apply("square").sum(-1, keepdims=True).apply("sqrt")
+
+
+def cut(x: Value) -> Value:
+    """`x` as a constant: no gradient flows back through it."""
+    return x.tape.constant(x.data)
+
+
+def normalised(call: Call) -> Value:
+    """kernel / σ with σ = vᵀ K u, K the kernel as a matrix (inputs, units).
+
+    In training mode one step of the power iteration comes first, u ← K ᵀv / |Kᵀv| and
+    v ← K u / |K u|, a frozen kernel's too. u and v are constants to the chain rule, σ is not.
+    """
+    kernel = call.parameter("kernel")
+    units = kernel.shape[-1]
+    matrix = kernel.reshape(kernel.data[0].size // units, units)
+    u, v = call.parameter("vector_u"), call.parameter("vector_v")
+    if call.training:
+        constant, window = cut(matrix), v.shape
+        u = cut(unit((v.reshape(1, matrix.shape[0]) @ constant).reshape(units)))
+        transposed = constant.apply("transpose", axes=(1, 0))
+        v = cut(unit((u.reshape(1, units) @ transposed).reshape(matrix.shape[0])))
+        v = v.reshape(*window)
+        call.set_state("vector_u", u)
+        call.set_state("vector_v", v)
+    along = v.reshape(1, matrix.shape[0]) @ matrix
+    sigma = (along @ u.reshape(units, 1)).reshape(*(1 for _ in kernel.shape))
+    return kernel / sigma
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormDense(Layer):
+    """y = x @ (kernel / σ(kernel)) + bias over the last axis, (..., in) -> (..., units)."""
+
+    kind: Literal["spectral_norm_dense"] = "spectral_norm_dense"
+    reads_its_state: ClassVar[bool] = True
+    units: Size = 1
+    use_bias: bool = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SpectralNormDense:
+        return cls(units=choice.integer(1, 5), use_bias=not choice.boolean())
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].rank in (1, 2)
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """One number over its size is its sign."""
+        return specs[0].shape[-1] > 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec((*super().output(specs).shape[:-1], self.units))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        inputs = specs[0].shape[-1]
+        weights = (
+            # Around 1, for σ is never 0.
+            Parameter("kernel", (inputs, self.units), initial="scale"),
+            Parameter("bias", (self.units,), group="bias"),
+        )
+        return (*weights[: 1 + self.use_bias], *vectors((inputs,), self.units))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        y = xs[0] @ normalised(call)
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormConv2D(Windowed2D):
+    """Cross-correlation with kernel / σ(kernel), the kernel (KH, KW, C, filters)."""
+
+    kind: Literal["spectral_norm_conv2d"] = "spectral_norm_conv2d"
+    frequency: ClassVar[int] = 4
+    reads_its_state: ClassVar[bool] = True
+    filters: Size = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SpectralNormConv2D:
+        # Two filters or more: one number over its size is its sign.
+        return cls(filters=choice.integer(2, 3), **cls.draw_windows(choice, specs[0]))
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec((*self.spatial(super().output(specs)), self.filters))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        window = (*self.kernel_size, specs[0].shape[2])
+        weights = (
+            Parameter("kernel", (*window, self.filters), initial="scale"),
+            Parameter("bias", (self.filters,), group="bias"),
+        )
+        return (*weights[: 1 + self.use_bias], *vectors(window, self.filters))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        x = self.padded(xs[0])
+        return self.with_bias(call, convolved(x, normalised(call), 1, self.strides, self.dilation))
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (SpectralNormDense, SpectralNormConv2D)

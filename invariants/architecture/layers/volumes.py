@@ -1,0 +1,178 @@
+"""Layers over volumes, (D, H, W, C): convolution and pooling over all positions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+)
+from invariants.architecture.layers.convolution import (
+    check_groups,
+    draw_dilations,
+    needs_of,
+    same_padding,
+)
+from invariants.oracle.primitives import Pair, windows
+from invariants.oracle.tape import Value
+
+Triple = tuple[int, int, int]
+Sizes = tuple[Size, Size, Size]
+
+
+class Volume(Layer):
+    """What layers over volumes have in common."""
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return super().accepts(specs) and specs[0].rank == 4
+
+
+def volume_patches(x: Value, kernel: Triple, strides: Triple, dilation: Triple) -> Value:
+    """(N, D, H, W, C) -> (N, OD, OH, OW, KD·KH·KW, C): windows in depth, then in each slice."""
+    n, d, h, w, c = x.shape
+    (kd, *plane), (sd, *steps), (dd, *apart) = kernel, strides, dilation
+    columns = x.reshape(n, d, 1, h * w * c).apply(
+        "patches", kernel=(kd, 1), strides=(sd, 1), dilation=(dd, 1)
+    )
+    od = columns.shape[1]
+    slices = columns.reshape(n * od * kd, h, w, c).apply(
+        "patches", kernel=tuple(plane), strides=tuple(steps), dilation=tuple(apart)
+    )
+    _, oh, ow, taps, _ = slices.shape
+    apart_in_depth = slices.reshape(n, od, kd, oh, ow, taps, c)
+    return apart_in_depth.apply("transpose", axes=(0, 1, 3, 4, 2, 5, 6)).reshape(
+        n, od, oh, ow, kd * taps, c
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv3D(Volume):
+    """Cross-correlation with a kernel of shape (KD, KH, KW, C / groups, filters).
+
+    (D, H, W, C) -> (OD, OH, OW, filters) (Tran et al. 2014, arXiv 1412.0767).
+    """
+
+    kind: Literal["conv3d"] = "conv3d"
+    frequency: ClassVar[int] = 12
+    filters: Size = 1
+    kernel_size: Sizes = (1, 1, 1)
+    strides: Sizes = (1, 1, 1)
+    padding: Literal["valid", "same"] = "valid"
+    dilation: Sizes = (1, 1, 1)
+    groups: Size = 1
+    use_bias: bool = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv3D:
+        *extents, channels = specs[0].shape
+        groups = choice.one_of([g for g in (1, 2, 3) if channels % g == 0])
+        kernel = [choice.integer(1, min(3, n)) for n in extents]
+        strides = [choice.one_of((1, 1, 2)) for _ in extents]
+        padding = choice.one_of(("valid", "same"))
+        dilation = draw_dilations(choice, extents, kernel, max(strides) > 1, padding == "same")
+        return cls(
+            filters=groups * choice.integer(1, 2),
+            kernel_size=(kernel[0], kernel[1], kernel[2]),
+            strides=(strides[0], strides[1], strides[2]),
+            padding="same" if padding == "same" else "valid",
+            dilation=(dilation[0], dilation[1], dilation[2]),
+            groups=groups,
+            use_bias=not choice.boolean(),
+        )
+
+    def needs(self) -> Mapping[str, Any]:
+        return needs_of(self.strides, self.dilation)
+
+    def pads(self, spec: Spec) -> tuple[Pair, Pair, Pair]:
+        """Zeros before and after each of the three spatial axes."""
+        if self.padding == "valid":
+            return (0, 0), (0, 0), (0, 0)
+        extents = zip(spec.shape[:3], self.kernel_size, self.strides, self.dilation, strict=True)
+        depth, rows, columns = (same_padding(*e) for e in extents)
+        return depth, rows, columns
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        check_groups(self.groups, spec.shape[3], self.filters)
+        extents = zip(
+            spec.shape[:3],
+            self.pads(spec),
+            self.kernel_size,
+            self.strides,
+            self.dilation,
+            strict=True,
+        )
+        spatial = [windows(n + sum(pads), k, s, d) for n, pads, k, s, d in extents]
+        if min(spatial) < 1:
+            raise ShapeError(
+                f"a kernel of {list(self.kernel_size)} is larger than a volume of "
+                f"{list(spec.shape[:3])}"
+            )
+        return Spec((*spatial, self.filters))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        shape = (*self.kernel_size, specs[0].shape[3] // self.groups, self.filters)
+        kernel = Parameter("kernel", shape)
+        bias = Parameter("bias", (self.filters,), group="bias")
+        return (kernel, bias) if self.use_bias else (kernel,)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,), kernel = xs, call.parameter("kernel")
+        pads = self.pads(Spec(x.shape[1:]))
+        if any(map(any, pads)):
+            x = x.apply("pad", widths=((0, 0), *pads, (0, 0)))
+        patches = volume_patches(x, self.kernel_size, self.strides, self.dilation)
+        *positions, taps, channels = patches.shape
+        terms, filters = taps * channels // self.groups, self.filters // self.groups
+        parts = []
+        for group in range(self.groups):
+            window, weight = patches, kernel
+            if self.groups > 1:
+                start = group * channels // self.groups
+                stop = start + channels // self.groups
+                window = patches.apply("slice", start=start, stop=stop)
+                weight = kernel.apply("slice", start=group * filters, stop=(group + 1) * filters)
+            parts.append(window.reshape(*positions, terms) @ weight.reshape(terms, filters))
+        y = parts[0] if len(parts) == 1 else x.tape.apply("concatenate", *parts)
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalAvgPool3D(Volume):
+    """The mean over all positions: (D, H, W, C) -> (C,)."""
+
+    kind: Literal["global_avg_pool3d"] = "global_avg_pool3d"
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec(super().output(specs).shape[3:])
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return xs[0].mean((-4, -3, -2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalMaxPool3D(Volume):
+    """The largest over all positions, (D, H, W, C) -> (C,); how equal ones share is contracted."""
+
+    kind: Literal["global_max_pool3d"] = "global_max_pool3d"
+    kinked: ClassVar[bool] = True
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        return Spec(super().output(specs).shape[3:])
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        n, d, h, w, c = xs[0].shape
+        return xs[0].reshape(n, d * h * w, c).apply("max", tie=call.contract["global_max_tie"])
+
+
+#: The layers of this family, the simplest first.
+LAYERS: tuple[type[Layer], ...] = (Conv3D, GlobalAvgPool3D, GlobalMaxPool3D)

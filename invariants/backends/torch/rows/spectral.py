@@ -1,0 +1,40 @@
+"""Spectral normalisation: a parametrization of a linear layer or a convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Axes, Lowering, NativeParameter, arguments
+from invariants.backends.torch.rows.common import plain
+from invariants.backends.torch.rows.convolution import padded_call, windows_of
+
+
+def _normalised(module: str) -> str:
+    return f"nn.utils.parametrizations.spectral_norm({module})"
+
+
+def _dense(layer: Any, specs: Sequence[Spec]) -> str:
+    options = arguments(bias=layer.use_bias)
+    return _normalised(f"nn.Linear({specs[0].shape[-1]}, {layer.units}, {options})")
+
+
+def _conv(layer: Any, specs: Sequence[Spec]) -> str:
+    sizes = f"{specs[0].shape[2]}, {layer.filters}, {layer.kernel_size}"
+    return _normalised(f"nn.Conv2d({sizes}, {windows_of(layer)})")
+
+
+def _parameters(kernel: Axes, window: Axes | None) -> dict[str, NativeParameter]:
+    return {
+        "kernel": NativeParameter("parametrizations.weight.original", kernel),
+        "bias": NativeParameter("bias"),
+        "vector_u": NativeParameter("parametrizations.weight.0._u"),
+        "vector_v": NativeParameter("parametrizations.weight.0._v", window),
+    }
+
+
+ROWS: dict[str, Lowering] = {
+    "spectral_norm_dense": Lowering(_dense, plain, _parameters((1, 0), None)),
+    "spectral_norm_conv2d": Lowering(_conv, padded_call, _parameters((3, 2, 0, 1), ((2, 0, 1),))),
+}
