@@ -145,14 +145,22 @@ def _erf_vjp(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
     return slope, np.abs(slope[:1]) * np.square(x[:1])
 
 
-def _binary_likelihood(p: Array, t: Array) -> Array:
+def _binary_likelihood(p: Array, t: Array, *, floor: float) -> Array:
     """-(t·log p + (1 - t)·log(1 - p)), each logarithm at least -100, as torch has it."""
     return -(t * np.maximum(np.log(p), -100.0) + (1.0 - t) * np.maximum(np.log1p(-p), -100.0))
 
 
-def _binary_likelihood_vjp(g: Array, y: Array, p: Array, t: Array) -> Array:
-    """g·(p - t) / max(p·(1 - p), 1e-12): binary_cross_entropy_backward in ATen/native/Loss.cpp."""
-    return g * (p - t) / np.maximum(p * (1.0 - p), 1e-12)
+def _binary_likelihood_vjp(g: Array, y: Array, p: Array, t: Array, *, floor: float) -> Array:
+    """g·(p - t) / max(p·(1 - p), floor): binary_cross_entropy_backward in ATen/native/Loss.cpp.
+
+    The floor of 1e-12 is 0 in float16: where p may have been rounded to 0 or 1 nothing is known, nor
+    where the quotient leaves the format, since a mean is divided by its count afterwards.
+    """
+    slope = p * (1.0 - p)
+    quotient = (p - t) / np.where(slope > floor, slope, floor or np.nan)
+    if floor == 0.0:
+        quotient = np.where(np.abs(quotient) > 2.0**15, np.nan, quotient)
+    return g * quotient
 
 
 def known_by(condition: Array, result: Array) -> Array:

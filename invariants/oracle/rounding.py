@@ -266,8 +266,11 @@ def estimate(samples: Array, rounding: Rounding) -> Estimate:
 
     The spread is the root mean square of the deviations from sample 0, and, where anything was
     disturbed at all, at least what rounding the final result once moves it in that same measure:
-    sixteen stochastic moves by whole ulps may all be zero. An exact zero has no spread. Where a
-    sample overflows in the target dtype (training that diverges) nothing can be said: the spread
+    sixteen stochastic moves by whole ulps may all be zero. An exact zero has no spread. Where the
+    largest spread of an array exceeds its largest value (training that is chaos in 16 bits) each
+    element takes some branch in one sample and another in the next, and none of sixteen may have
+    taken that of the framework: then a branch of that size in one sample is assumed. Where a sample
+    overflows in the target dtype (training that diverges) nothing can be said: the spread
     is infinite.
     """
     value = samples[0]
@@ -281,7 +284,11 @@ def estimate(samples: Array, rounding: Rounding) -> Estimate:
     spread = _spread(samples)
     floor = rounding.precision.smallest_normal + np.abs(value) * (rounding.unit / np.sqrt(3.0))
     moved = (spread > 0.0) | (value != 0.0)
-    return Estimate(value, np.where(moved, np.maximum(spread, floor), 0.0))
+    spread = np.where(moved, np.maximum(spread, floor), 0.0)
+    largest = float(spread.max(initial=0.0))
+    if largest > np.abs(value).max(initial=0.0):
+        spread = np.maximum(spread, largest / np.sqrt(SAMPLES))
+    return Estimate(value, spread)
 
 
 class Estimates(Mapping[str, Estimate]):

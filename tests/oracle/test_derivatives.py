@@ -77,7 +77,9 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "exp": (Row(domain=LARGE),),
     "exp_less_one": (Row(domain=LARGE),),
     "celu": (Row(domain=LARGE, params={"alpha": 0.5, "inverse": 2.0}),),
-    "binary_likelihood": (Row(((2, 3), (2, 3)), st.floats(0.0625, 0.9375), constant=(1,)),),
+    "binary_likelihood": (
+        Row(((2, 3), (2, 3)), st.floats(0.0625, 0.9375), {"floor": 1e-12}, constant=(1,)),
+    ),
     "divide_by": (Row(params={"divisor": 4.0, "inverse": 0.25}),),
     "log_softmax": (Row(domain=LARGE), Row(((2, 2, 4),))),
     "log": (Row(domain=POSITIVE),),

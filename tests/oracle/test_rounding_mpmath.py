@@ -109,6 +109,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "binary_likelihood": Elementwise(
         lambda p, t: -(t * anp.log(p) + (1.0 - t) * anp.log(1.0 - p)),
         (st.floats(0.125, 0.875, width=32), st.sampled_from((0.0, 1.0))),
+        params=(("floor", 1e-12),),
         constant=(1,),
     ),
     "divide_by": Elementwise(
