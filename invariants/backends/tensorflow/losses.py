@@ -24,7 +24,10 @@ class Row:
 
 
 _LOGITS = (("from_logits", True),)
-_SOFTMAX = "keras.ops.softmax({z})"
+# keras.ops.softmax leaves its logits on what it puts out (_keras_logits), and the losses then take
+# those: as if from_logits were set. Probabilities that come from elsewhere are what these rows are
+# about.
+_SOFTMAX = "tf.nn.softmax({z})"
 
 ROWS: dict[str, Row] = {
     "mse": Row("MeanSquaredError"),
@@ -41,7 +44,7 @@ ROWS: dict[str, Row] = {
     "likelihood": Row("SparseCategoricalCrossentropy", prediction=_SOFTMAX),
     "dense_likelihood": Row("CategoricalCrossentropy", prediction=_SOFTMAX),
     "binary_cross_entropy": Row("BinaryCrossentropy", _LOGITS),
-    "binary_likelihood": Row("BinaryCrossentropy", prediction="keras.ops.sigmoid({z})"),
+    "binary_likelihood": Row("BinaryCrossentropy", prediction="tf.math.sigmoid({z})"),
     "kl_divergence": Row("KLDivergence", prediction=_SOFTMAX),
     "cosine": Row("CosineSimilarity"),
     "hinge": Row("Hinge"),
