@@ -169,8 +169,8 @@ TORCH = Contract(
         ),
         "spectral_kernel_rewritten": Clause(
             "never",
-            "parametrizations.spectral_norm keeps the parameter as parametrizations.weight.original "
-            "and computes the normalised weight from it.",
+            "A parametrization keeps the parameter as parametrizations.weight.original, computing "
+            "the normalised weight from it.",
             _TORCH + "generated/torch.nn.utils.parametrizations.spectral_norm.html",
         ),
         "instance_norm_gradient": Clause(

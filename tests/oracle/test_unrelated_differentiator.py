@@ -43,9 +43,7 @@ def unfrozen(case: Case, backend: str) -> Case:
 def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
     """The first recorded point of `case`: its weights are those that the case starts from."""
     action: Any = case.program[point.action]
-    network = Network(
-        case, backend, action.batch, point.flags.flagged, frozen=point.flags.frozen
-    )
+    network = Network(case, backend, action.batch, point.flags.flagged, frozen=point.flags.frozen)
     loss, gradients = value_and_grad(network.loss)(network.leaves())
     network.loss(network.leaves())
     observed = {"loss": np.asarray(loss)}

@@ -151,9 +151,7 @@ class SpectralNormalizationDense(NormalisedDense):
         self, training: bool, frozen_weights: frozenset[str], contract: Any
     ) -> tuple[str, ...]:
         rewritten = contract["spectral_kernel_rewritten"]
-        kept = rewritten == "never" or (
-            rewritten == "unless_frozen" and "kernel" in frozen_weights
-        )
+        kept = rewritten == "never" or (rewritten == "unless_frozen" and "kernel" in frozen_weights)
         return ("kernel",) if training and not kept else ()
 
     def forward(self, call: Call, *xs: Value) -> Value:
