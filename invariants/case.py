@@ -27,7 +27,7 @@ from pydantic import (
     ValidationError,
 )
 
-from invariants.architecture.graph import Architecture
+from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.document import Document
 from invariants.freezing import Flags
@@ -214,7 +214,10 @@ class Realisation(Document):
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Case(Document):
-    """One whole fine-tuning program; see the module's docstring."""
+    """One whole fine-tuning program; see the module's docstring.
+
+    penalties: by weight. groups: modules whose weights have another learning rate.
+    """
 
     architecture: Architecture
     weights: dict[str, Array]
@@ -228,6 +231,7 @@ class Case(Document):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     realisations: Annotated[dict[str, Realisation], Field(min_length=1)]
     penalties: dict[str, Penalty] = field(default_factory=dict)
+    groups: dict[str, Positive] = field(default_factory=dict)
     schema: Literal[2] = 2
 
     @cached_property
@@ -238,6 +242,11 @@ class Case(Document):
         inside = {name for name in weights if name.rpartition(".")[0] in above}
         inputs = {f"input_{n}" for n in range(len(self.architecture.inputs))}
         return frozenset(inside | (inputs & above) | set(self.penalties))
+
+    def rate(self, weight: str) -> float:
+        """The learning rate of a weight: that of its group, if it is in one."""
+        rates = [rate for module, rate in self.groups.items() if within(weight, module)]
+        return rates[0] if rates else self.optimizer.learning_rate
 
     @property
     def stochastic(self) -> bool:
@@ -312,6 +321,7 @@ class Case(Document):
             self._check_batch(f"batches[{number}]", batch)
         for number, action in enumerate(self.program):
             self._check_action(f"program[{number}]", action)
+        self._check_groups()
         for backend, realisation in self.realisations.items():
             self._check_realisation(backend, realisation)
         return self
@@ -353,6 +363,13 @@ class Case(Document):
         for name in self.penalties:
             if name not in self.architecture.weights:
                 raise CaseError(f"penalties: there is no weight {name!r}")
+
+    def _check_groups(self) -> None:
+        for module in self.groups:
+            if not module or module not in self.architecture.modules:
+                raise CaseError(f"groups: there is no layer or submodule with weights {module!r}")
+            if any(other != module and within(module, other) for other in self.groups):
+                raise CaseError(f"groups: {module} lies in another group")
 
     def _check_batch(self, where: str, batch: Batch) -> None:
         specs = self.architecture.inputs
@@ -445,6 +462,9 @@ class Case(Document):
             reason = unsupported(placed.layer, contract)
             if reason:
                 raise CaseError(f"{where}: {placed.path}: {reason}")
+        if self.groups and not contract["parameter_groups"]:
+            reason = contract.clauses["parameter_groups"].sentence
+            raise CaseError(f"{where}: groups: {reason}")
         domains = {option.name: option.values for option in contract.options}
         if set(realisation.options) != set(domains):
             raise CaseError(f"{where}: options must be exactly {', '.join(domains)}")

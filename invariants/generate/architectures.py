@@ -1,197 +1,18 @@
-"""Random networks, grown layer by layer so that each is valid by construction.
-
-A network grows at its latest value, now and then at an earlier one (a branch or a skip connection),
-by a new layer, another call of one that it has, a submodule, or a merge. Values that nobody used
-are joined at the end, so nothing of what is drawn is dead.
-"""
+"""Random networks: grown layer by layer, or of the shape of one that people train."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
-from invariants.architecture.graph import MAX_DEPTH, Architecture, Block, Member, Node
-from invariants.architecture.layers import LAYERS
-from invariants.architecture.layers.activations import Relu
-from invariants.architecture.layers.base import Layer, Spec
+from invariants.architecture.graph import Architecture
+from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.architecture.layers.shaping import Add, Concatenate, Flatten
 from invariants.generate.choice import Drawn
-from invariants.oracle.losses import CLASSIFYING, LOSSES
-
-#: Values are kept at most this large, so that a case stays a matter of milliseconds.
-MAX_SIZE = 64
-
-
-@lru_cache(maxsize=4096)
-def _kinds(specs: tuple[Spec, ...], merging: bool, lacking: frozenset[str]) -> tuple[str, ...]:
-    """The kinds that take values of `specs`, the simplest first, each as often as it says."""
-    return tuple(
-        kind
-        for kind, layer in LAYERS.items()
-        if kind not in lacking
-        and (layer.arity != 1) == merging
-        and layer.accepts(specs)
-        and layer.worth_drawing(specs)
-        for _ in range(layer.frequency)
-    )
-
+from invariants.generate.growing import Growing
+from invariants.generate.presets import PRESETS
 
 #: How many layers are drawn before the head, from what shrinking aims at to the largest.
 _LENGTHS = (1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9)
-
-_GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
-
-
-class _Growing:
-    """A block in the making."""
-
-    def __init__(self, choice: Drawn, inputs: Sequence[Spec], depth: int) -> None:
-        self.choice = choice
-        self.depth = depth
-        self.inputs = len(inputs)
-        self.specs = list(inputs)
-        self.members: list[Member] = []
-        self.built: list[tuple[Spec, ...]] = []
-        self.outputs: list[Spec] = []
-        self.nodes: list[Node] = []
-        self.unused = set(range(len(inputs)))
-
-    @property
-    def latest(self) -> int:
-        return len(self.specs) - 1
-
-    def call(self, member: int, values: Sequence[int]) -> int:
-        self.nodes.append(Node(member, tuple(values)))
-        self.unused.difference_update(values)
-        self.specs.append(self.outputs[member])
-        self.unused.add(self.latest)
-        return self.latest
-
-    def add(self, member: Member, values: Sequence[int], output: Spec) -> int:
-        self.members.append(member)
-        self.built.append(tuple(self.specs[v] for v in values))
-        self.outputs.append(output)
-        return self.call(len(self.members) - 1, values)
-
-    def add_layer(self, layer: Layer, values: Sequence[int]) -> int:
-        output = layer.output([self.specs[v] for v in values])
-        return self.add(layer, values, output)
-
-    def grow(self) -> None:
-        value = self._source()
-        spec = self.specs[value]
-        if spec.vocabulary is not None:
-            self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
-            return
-        kind = self.choice.one_of(_GROWTH)
-        if kind == "again" and self._again():
-            return
-        if kind == "merge" and self._merge(value):
-            return
-        if kind == "block" and self.depth < MAX_DEPTH:
-            length = self.choice.integer(1, 3)
-            block, output = grow_block(self.choice, [spec], self.depth + 1, length)
-            self.add(block, [value], output)
-            return
-        self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
-
-    def _source(self) -> int:
-        """The latest value, now and then any other."""
-        if self.latest > 0 and self.choice.chance(5):
-            return self.choice.integer(0, self.latest)
-        return self.latest
-
-    def _layer(self, kind: str, value: int) -> None:
-        specs = [self.specs[value]]
-        layer = LAYERS[kind].draw(self.choice, specs)
-        if layer.output(specs).size > MAX_SIZE:
-            layer = Relu()
-        self.add_layer(layer, [value])
-
-    def _again(self) -> bool:
-        """Another call of a member that fits some value, the latest first."""
-        for value in range(self.latest, max(-1, self.latest - 4), -1):
-            for member in range(len(self.members) - 1, -1, -1):
-                if self.built[member] == (self.specs[value],):
-                    self.call(member, [value])
-                    return True
-        return False
-
-    def _merge(self, value: int) -> bool:
-        """The value with another of a shape that fits."""
-        spec = self.specs[value]
-        for other in range(self.latest, -1, -1):
-            pair = [self.specs[other], spec]
-            kinds = _kinds(tuple(pair), True, self.choice.lacking)
-            if other == value or not kinds:
-                continue
-            layer = LAYERS[self.choice.one_of(kinds)].draw(self.choice, pair)
-            if layer.output(pair).size <= MAX_SIZE:
-                self.add_layer(layer, [other, value])
-                return True
-        return False
-
-    def join_loose_ends(self) -> int:
-        """One value that everything flows into; its number."""
-        for value in sorted(self.unused):
-            if self.specs[value].vocabulary is not None:
-                self._layer("embedding", value)
-        loose = sorted(self.unused)
-        while len(loose) > 1:
-            a, b = loose.pop(), loose.pop()
-            loose.append(self._join(b, a))
-        return loose[0]
-
-    def _join(self, a: int, b: int) -> int:
-        pair = [self.specs[a], self.specs[b]]
-        if Add.accepts(pair):
-            return self.add_layer(Add(), [a, b])
-        if not Concatenate.accepts(pair):
-            a, b = self.flat(a), self.flat(b)
-        return self.add_layer(Concatenate(), [a, b])
-
-    def flat(self, value: int) -> int:
-        """The value as a vector."""
-        if self.specs[value].rank == 1:
-            return value
-        return self.add_layer(Flatten(), [value])
-
-    def head(self, value: int, loss: str, *, required: bool) -> int:
-        """The value, or a layer behind it, as an output that fits `loss`; its number.
-
-        required: there must be a layer behind it.
-        """
-        spec, target = self.specs[value], LOSSES[loss].target
-        if loss in CLASSIFYING:  # logits, which no activation puts out
-            tagged = spec.rank == 2 and self.choice.boolean()
-            source = value if tagged else self.flat(value)
-            return self.add_layer(Dense(units=self.choice.integer(2, 4)), [source])
-        if target in ("binary", "signs"):
-            return self.add_layer(Dense(units=self.choice.integer(1, 4)), [self.flat(value)])
-        wanted = target == "nonzero" or self.choice.integer(0, 3) > 0
-        if required or (spec.rank < 3 and wanted):
-            source = value if spec.rank < 3 else self.flat(value)
-            least = 2 if target == "nonzero" else 1
-            return self.add_layer(Dense(units=self.choice.integer(least, 3)), [source])
-        return value
-
-    def architecture(self, taps: Sequence[int] = ()) -> Architecture:
-        return Architecture(tuple(self.specs[: self.inputs]), self.finish(), tuple(taps))
-
-    def finish(self) -> Block:
-        return Block(arity=self.inputs, members=tuple(self.members), nodes=tuple(self.nodes))
-
-
-def grow_block(
-    choice: Drawn, inputs: Sequence[Spec], depth: int, length: int
-) -> tuple[Block, Spec]:
-    """A submodule of about `length` layers and the type of its result."""
-    growing = _Growing(choice, inputs, depth)
-    for _ in range(length):
-        growing.grow()
-    growing.join_loose_ends()
-    return growing.finish(), growing.specs[-1]
 
 
 def draw_inputs(choice: Drawn) -> tuple[Spec, ...]:
@@ -216,16 +37,23 @@ def _draw_input(choice: Drawn) -> Spec:
     return Spec((choice.integer(1, 6),))
 
 
-def draw_architecture(choice: Drawn, losses: Sequence[str]) -> Architecture:
-    """A network with an output for each of `losses` that fits it; output 0 is for the first."""
-    inputs = draw_inputs(choice)
-    growing = _Growing(choice, inputs, 0)
+def _body(choice: Drawn) -> Growing:
+    """A network without its heads."""
+    if choice.chance(10):
+        return choice.one_of(tuple(PRESETS.values()))(choice)
+    growing = Growing(choice, draw_inputs(choice), 0)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
+    return growing
+
+
+def draw_architecture(choice: Drawn, losses: Sequence[str]) -> Architecture:
+    """A network with an output for each of `losses` that fits it; output 0 is for the first."""
+    growing = _body(choice)
     body, loose = growing.latest, set(growing.unused)
     taps: list[int] = []
     for loss in losses[1:]:
-        source = choice.integer(len(inputs), body)
+        source = choice.integer(growing.inputs, body)
         tap = growing.head(source, loss, required=source in taps)
         taps.append(tap)
     growing.unused = loose

@@ -29,7 +29,7 @@ from invariants.case import (
 from invariants.freezing import Flags
 from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
-from invariants.generate.masks import draw_mask, transition
+from invariants.generate.masks import draw_groups, draw_mask, transition
 from invariants.generate.objectives import (
     draw_losses,
     draw_penalties,
@@ -173,6 +173,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
     dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "float32", "bfloat16", "float16")
+    optimizer = _optimizer(choice)
     case = Case(
         architecture=architecture,
         weights={
@@ -181,9 +182,10 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         },
         batches=tuple(_batch(rng, architecture, terms, size, coarse) for _ in range(batches)),
         program=program,
-        optimizer=_optimizer(choice),
+        optimizer=optimizer,
         objective=terms,
         penalties=draw_penalties(choice, architecture),
+        groups=draw_groups(choice, architecture, optimizer),
         dtype=choice.one_of(dtypes),
         training=not choice.chance(5),
         input_gradient=choice.chance(4)

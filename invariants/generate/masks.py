@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from invariants.architecture.graph import Architecture, Placed, within
-from invariants.case import Freeze, Thaw
+from invariants.architecture.graph import Architecture, Placed, join, within
+from invariants.case import Freeze, Optimizer, Thaw
 from invariants.freezing import Flags
 from invariants.generate.choice import Drawn
 
@@ -93,6 +93,16 @@ def _but_group(architecture: Architecture, group: str) -> Mask:
     return frozenset(w for w in architecture.weights if parameters[w].group != group)
 
 
+def prompt_tuning(choice: Drawn, architecture: Architecture) -> Mask:
+    """All but learned tokens and prefixes (arXiv 2104.08691, 2101.00190); the head if none."""
+    layers = weighted(architecture)
+    prompts = [p for p in layers if p.layer.kind in ("prompt_tokens", "prefix_attention")]
+    if not prompts:
+        return linear_probe(choice, architecture)
+    kept = {join(p.path, q.name) for p in prompts for q in p.parameters if q.group == "adapter"}
+    return frozenset(architecture.weights) - kept
+
+
 def everything(choice: Drawn, architecture: Architecture) -> Mask:
     """All weights: the backward pass has nothing to do."""
     return frozenset(architecture.weights)
@@ -135,6 +145,7 @@ PATTERNS: dict[str, Pattern] = {
     "bitfit": bitfit,
     "norm_tuning": norm_tuning,
     "adapters_only": adapters_only,
+    "prompt_tuning": prompt_tuning,
     "everything": everything,
 }
 
@@ -153,6 +164,7 @@ _DRAWN = (
     "bitfit",
     "norm_tuning",
     *("adapters_only",) * 2,
+    "prompt_tuning",
     "everything",
 )
 
@@ -162,6 +174,21 @@ def draw_mask(choice: Drawn, architecture: Architecture) -> Mask:
     if not architecture.weights:
         return frozenset()
     return PATTERNS[choice.one_of(_DRAWN)](choice, architecture)
+
+
+def draw_groups(
+    choice: Drawn, architecture: Architecture, optimizer: Optimizer
+) -> dict[str, float]:
+    """Discriminative groups: the first layers learn at half the rate or less (arXiv 1801.06146).
+
+    In one case of ten, where every backend has parameter groups.
+    """
+    layers = weighted(architecture)
+    if len(layers) < 2 or not all(choice.offers("parameter_groups")) or not choice.chance(10):
+        return {}
+    first = layers[: choice.integer(1, len(layers) - 1)]
+    factor = choice.one_of((0.5, 0.25, 0.125))
+    return {placed.path: optimizer.learning_rate * factor for placed in first}
 
 
 def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Freeze | Thaw], Flags]:

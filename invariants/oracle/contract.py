@@ -26,6 +26,7 @@ _LINEAR_ON_SEQUENCES = (
     "bidirectional_lstm",
     "stacked_lstm",
     "multi_head_attention",
+    "cross_attention",
     "packed_multi_head_attention",
     "transformer_encoder",
     "prefix_attention",
@@ -315,6 +316,16 @@ TORCH = Contract(
             "A penalty is written as an expression of tensors and Python numbers.",
             _TORCH + "notes/autograd.html",
         ),
+        "refuses_nan": Clause(
+            ("all elements of input should be between 0 and 1",),
+            "Silent; BCELoss checks its probabilities, which NaN are not.",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
+        "parameter_groups": Clause(
+            True,
+            "Optimizers take an iterable of dicts, each a parameter group with options of its own.",
+            _TORCH + "optim.html#per-parameter-options",
+        ),
         "step_without_gradients": Clause(
             None,
             "A parameter whose grad is None is left out of the step.",
@@ -602,6 +613,16 @@ TENSORFLOW = Contract(
             "exact",
             "loss = l2 * reduce_sum(square(x)), in the dtype of x.",
             _KERAS + "layers/regularizers/",
+        ),
+        "refuses_nan": Clause(
+            (),
+            "Silent; no loss checks its input.",
+            _KERAS + "losses/",
+        ),
+        "parameter_groups": Clause(
+            False,
+            "An optimizer of Keras has one learning rate for all of its variables.",
+            _KERAS + "optimizers/",
         ),
         "step_without_gradients": Clause(
             ("ValueError", "No gradients provided for any variable"),

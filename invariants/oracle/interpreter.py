@@ -409,12 +409,15 @@ class _Interpreter:
         return gradients
 
     def _may_overflow(self, tape: Tape, gradients: Mapping[str, Array]) -> bool:
-        """Whether a product of two values of this pass may leave the dtype's range.
+        """Whether a product of two values of this pass, or an adjoint, may leave the dtype's range.
 
         Training that diverges gets there; from then on an implementation may have infinities and
         NaN where float64 still counts, and nothing can be judged.
         """
-        limit = np.sqrt(self.rounding.precision.largest)
+        largest = self.rounding.precision.largest
+        if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
+            return True
+        limit = np.sqrt(largest)
         arrays = (*(value.data for value in tape.values), *gradients.values())
         return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
@@ -427,7 +430,7 @@ class _Interpreter:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             moved, self.slots[name] = step(
-                self.case.optimizer,
+                replace(self.case.optimizer, learning_rate=self.case.rate(name)),
                 self.contract,
                 self.rounding,
                 self.arrays[name],

@@ -119,6 +119,7 @@ class Tape:
     def __init__(self, rounding: Rounding) -> None:
         self.rounding = rounding
         self.values: list[Value] = []
+        self.largest_adjoint = 0.0  # of all samples and values, in absolute terms
         self.ties = 0  # elements that met a kink exactly
         self.lookup_squares: dict[int, Array] = {}  # table -> Σ over its lookups of (gradient)²
 
@@ -214,4 +215,5 @@ class Tape:
         present = adjoints.get(parent.index)
         if present is not None:
             gradient = self.rounding.disturb(present + gradient)
+        self.largest_adjoint = max(self.largest_adjoint, float(np.abs(gradient).max(initial=0.0)))
         adjoints[parent.index] = gradient

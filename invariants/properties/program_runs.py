@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from invariants.case import NARROW
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS
@@ -21,6 +23,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
         expected = named.get(action)
+        if error is not None and _refuses_nan(evidence, action, error[1]):
+            continue
         if not _as_named(error, expected):
             finding = _finding(
                 evidence,
@@ -72,6 +76,14 @@ def _lacks_a_kernel(evidence: Evidence, message: str) -> bool:
     """Whether a framework says that it has no kernel for a 16-bit format: no promise is broken."""
     said = CONTRACTS[evidence.backend]["missing_kernel"]
     return evidence.case.dtype in NARROW and any(part in message for part in said)
+
+
+def _refuses_nan(evidence: Evidence, action: int, message: str) -> bool:
+    """Whether a framework says that it got NaN where that is what training may have come to."""
+    said = CONTRACTS[evidence.backend]["refuses_nan"]
+    losses = [p.loss for p in evidence.expectation.points if p.action == action]
+    lost = any(loss is not None and not np.isfinite(loss.spread).all() for loss in losses)
+    return lost and any(part in message for part in said)
 
 
 def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:

@@ -171,7 +171,7 @@ def smaller_batches(case: Case) -> Iterator[Case]:
 
 
 def plainer_settings(case: Case) -> Iterator[Case]:
-    """One backend, no input gradient, inference mode, plain SGD, the first way and option."""
+    """One backend, no input gradient, inference mode, plain SGD for all, the first ways."""
     if len(case.realisations) > 1:
         for name, realisation in case.realisations.items():
             yield replace(case, realisations={name: realisation})
@@ -179,6 +179,8 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         yield replace(case, input_gradient=False)
     if case.training:
         yield replace(case, training=False)
+    if case.groups:
+        yield replace(case, groups={})
     if case.optimizer != SGD():
         yield replace(case, optimizer=SGD())
     if case.seed:

@@ -66,6 +66,12 @@ def fitted(
         weights=weights,
         objective=terms,
         penalties={name: p for name, p in penalties.items() if name in weights},
+        groups={
+            new: rate
+            for old, rate in case.groups.items()
+            for new in renamed(old)
+            if new in architecture.modules
+        },
     )
     batches = []
     for batch in case.batches:

@@ -389,7 +389,8 @@ def _training(case: Case) -> str:
     optimizer = f"{named or case.optimizer.kind} ({told.replace('_', ' ')})"
     penalties = sorted({f"{p.kind} penalty" for p in case.penalties.values()})
     losses = " + ".join([*map(term_title, case.objective), *penalties])
-    return f"minimises {losses} by {optimizer}"
+    groups = "".join(f", {rate:g} for {module}" for module, rate in case.groups.items())
+    return f"minimises {losses} by {optimizer}{groups}"
 
 
 def _actions(case: Case, backend: str | None) -> Iterator[str]:

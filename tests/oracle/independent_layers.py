@@ -655,16 +655,19 @@ def dot_product_attention(layer: Any, context: Context, x: Any) -> Any:
     return attention(x, x, x, scale, layer.causal)
 
 
-def heads_of_attention(layer: Any, w: Mapping[str, Any], prefix: str, x: Any) -> Any:
+def heads_of_attention(
+    layer: Any, w: Mapping[str, Any], prefix: str, x: Any, memory: Any = None
+) -> Any:
     """A head at a time; what they say is summed up through their parts of the output kernel."""
     total = 0.0
     for head in range(layer.heads):
         parts = []
         for name in ("query", "key", "value"):
-            y = np.dot(x, w[f"{prefix}{name}_kernel"][:, head, :])
+            source = x if name == "query" or memory is None else memory
+            y = np.dot(source, w[f"{prefix}{name}_kernel"][:, head, :])
             bias = w.get(f"{prefix}{name}_bias")
             parts.append(y if bias is None else y + bias[head])
-        said = attention(*parts, root_scale(x, layer.key_size), layer.causal)
+        said = attention(*parts, root_scale(x, layer.key_size), getattr(layer, "causal", False))
         total = total + np.dot(said, w[f"{prefix}output_kernel"][head])
     return total + w.get(f"{prefix}output_bias", 0.0)
 
@@ -800,6 +803,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "dot_product_attention": dot_product_attention,
     "multi_head_attention": lambda layer, context, x: heads_of_attention(
         layer, context.weights, "", x
+    ),
+    "cross_attention": lambda layer, context, x, memory: heads_of_attention(
+        layer, context.weights, "", x, memory
     ),
     "packed_multi_head_attention": packed_multi_head_attention,
     "transformer_encoder": transformer_encoder,

@@ -119,29 +119,43 @@ class DotProductAttention(_Sequence):
 class _Projected(_Sequence):
     """Attention of several heads between projections of its own."""
 
-    def attention(self, call: Call, x: Value, prefix: str, heads: int, causal: bool) -> Value:
+    def attention(
+        self,
+        call: Call,
+        x: Value,
+        prefix: str,
+        heads: int,
+        causal: bool,
+        memory: Value | None = None,
+    ) -> Value:
         """The heads' attention over (N, T, F), projected back to (N, T, F).
 
         The kernels have the shapes (F, heads, d) and back (heads, d, F), as Keras has them.
+        memory: (N, S, G), what keys and values are made from; `x` itself where there is none.
         """
         bias = self.has_bias()
-        made = []
+        made, widths = [], []
         for name in ("query", "key", "value"):
+            source = x if name == "query" or memory is None else memory
             kernel = call.parameter(f"{prefix}{name}_kernel")
             features, _, width = kernel.shape
-            y = x @ kernel.reshape(features, heads * width)
+            widths.append(width)
+            y = source @ kernel.reshape(features, heads * width)
             if bias:
                 added = call.parameter(f"{prefix}{name}_bias").reshape(heads * width)
                 if width == 1 and call.contract["bias_of_heads"] == "along_steps":
                     # What a known issue makes of it where there are as many steps as heads.
-                    added = added.reshape(heads, 1) if heads == x.shape[1] else added
+                    added = added.reshape(heads, 1) if heads == source.shape[1] else added
                 y = y + added
             made.append(in_heads(y, heads))
         q, k, v = made
-        scale = 1.0 / math.sqrt(width)
+        scale = 1.0 / math.sqrt(widths[1])
         if call.contract["attention_scale"] == "float32":
             scale = float(np.float32(scale))
-        together = joined(attend(q, k, v, scale, causal, call.contract["attention_weights"]))
+        # torch's fused kernel takes keys and values of one size alone.
+        alike = widths[1] == widths[2]
+        form = call.contract["attention_weights"] if alike else "normalised"
+        together = joined(attend(q, k, v, scale, causal, form))
         kernel = call.parameter(f"{prefix}output_kernel")
         y = together @ kernel.reshape(heads * width, kernel.shape[-1])
         return y + call.parameter(f"{prefix}output_bias") if bias else y
@@ -197,6 +211,63 @@ class MultiHeadAttention(_Projected):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return self.attention(call, xs[0], "", self.heads, self.causal)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossAttention(_Projected):
+    """Heads of attention of queries (T, F) over a memory (S, G) -> (T, F), arXiv 1706.03762, 3.2.3.
+
+    Queries and keys have `key_size` features a head, values `value_size`.
+    """
+
+    kind: Literal["cross_attention"] = "cross_attention"
+    arity: ClassVar[int | None] = 2
+    frequency: ClassVar[int] = 2
+    heads: Size = 1
+    key_size: Size = 1
+    value_size: Size = 1
+    use_bias: bool = False
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> CrossAttention:
+        return cls(
+            heads=choice.integer(1, 3),
+            key_size=choice.integer(1, 4),
+            value_size=choice.integer(1, 4),
+            use_bias=choice.boolean(),
+        )
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return len(specs) == 2 and all(s.rank == 2 and s.vocabulary is None for s in specs)
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """All attention goes to a memory of one step, whatever the scores."""
+        return specs[1].shape[0] > 1
+
+    def has_bias(self) -> bool:
+        return self.use_bias
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        (_, features), (_, remembered) = (spec.shape for spec in specs)
+        sizes = {
+            "query": (features, self.heads, self.key_size),
+            "key": (remembered, self.heads, self.key_size),
+            "value": (remembered, self.heads, self.value_size),
+            "output": (self.heads, self.value_size, features),
+        }
+        held = []
+        for name, shape in sizes.items():
+            held.append(Parameter(f"{name}_kernel", shape))
+            if self.use_bias:
+                bias = shape[2:] if name == "output" else shape[1:]
+                held.append(Parameter(f"{name}_bias", bias, group="bias"))
+        return tuple(held)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        x, memory = xs
+        return self.attention(call, x, "", self.heads, False, memory)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,6 +404,7 @@ class TransformerEncoder(_Projected):
 LAYERS: tuple[type[Layer], ...] = (
     DotProductAttention,
     MultiHeadAttention,
+    CrossAttention,
     PackedMultiHeadAttention,
     TransformerEncoder,
 )

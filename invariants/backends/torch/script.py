@@ -62,7 +62,20 @@ def _optimizer(case: Case) -> str:
         options["weight_decay"] = o.weight_decay
     options["foreach"] = case.realisations[NAME].options["optimizer_loop"] == "foreach"
     name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
-    return f"torch.optim.{name}(model.parameters(), {arguments(**options)})"
+    return f"torch.optim.{name}({_parameters(case)}, {arguments(**options)})"
+
+
+def _parameters(case: Case) -> str:
+    """What the optimizer is given: all parameters, or those of each group and the others."""
+    if not case.groups:
+        return "model.parameters()"
+    groups = [
+        f'{{"params": {_attribute(case, module)}.parameters(), "lr": {rate!r}}}'
+        for module, rate in case.groups.items()
+    ]
+    inside = ", ".join(f'"{module}."' for module in case.groups)
+    others = f"[p for name, p in model.named_parameters() if not name.startswith(({inside},))]"
+    return f'[{", ".join(groups)}, {{"params": {others}}}]'
 
 
 def _attribute(case: Case, target: str) -> str:

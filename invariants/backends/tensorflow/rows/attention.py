@@ -104,6 +104,14 @@ ROWS: dict[str, Lowering] = {
         ),
         _projections(),
     ),
+    "cross_attention": Lowering(
+        lambda layer, specs: (
+            f"keras.layers.MultiHeadAttention({layer.heads}, {layer.key_size}, "
+            f"{arguments(value_dim=layer.value_size, use_bias=layer.use_bias)}, "
+        ),
+        lambda layer, name, args, specs: f"{name}({', '.join(args)})",
+        _projections(),
+    ),
     "transformer_encoder": Lowering(
         lambda layer, specs: (
             f"Encoder({specs[0].shape[-1]}, {layer.heads}, {layer.key_size}, {layer.hidden}, "

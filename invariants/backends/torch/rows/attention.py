@@ -36,6 +36,28 @@ class MultiHeadAttention(nn.Module):
         return self.output(y.transpose(1, 2).flatten(2))
 '''
 
+_CROSS = '''\
+class CrossAttention(nn.Module):
+    """Queries of a sequence over the keys and values of another."""
+
+    def __init__(self, features, remembered, heads, key_size, value_size, bias=True):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(features, heads * key_size, bias=bias)
+        self.key = nn.Linear(remembered, heads * key_size, bias=bias)
+        self.value = nn.Linear(remembered, heads * value_size, bias=bias)
+        self.output = nn.Linear(heads * value_size, features, bias=bias)
+
+    def in_heads(self, y):
+        return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, x, memory):
+        q = self.in_heads(self.query(x))
+        k, v = self.in_heads(self.key(memory)), self.in_heads(self.value(memory))
+        y = F.scaled_dot_product_attention(q, k, v)
+        return self.output(y.transpose(1, 2).flatten(2))
+'''
+
 _ENCODER = '''\
 class Encoder(nn.Module):
     """A transformer encoder block."""
@@ -114,6 +136,15 @@ ROWS: dict[str, Lowering] = {
         plain,
         _projections(),
         definition=_MULTI_HEAD,
+    ),
+    "cross_attention": Lowering(
+        lambda layer, specs: (
+            f"CrossAttention({specs[0].shape[-1]}, {specs[1].shape[-1]}, {layer.heads}, "
+            f"{layer.key_size}, {layer.value_size}, {arguments(bias=layer.use_bias)})"
+        ),
+        plain,
+        _projections(),
+        definition=_CROSS,
     ),
     "packed_multi_head_attention": Lowering(
         lambda layer, specs: (
