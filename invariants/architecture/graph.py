@@ -248,6 +248,12 @@ class Architecture(Document):
         """The layers whose results reach the layer at `path`."""
         return self._placing[0].upstream[path]
 
+    @cached_property
+    def before_steps_first(self) -> frozenset[str]:
+        """The layers whose results reach one that works with the steps before the samples."""
+        reached = (self.upstream(p.path) for p in self.layers if p.layer.steps_first)
+        return frozenset[str]().union(*reached)
+
     def weights_in(self, target: str) -> tuple[str, ...]:
         """The weights that a freeze of `target` reaches: a module's path or a weight's name."""
         return tuple(name for name in self.weights if within(name, target))

@@ -168,6 +168,17 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "spectral_kernel_rewritten": Clause(
+            "never",
+            "A parametrization keeps the parameter as parametrizations.weight.original, computing "
+            "the normalised weight from it.",
+            _TORCH + "generated/torch.nn.utils.parametrizations.spectral_norm.html",
+        ),
+        "instance_norm_gradient": Clause(
+            "of_any_layout",
+            "Silent; users expect that the strides of a tensor change nothing about its value.",
+            _TORCH + "tensor_view.html",
+        ),
         "bias_of_heads": Clause(
             "along_heads",
             "A linear layer adds a bias to each of its output features.",
@@ -384,6 +395,10 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.SGD.html",
         ),
     ),
+    lacks={
+        "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
+        "from the original; no layer assigns it to the kernel",
+    },
 )
 
 TENSORFLOW = Contract(
@@ -452,6 +467,18 @@ TENSORFLOW = Contract(
             "mask_zero masks steps of the layers that follow; every row of the table gets its "
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
+        ),
+        "spectral_kernel_rewritten": Clause(
+            "unless_frozen",
+            "SpectralNormalization.normalized_weights returns the updated value for self.kernel, "
+            "which call assigns in training mode; of a layer whose trainable is False the weights "
+            "will not be updated during training.",
+            "https://keras.io/guides/transfer_learning/",
+        ),
+        "instance_norm_gradient": Clause(
+            "of_any_layout",
+            "A tensor has a shape and a dtype; its layout in memory is no part of it.",
+            _TF + "Tensor",
         ),
         "bias_of_heads": Clause(
             "along_heads",

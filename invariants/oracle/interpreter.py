@@ -37,6 +37,8 @@ class ExpectedPoint:
     Numbers are missing where the draws of a random layer are not known, or the order of its calls.
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
     `updates` what a step adds to each of them.
+    `weights` holds those that a step may move and those that forward passes have rewritten so far;
+    `rewritten` names those that the forward pass of this very action rewrites.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
     a state the version of it that was used, or a text where it was moved; two points with the same
     `forward` and the same `weights_version` computed the same function.
@@ -48,6 +50,7 @@ class ExpectedPoint:
     weights_version: int
     forward: tuple[Any, ...]
     idle: frozenset[str] = frozenset()
+    rewritten: frozenset[str] = frozenset()
     warns: str | None = None
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
@@ -78,6 +81,12 @@ def moves(use: Any) -> bool:
     return isinstance(use, str)
 
 
+def own(path: str, weights: frozenset[str]) -> frozenset[str]:
+    """The names within the layer at `path` of those of its weights that are among `weights`."""
+    split = (weight.rpartition(".") for weight in weights)
+    return frozenset(name for owner, _, name in split if owner == path)
+
+
 class _LayerCall:
     """One call of a layer: implements architecture.layers.base.Call."""
 
@@ -85,14 +94,16 @@ class _LayerCall:
         self._forward = forward
         self._path = path
         self.training = forward.training
-        self.frozen = path in forward.flagged
+        self.frozen = path in forward.flags.flagged
+        self.frozen_weights = own(path, forward.flags.frozen)
+        self.before_steps_first = path in forward.before_steps_first
         self.contract = forward.contract
 
     def parameter(self, name: str) -> Value:
         return self._forward.parameters[f"{self._path}.{name}"]
 
     def set_state(self, name: str, value: Value) -> None:
-        self._forward.parameters[f"{self._path}.{name}"] = value
+        self._forward.set(f"{self._path}.{name}", value)
 
     def drawn(self) -> Value:
         return self._forward.tape.constant(next(self._forward.draws[self._path])[None])
@@ -109,13 +120,21 @@ class _Forward:
         arrays: dict[str, Array],
         grids: dict[str, int | None],
         draws: Draws,
+        flags: Flags,
     ) -> None:
         self.contract = contract
         self.tape = tape
         self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
         self.training = case.training
-        self.flagged: frozenset[str] = frozenset()
+        self.flags = flags
+        self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
+        # The gradient of a weight is summed over all the values that it had in the pass.
+        self.versions = {name: [value] for name, value in self.parameters.items()}
+
+    def set(self, name: str, value: Value) -> None:
+        self.parameters[name] = value
+        self.versions[name].append(value)
 
     def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
         """All values of a block, its inputs first."""
@@ -135,7 +154,10 @@ class _Forward:
 
 @dataclass
 class _Pass:
-    """The outcome of one forward and backward pass, in samples."""
+    """The outcome of one forward and backward pass, in samples.
+
+    state: the states that it moved and the weights that it rewrote.
+    """
 
     loss: Array
     gradients: dict[str, Array]
@@ -185,6 +207,7 @@ class _Interpreter:
         self.passes: dict[tuple[Any, ...], _Pass] = {}
         self.ties = 0
         self.draws_of_size: dict[int, Draws] = {}
+        self.rewritten: frozenset[str] = frozenset()
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
 
@@ -218,6 +241,8 @@ class _Interpreter:
         draws = self._draws(index, action.batch)
         self.lost |= draws is None
         idle = {*flags.trainable, *self.asked} - self.case.reached
+        rewritten = self._rewritten(flags)
+        self.rewritten |= rewritten
         point = ExpectedPoint(
             action=index,
             raises=raises,
@@ -225,6 +250,7 @@ class _Interpreter:
             weights_version=version,
             forward=forward,
             idle=frozenset(idle),
+            rewritten=rewritten,
             warns=self._warns(action, raises, flags),
         )
         if draws is None or self.lost:
@@ -252,7 +278,7 @@ class _Interpreter:
             point,
             loss=estimate(result.loss, self.rounding),
             gradients=self._estimates(gradients),
-            weights=self._estimates({name: self.arrays[name] for name in moving}),
+            weights=self._estimates({n: self.arrays[n] for n in {*moving, *self.rewritten}}),
             updates=self._estimates(updates),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
@@ -301,6 +327,16 @@ class _Interpreter:
             return self.contract["unreached_warning"]
         return None
 
+    def _rewritten(self, flags: Flags) -> frozenset[str]:
+        """The weights that a forward pass itself rewrites."""
+        return frozenset(
+            f"{placed.path}.{name}"
+            for placed in self.case.architecture.layers
+            for name in placed.layer.rewrites(
+                self.case.training, own(placed.path, flags.frozen), self.contract
+            )
+        )
+
     def _forward_signature(self, flags: Flags) -> tuple[Any, ...]:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
@@ -326,12 +362,9 @@ class _Interpreter:
 
     def _compute(self, number: int, flags: Flags, draws: Draws) -> _Pass:
         case, tape = self.case, Tape(self.rounding)
-        forward = _Forward(case, self.contract, tape, self.arrays, self.grids, draws)
-        forward.flagged = flags.flagged
-        leaves = {name: forward.parameters[name] for name in self.wanted}
+        forward = _Forward(case, self.contract, tape, self.arrays, self.grids, draws, flags)
         batch = case.batches[number]
         inputs = [tape.constant(array[None]) for array in batch.inputs]
-        leaves |= {f"input_{i}": x for i, x in enumerate(inputs) if f"input_{i}" in self.asked}
         values = forward.block(case.architecture.network, "", inputs)
         loss = objective(
             case.objective,
@@ -343,24 +376,39 @@ class _Interpreter:
             self.contract,
         )
         state = {
-            name: forward.parameters[name].data
-            for name in self.state_names
-            if forward.parameters[name].data is not self.arrays[name]
+            name: value.data
+            for name, value in forward.parameters.items()
+            if value.data is not self.arrays[name]
         }
-        gradients = tape.gradients(loss, list(leaves.values()))
+        leaves = {name: forward.versions[name] for name in self.wanted}
+        leaves |= {f"input_{i}": [x] for i, x in enumerate(inputs) if f"input_{i}" in self.asked}
+        gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
         narrow = self.case.dtype == "float16"  # 65504 is reached without any training
         if (narrow or self.weights_version > 0) and self._may_overflow(tape, gradients):
-            gradients = [np.full_like(g, np.inf) for g in gradients]
+            gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {
             name: tape.lookup_squares[leaf.index]
-            for name, leaf in leaves.items()
+            for name, (leaf, *_) in leaves.items()
             if leaf.index in tape.lookup_squares
         }
-        return _Pass(loss.data, dict(zip(leaves, gradients, strict=True)), state, lookups)
+        return _Pass(loss.data, gradients, state, lookups)
 
-    def _may_overflow(self, tape: Tape, gradients: list[Array]) -> bool:
+    def _gradients(
+        self, tape: Tape, loss: Value, leaves: Mapping[str, Sequence[Value]]
+    ) -> dict[str, Array]:
+        """The gradient by each weight and input, summed over the values that it had."""
+        found = iter(tape.gradients(loss, [value for held in leaves.values() for value in held]))
+        gradients = {}
+        for name, held in leaves.items():
+            total, *others = (next(found) for _ in held)
+            for other in others:
+                total = self.rounding.disturb(total + other)
+            gradients[name] = total
+        return gradients
+
+    def _may_overflow(self, tape: Tape, gradients: Mapping[str, Array]) -> bool:
         """Whether a product of two values of this pass, or an adjoint, may leave the dtype's range.
 
         Training that diverges gets there; from then on an implementation may have infinities and
@@ -370,7 +418,7 @@ class _Interpreter:
         if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
             return True
         limit = np.sqrt(largest)
-        arrays = (*(value.data for value in tape.values), *gradients)
+        arrays = (*(value.data for value in tape.values), *gradients.values())
         return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
     def _step(self, result: _Pass, moving: Sequence[str]) -> None:

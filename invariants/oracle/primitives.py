@@ -584,6 +584,11 @@ PRIMITIVES: dict[str, Primitive] = {
     "straddle_maxima": Primitive(
         straddle_maxima, (lambda g, y, x, turn: g,), ulps=0.0, vjp_ulps=0.0
     ),
+    # The identity, behind which the gradient is not known: what flows back to its left is no longer
+    # judged.
+    "unjudged": Primitive(
+        lambda x: x, (lambda g, y, x: np.full_like(g, np.nan),), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
+    ),
     "max": Primitive(
         lambda x, tie: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),

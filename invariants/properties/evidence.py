@@ -56,9 +56,11 @@ class Evidence:
         if any(array.dtype.name != self.case.dtype for array in loaded):
             return -1, held
         for expected, observed in self.pairs:
+            kept = expected.flags.frozen | expected.idle & observed.weights.keys()
+            if previous is not None:
+                kept -= self.rewritten_between(previous.action, expected.action)
             departs = previous is not None and any(
-                not same_bits(previous.weights[name], observed.weights[name])
-                for name in expected.flags.frozen | expected.idle & observed.weights.keys()
+                not same_bits(previous.weights[name], observed.weights[name]) for name in kept
             )
             for name, estimate in (*expected.weights.items(), *expected.state.items()):
                 array = observed.weights[name]
@@ -107,6 +109,15 @@ class Evidence:
             is_step = self.case.program[point.action].action == "step"
             if earlier < point.action <= later and is_step and point.raises is None:
                 yield point
+
+    def rewritten_between(self, earlier: int, later: int) -> frozenset[str]:
+        """The weights that a forward pass after `earlier`, up to and with `later`, rewrites.
+
+        One that raises afterwards has rewritten them, too.
+        """
+        return frozenset[str]().union(
+            *(p.rewritten for p in self.expectation.points if earlier < p.action <= later)
+        )
 
     def consecutive(self) -> Iterator[tuple[ObservedPoint, ObservedPoint]]:
         """Each recorded point with the one before it, the loading of the weights first."""

@@ -1,7 +1,8 @@
 """A parameter that is frozen over a stretch of the program has the same bits after it.
 
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
-moves nothing, trainable or not.
+moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
+weight, it is what that makes of it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.observation import Array, same_bits
+from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.interpreter import ExpectedPoint
+from invariants.oracle.rounding import LAMBDA
 from invariants.properties.evidence import Evidence
 
 
@@ -22,8 +24,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     for before, after in evidence.consecutive():
         steps = list(evidence.steps_between(before.action, after.action))
         moving = {name for point in steps for name in point.moving}
+        rewritten = evidence.rewritten_between(before.action, after.action)
+        yield from _rewritten(evidence, after, rewritten - moving)
         for name, parameter in parameters.items():
-            if parameter.role == "state" or name in moving:
+            if parameter.role == "state" or name in moving or name in rewritten:
                 continue
             old, new = before.weights[name], after.weights[name]
             if not same_bits(old, new):
@@ -38,6 +42,32 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     earlier=before.action,
                     **first_difference(old, new),
                 )
+
+
+def _rewritten(
+    evidence: Evidence, after: ObservedPoint, names: frozenset[str]
+) -> Iterator[Finding]:
+    """Those of the rewritten weights that are not what their forward passes make of them."""
+    expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
+    for name in sorted(names):
+        found = evidence.held.get((after.action, name))
+        if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
+            continue
+        estimate, at = expected.weights[name], found.worst
+        yield Finding(
+            property_="frozen_weights",
+            backend=evidence.backend,
+            action=after.action,
+            subject=name,
+            message=f"{name} is not what its layer's forward pass makes of it",
+            relation="within",
+            field="weights",
+            element=at,
+            expected=float(estimate.value[at]),
+            got=float(after.weights[name][at]),
+            allowed=LAMBDA * float(estimate.spread[at]),
+            spreads=float(found.spreads[at]),
+        )
 
 
 def _why(name: str, steps: list[ExpectedPoint]) -> str:

@@ -82,6 +82,7 @@ class Context:
     frozen: bool
     weights: Mapping[str, Any]
     state: dict[str, Any]
+    kernel_frozen: bool = False
 
 
 def standardise(x: Any, mean: Any, variance: Any, layer: Any, context: Context) -> Any:
@@ -527,6 +528,24 @@ def spectral(context: Context) -> Any:
     return kernel / np.dot(v, np.dot(matrix, u))
 
 
+def rewritten(weight: Any, value: Any) -> Any:
+    """`weight` where a forward pass has put it: shifted by a constant."""
+    return weight if value is None else weight + (value - getval(weight))
+
+
+def spectral_normalization_dense(layer: Any, context: Context, x: Any) -> Any:
+    """The kernel is set to itself over σ, unless it is frozen; `state` tells where it is by now."""
+    state, kernel = context.state, context.weights["kernel"]
+    if context.training and not context.kernel_frozen:
+        known = state.get("kernel", getval(kernel))
+        v = known @ state["vector_u"]
+        v = v / numpy.sqrt(v @ v)
+        u = known.T @ v
+        u = u / numpy.sqrt(u @ u)
+        state.update(vector_u=u, kernel=known / (v @ known @ u))
+    return biased(layer, context, np.matmul(x, rewritten(kernel, state.get("kernel"))))
+
+
 def spectral_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
     x, kernel = padded_for(layer, x), spectral(context)
     y = cross_correlation(x, kernel, 1, layer.strides, layer.dilation)
@@ -743,6 +762,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
         layer, context, np.matmul(x, spectral(context))
     ),
     "spectral_norm_conv2d": spectral_norm_conv2d,
+    "spectral_normalization_dense": spectral_normalization_dense,
     "film": film,
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
@@ -903,11 +923,13 @@ class Network:
     flagged: frozenset[str] = frozenset()
     dtype: Any = numpy.float64
     state: dict[str, Any] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()  # the weights that are, whatever says so
 
     def loss(self, weights: Mapping[str, Any]) -> Any:
         """`weights` holds the trainable parameters, and "input_N" for inputs that are not indices.
 
-        Afterwards `state` holds every other parameter as the forward pass left it.
+        Afterwards `state` holds every other parameter as the forward pass left it, and the weights
+        that it has rewritten.
         """
         batch = self.case.batches[self.batch]
         self.state = {
@@ -926,9 +948,10 @@ class Network:
             given = target if target.ndim < outputs[term.output].ndim else target.astype(self.dtype)
             losses = LOSS_FORWARDS[term.loss](outputs[term.output], given, self.backend)
             total = total + term.weight * self._one_number(term, losses, held)
-        every = {**self.state, **weights}
         for name, penalty in self.case.penalties.items():
-            size = every[name] ** 2 if penalty.kind == "l2" else absolute(every[name])
+            held = self.state.get(name)
+            weight = rewritten(weights[name], held) if name in weights else held
+            size = weight**2 if penalty.kind == "l2" else absolute(weight)
             total = total + penalty.factor * np.sum(size)
         return total
 
@@ -974,7 +997,12 @@ class Network:
             return {last: arrays[f"{path}.{last}"] for head, _, last in named if head == path}
 
         context = Context(
-            self.backend, self.case.training, path in self.flagged, own(weights), own(self.state)
+            self.backend,
+            self.case.training,
+            path in self.flagged,
+            own(weights),
+            own(self.state),
+            f"{path}.kernel" in self.frozen,
         )
         y = LAYER_FORWARDS[layer.kind](layer, context, *xs)
         self.state.update({f"{path}.{name}": value for name, value in context.state.items()})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from autograd import value_and_grad
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from independent_layers import LAYER_FORWARDS, LOSS_FORWARDS, Network
 
 from invariants.architecture.layers import LAYERS
@@ -42,15 +43,17 @@ def unfrozen(case: Case, backend: str) -> Case:
 def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
     """The first recorded point of `case`: its weights are those that the case starts from."""
     action: Any = case.program[point.action]
-    network = Network(case, backend, action.batch, point.flags.flagged)
+    network = Network(case, backend, action.batch, point.flags.flagged, frozen=point.flags.frozen)
     loss, gradients = value_and_grad(network.loss)(network.leaves())
     network.loss(network.leaves())
     observed = {"loss": np.asarray(loss)}
     observed |= {f"d loss / d {name}": gradients[name] for name in point.gradients}
-    observed |= {name: network.state[name] for name in point.state}
+    rewritten = point.rewritten - set(point.updates)  # what a step has moved since
+    observed |= {name: network.state[name] for name in (*point.state, *rewritten)}
     expected: dict[str, Any] = {"loss": point.loss}
     expected |= {f"d loss / d {name}": e for name, e in point.gradients.items()}
     expected |= point.state
+    expected |= {name: point.weights[name] for name in rewritten}
     for name, estimate in expected.items():
         value = estimate.value.reshape(observed[name].shape)
         estimate = replace(estimate, value=value, spread=estimate.spread.reshape(value.shape))
@@ -70,6 +73,30 @@ def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case
     assume(point.loss is not None)  # a state that goes by an order of calls that is not known
     assert set(case.architecture.weights) & case.reached <= set(point.gradients)
     assert set(case.architecture.weights) - case.reached <= point.idle
+    compare(case, backend, point)
+
+
+def lacked_elsewhere(backend: str) -> set[str]:
+    """The kinds of layers that no case for all backends holds, and this backend has."""
+    lacking = {kind for contract in CONTRACTS.values() for kind in contract.lacks}
+    return lacking - set(CONTRACTS[backend].lacks)
+
+
+@pytest.mark.parametrize(
+    ("backend", "kind"), [(b, kind) for b in CONTRACTS for kind in sorted(lacked_elsewhere(b))]
+)
+@pytest.mark.parametrize("whole", [True, False])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_nor_do_layers_of_one_backend_differ(
+    backend: str, kind: str, whole: bool, data: st.DataObject
+) -> None:
+    """whole: by everything that has a gradient; else under the case's own first mask."""
+    case = data.draw(cases((backend,)))
+    assume(any(placed.layer.kind == kind for placed in case.architecture.layers))
+    case = unfrozen(case, backend) if whole else predictable(case)
+    point = expect(case, backend).points[0]
+    assume(point.raises is None and point.loss is not None)
     compare(case, backend, point)
 
 

@@ -278,6 +278,7 @@ class PackedMultiHeadAttention(_Sequence):
     """
 
     kind: Literal["packed_multi_head_attention"] = "packed_multi_head_attention"
+    steps_first: ClassVar[bool] = True
     heads: Size = 1
     use_bias: bool = False
     causal: bool = False

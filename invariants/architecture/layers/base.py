@@ -82,11 +82,15 @@ class Call(Protocol):
 
     training: bool
     frozen: bool  # the layer's own flag, for frameworks where it changes the forward
+    frozen_weights: frozenset[str]  # those of the layer's weights that are not trainable
+    before_steps_first: bool  # Architecture.before_steps_first holds the layer
     contract: Any
 
     def parameter(self, name: str) -> Value: ...
 
-    def set_state(self, name: str, value: Value) -> None: ...
+    def set_state(self, name: str, value: Value) -> None:
+        """Gives a state, or a weight that the layer rewrites, another value from here on."""
+        ...
 
     def drawn(self) -> Value:
         """What a random layer drew: its output for an input of ones."""
@@ -107,6 +111,8 @@ class Layer(Document):
     frequency: ClassVar[int] = 1
     #: In training mode its result depends on its state, as well as moving it.
     reads_its_state: ClassVar[bool] = False
+    #: torch works on it with the steps before the samples, and so hands gradients back.
+    steps_first: ClassVar[bool] = False
     #: Has a kink whose ties the contract settles.
     kinked: ClassVar[bool] = False
 
@@ -143,6 +149,12 @@ class Layer(Document):
     def needs(self) -> Mapping[str, Any]:
         """What a backend must offer for this layer: a point of its contract, and a value of it."""
         return {}
+
+    def rewrites(
+        self, training: bool, frozen_weights: frozenset[str], contract: Any
+    ) -> tuple[str, ...]:
+        """The weights that a forward pass itself assigns to, by the contract."""
+        return ()
 
     def smallest_batch(self, specs: Sequence[Spec], training: bool) -> int:
         """How many samples a batch must have."""

@@ -63,6 +63,7 @@ class _Recurrent(Layer):
     units: Size = 1
     biases: Biases = "none"
     return_sequences: bool = False
+    steps_first: ClassVar[bool] = True
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
 

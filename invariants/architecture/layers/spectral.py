@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
 from invariants.architecture.layers.convolution import Windowed2D, convolved
@@ -53,17 +53,17 @@ def normalised(call: Call) -> Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectralNormDense(Layer):
-    """y = x @ (kernel / σ(kernel)) + bias over the last axis, (..., in) -> (..., units)."""
+class NormalisedDense(Layer):
+    """What dense layers with a normalised kernel have in common: (..., in) -> (..., units)."""
 
-    kind: Literal["spectral_norm_dense"] = "spectral_norm_dense"
     reads_its_state: ClassVar[bool] = True
     units: Size = 1
     use_bias: bool = True
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SpectralNormDense:
-        return cls(units=choice.integer(1, 5), use_bias=not choice.boolean())
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> NormalisedDense:
+        use_bias = not choice.boolean()
+        return cls(kind=cls.kind_of(), units=choice.integer(1, 5), use_bias=use_bias)
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
@@ -84,11 +84,23 @@ class SpectralNormDense(Layer):
             Parameter("kernel", (inputs, self.units), initial="scale"),
             Parameter("bias", (self.units,), group="bias"),
         )
-        return (*weights[: 1 + self.use_bias], *vectors((inputs,), self.units))
+        return (*weights[: 1 + self.use_bias], *self.vectors(inputs))
+
+    def vectors(self, inputs: int) -> tuple[Parameter, ...]:
+        return vectors((inputs,), self.units)
+
+    def with_bias(self, call: Call, y: Value) -> Value:
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormDense(NormalisedDense):
+    """y = x @ (kernel / σ(kernel)) + bias over the last axis."""
+
+    kind: Literal["spectral_norm_dense"] = "spectral_norm_dense"
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        y = xs[0] @ normalised(call)
-        return y + call.parameter("bias") if self.use_bias else y
+        return self.with_bias(call, xs[0] @ normalised(call))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,5 +133,43 @@ class SpectralNormConv2D(Windowed2D):
         return self.with_bias(call, convolved(x, normalised(call), 1, self.strides, self.dilation))
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormalizationDense(NormalisedDense):
+    """Keras's wrapper around a dense layer, which keeps the normalised kernel for good.
+
+    In training mode kernel ← kernel / σ before the layer is called, σ = v K uᵀ after a step of the
+    power iteration, v ← u Kᵀ / |u Kᵀ| and u ← v K / |v K|. The gradient is that of the kernel as it
+    was assigned: σ counts as a constant. Whether a frozen kernel is rewritten is the contract's.
+    """
+
+    kind: Literal["spectral_normalization_dense"] = "spectral_normalization_dense"
+
+    def vectors(self, inputs: int) -> tuple[Parameter, ...]:
+        return super().vectors(inputs)[:1]
+
+    def rewrites(
+        self, training: bool, frozen_weights: frozenset[str], contract: Any
+    ) -> tuple[str, ...]:
+        rewritten = contract["spectral_kernel_rewritten"]
+        kept = rewritten == "never" or (rewritten == "unless_frozen" and "kernel" in frozen_weights)
+        return ("kernel",) if training and not kept else ()
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        if self.rewrites(call.training, call.frozen_weights, call.contract):
+            kernel = cut(call.parameter("kernel"))
+            inputs, units = kernel.shape
+            u = call.parameter("vector_u").reshape(1, units)
+            v = cut(unit((u @ kernel.apply("transpose", axes=(1, 0))).reshape(inputs)))
+            u = cut(unit((v.reshape(1, inputs) @ kernel).reshape(units)))
+            sigma = v.reshape(1, inputs) @ kernel @ u.reshape(units, 1)
+            call.set_state("vector_u", u)
+            call.set_state("kernel", cut(kernel / sigma))
+        return self.with_bias(call, xs[0] @ call.parameter("kernel"))
+
+
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (SpectralNormDense, SpectralNormConv2D)
+LAYERS: tuple[type[Layer], ...] = (
+    SpectralNormDense,
+    SpectralNormConv2D,
+    SpectralNormalizationDense,
+)

@@ -1,4 +1,4 @@
-"""Spectral normalisation, written as a subclass of Dense and of Conv2D.
+"""Spectral normalisation, written as a subclass of Dense and of Conv2D, and Keras's own wrapper.
 
 keras.layers.SpectralNormalization is another layer: in training mode it assigns the normalised
 kernel to the kernel itself, a frozen one's too, and keeps u alone.
@@ -80,6 +80,11 @@ def _parameters(window: Axes | None) -> dict[str, NativeParameter]:
     return {**held, "vector_v": NativeParameter("vector_v", window)}
 
 
+def _wrapped(layer: Any, specs: Sequence[Spec]) -> str:
+    dense = f"keras.layers.Dense({layer.units}, {arguments(use_bias=layer.use_bias)}, name='dense')"
+    return f"keras.layers.SpectralNormalization({dense}, "
+
+
 ROWS: dict[str, Lowering] = {
     "spectral_norm_dense": Lowering(
         lambda layer, specs: (
@@ -91,5 +96,14 @@ ROWS: dict[str, Lowering] = {
     ),
     "spectral_norm_conv2d": Lowering(
         _conv, layer_row("").call, _parameters(((0, 1, 2),)), definition=(_SPECTRAL, _CONV)
+    ),
+    "spectral_normalization_dense": Lowering(
+        _wrapped,
+        layer_row("").call,
+        {
+            "kernel": NativeParameter("dense/kernel", attribute="layer.kernel"),
+            "bias": NativeParameter("dense/bias", attribute="layer.bias"),
+            "vector_u": NativeParameter("vector_u", ((), 0)),
+        },
     ),
 }
