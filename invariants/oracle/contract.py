@@ -321,6 +321,16 @@ TORCH = Contract(
             "Silent; BCELoss checks its probabilities, which NaN are not.",
             _TORCH + "generated/torch.nn.BCELoss.html",
         ),
+        "kernel_gradient_in_bfloat16": Clause(
+            "rounded",
+            "Silent; users expect a gradient that depends on the arguments alone.",
+            _TORCH + "notes/numerical_accuracy.html",
+        ),
+        "divergence_in_float16": Clause(
+            "rounded",
+            "KLDivLoss: l(y, y_hat) = y_hat (log y_hat - y), y the log-probabilities.",
+            _TORCH + "generated/torch.nn.KLDivLoss.html",
+        ),
         "parameter_groups": Clause(
             True,
             "Optimizers take an iterable of dicts, each a parameter group with options of its own.",
@@ -618,6 +628,16 @@ TENSORFLOW = Contract(
             (),
             "Silent; no loss checks its input.",
             _KERAS + "losses/",
+        ),
+        "kernel_gradient_in_bfloat16": Clause(
+            "rounded",
+            "Silent; users expect a gradient that depends on the arguments alone.",
+            _TF + "nn/conv2d",
+        ),
+        "divergence_in_float16": Clause(
+            "rounded",
+            "loss = y_true * log(y_true / y_pred), in every dtype of a model.",
+            _KERAS + "losses/probabilistic_losses/#kldivergence-class",
         ),
         "parameter_groups": Clause(
             False,

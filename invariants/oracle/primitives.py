@@ -153,8 +153,8 @@ def _binary_likelihood(p: Array, t: Array, *, floor: float) -> Array:
 def _binary_likelihood_vjp(g: Array, y: Array, p: Array, t: Array, *, floor: float) -> Array:
     """g·(p - t) / max(p·(1 - p), floor): binary_cross_entropy_backward in ATen/native/Loss.cpp.
 
-    The floor of 1e-12 is 0 in float16: where p may have been rounded to 0 or 1 nothing is known, nor
-    where the quotient leaves the format, since a mean is divided by its count afterwards.
+    The floor of 1e-12 is 0 in float16: where p may have been rounded to 0 or 1 nothing is known,
+    nor where the quotient leaves the format, since a mean is divided by its count afterwards.
     """
     slope = p * (1.0 - p)
     quotient = (p - t) / np.where(slope > floor, slope, floor or np.nan)

@@ -130,10 +130,10 @@ class LoraConv2D(Windowed2D):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x, once = self.padded(xs[0]), (1, 1)
-        y = convolved(x, call.parameter("kernel"), 1, self.strides, self.dilation)
+        y = convolved(call, x, call.parameter("kernel"), 1, self.strides, self.dilation)
         y = self.with_bias(call, y)
-        down = convolved(x, call.parameter("lora_a"), 1, self.strides, self.dilation)
-        delta = convolved(down, call.parameter("lora_b"), 1, once, once)
+        down = convolved(call, x, call.parameter("lora_a"), 1, self.strides, self.dilation)
+        delta = convolved(call, down, call.parameter("lora_b"), 1, once, once)
         return y + delta * (self.alpha / self.rank)
 
 

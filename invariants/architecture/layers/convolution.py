@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -86,11 +87,15 @@ def padded(x: Value, rows: Pair, columns: Pair) -> Value:
     return x.apply("pad", widths=((0, 0), rows, columns, (0, 0)))
 
 
-def convolved(x: Value, kernel: Value, groups: int, strides: Pair, dilation: Pair) -> Value:
+def convolved(
+    call: Call, x: Value, kernel: Value, groups: int, strides: Pair, dilation: Pair
+) -> Value:
     """(N, H, W, C) with a kernel (KH, KW, C / groups, filters) -> (N, OH, OW, filters)."""
     kh, kw, channels, filters = kernel.shape
     filters //= groups
     patches = x.apply("patches", kernel=(kh, kw), strides=strides, dilation=dilation)
+    if _read_before_written(call, patches):
+        kernel = kernel.apply("unjudged")
     parts = []
     for group in range(groups):
         window, weight = patches, kernel
@@ -102,6 +107,14 @@ def convolved(x: Value, kernel: Value, groups: int, strides: Pair, dilation: Pai
         part = window.reshape(*window.shape[:3], terms) @ weight.reshape(terms, filters)
         parts.append(part)
     return parts[0] if len(parts) == 1 else x.tape.apply("concatenate", *parts)
+
+
+def _read_before_written(call: Call, patches: Value) -> bool:
+    """Whether a known issue may make the kernel's gradient of what memory held: see the ledger."""
+    issue = call.contract["kernel_gradient_in_bfloat16"] == "uninitialised"
+    narrow = patches.tape.rounding.precision.name == "bfloat16"
+    one_position = math.prod(patches.shape[1:3]) == 1
+    return issue and narrow and one_position and patches.shape[-1] == 1
 
 
 def convolved_by_channel(x: Value, kernel: Value, strides: Pair, dilation: Pair) -> Value:
@@ -211,7 +224,7 @@ class Conv2D(Windowed2D):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x, kernel = self.padded(xs[0]), call.parameter("kernel")
-        y = convolved(x, kernel, self.groups, self.strides, self.dilation)
+        y = convolved(call, x, kernel, self.groups, self.strides, self.dilation)
         return self.with_bias(call, y)
 
 
@@ -279,7 +292,7 @@ class SeparableConv2D(Windowed2D):
             call.parameter(f"{which}_kernel") for which in ("depthwise", "pointwise")
         )
         y = convolved_by_channel(self.padded(xs[0]), depthwise, self.strides, self.dilation)
-        return self.with_bias(call, convolved(y, pointwise, 1, (1, 1), (1, 1)))
+        return self.with_bias(call, convolved(call, y, pointwise, 1, (1, 1), (1, 1)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -349,7 +362,9 @@ class Conv1D(Series):
         x = padded(as_image(xs[0]), self.pads(xs[0].shape[1]), (0, 0))
         k, features, filters = call.parameter("kernel").shape
         kernel = call.parameter("kernel").reshape(k, 1, features, filters)
-        y = as_series(convolved(x, kernel, self.groups, (self.strides, 1), (self.dilation, 1)))
+        y = as_series(
+            convolved(call, x, kernel, self.groups, (self.strides, 1), (self.dilation, 1))
+        )
         return y + call.parameter("bias") if self.use_bias else y
 
 

@@ -130,7 +130,8 @@ class SpectralNormConv2D(Windowed2D):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x = self.padded(xs[0])
-        return self.with_bias(call, convolved(x, normalised(call), 1, self.strides, self.dilation))
+        y = convolved(call, x, normalised(call), 1, self.strides, self.dilation)
+        return self.with_bias(call, y)
 
 
 @dataclass(frozen=True, kw_only=True)
