@@ -469,6 +469,7 @@ PRIMITIVES: dict[str, Primitive] = {
             lambda g, y, a, b: g / align(b, g.ndim),
             lambda g, y, a, b: -g * align(y, g.ndim) / align(b, g.ndim),
         ),
+        vjp_ulps=3.0,
     ),
     # x / divisor, and its derivative by way of the `inverse` of it that a kernel is given.
     "divide_by": Primitive(
@@ -480,7 +481,7 @@ PRIMITIVES: dict[str, Primitive] = {
     # The mean counts as a constant in a variance: its derivative is zero, and torch's kernels and
     # tf.nn.moments (stop_gradient) leave it out, so a rounded mean is not made up for.
     "squared_deviation": Primitive(
-        lambda x, mean: np.square(x - mean), (_squared_deviation_vjp, None), ulps=3.0
+        lambda x, mean: np.square(x - mean), (_squared_deviation_vjp, None), ulps=3.0, vjp_ulps=2.0
     ),
     # Both frameworks fold the mean into an offset on a CPU (x·s + (β - mean·s): torch's batch norm
     # kernel, Keras's batch_normalization), which rounds relative to x and to the mean. In the
@@ -492,9 +493,11 @@ PRIMITIVES: dict[str, Primitive] = {
         vjp_ulps=0.0,
         magnitude=lambda y, x, mean: np.abs(x[:1]) + np.abs(mean[:1]),
     ),
-    "sqrt": Primitive(np.sqrt, (lambda g, y, x: g / (2.0 * y),), ulps=2.0),
-    "rsqrt": Primitive(lambda x: 1.0 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y**3,), ulps=3.0),
-    "exp": Primitive(np.exp, (lambda g, y, x: g * y,), ulps=2.0, may_flush=True),
+    "sqrt": Primitive(np.sqrt, (lambda g, y, x: g / (2.0 * y),), ulps=2.0, vjp_ulps=2.0),
+    "rsqrt": Primitive(
+        lambda x: 1.0 / np.sqrt(x), (lambda g, y, x: -0.5 * g * y**3,), ulps=3.0, vjp_ulps=3.0
+    ),
+    "exp": Primitive(np.exp, (lambda g, y, x: g * y,), ulps=3.0, may_flush=True),
     # exp(x) - 1 whose derivative is computed from the rounded result y, as y + 1.
     "exp_less_one": Primitive(
         lambda x: np.exp(x) - 1.0,
@@ -508,11 +511,12 @@ PRIMITIVES: dict[str, Primitive] = {
         magnitude=lambda y, x, alpha, inverse: (
             np.exp(x[:1] / alpha) * (2.0 * alpha + np.abs(x[:1]))
         ),
+        ulps=4.0,
         vjp_ulps=4.0,
         vjp_may_flush=True,
     ),
-    "log": Primitive(np.log, (lambda g, y, x: g / x,), ulps=4.0),
-    "tanh": Primitive(np.tanh, (lambda g, y, x: g * (1.0 - y * y),), ulps=8.0),
+    "log": Primitive(np.log, (lambda g, y, x: g / x,), ulps=4.0, vjp_ulps=2.0),
+    "tanh": Primitive(np.tanh, (lambda g, y, x: g * (1.0 - y * y),), ulps=8.0, vjp_ulps=2.0),
     "sigmoid": Primitive(
         sigmoid, (lambda g, y, x: g * y * (1.0 - y),), ulps=7.0, vjp_ulps=2.0, may_flush=True
     ),
@@ -543,7 +547,7 @@ PRIMITIVES: dict[str, Primitive] = {
         vjp_ulps=0.0,
         grid=_KEEP,
     ),
-    "leaky_relu": Primitive(_leaky, (_leaky_vjp,)),
+    "leaky_relu": Primitive(_leaky, (_leaky_vjp,), ulps=2.0, vjp_ulps=2.0),
     "where_positive": Primitive(
         _where_positive,
         (None, _where_positive_vjp_a, _where_positive_vjp_b),
