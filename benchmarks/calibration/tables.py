@@ -74,4 +74,5 @@ def beyond(held: Sequence[Judged]) -> Iterator[str]:
     for number, judged in enumerate(held):
         for g in judged.gradients:
             if g.beyond:
-                yield f"- case {number} ({judged.case.dtype}), action {g.action}, {g.name}: {g.beyond:.2f}"
+                where = f"case {number} ({judged.case.dtype}), action {g.action}, {g.name}"
+                yield f"- {where}: {g.beyond:.2f}"
