@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from invariants.architecture.layers.normalization import rescaled
 from invariants.generate.cases import cases
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import Expectation, expect
@@ -170,6 +171,19 @@ def test_the_errors_of_equal_terms_add_up(precision: Precision) -> None:
     ratio = estimate(total.data, Rounding(precision)).spread / one
     # All of it in half of the samples, so 1/√2 of it in the root mean square.
     assert 0.5 * terms < np.sqrt(np.square(ratio).mean()) < terms
+
+
+@all_precisions
+def test_the_gradient_of_a_scale_is_rounded_apart_from_the_forward_pass(
+    precision: Precision,
+) -> None:
+    """d log((x - m)·s) / ds = 1/s whatever x - m was rounded to; Σ g·x - m·Σ g cancels anew."""
+    tape = Tape(Rounding(precision))
+    x, mean, scale = (tape.constant(np.array([[number]])) for number in (10.1, 10.0, 3.0))
+    y = rescaled(x, mean, scale).apply("log").sum(-1)
+    (gradient,) = tape.gradients(y, [scale])
+    spread = estimate(gradient, Rounding(precision)).spread
+    assert np.all(spread > 0.3 * precision.unit_roundoff * (20.1 / 0.1) / 3.0)
 
 
 @all_precisions
