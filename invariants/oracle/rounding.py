@@ -10,6 +10,11 @@ and near-kinks without anybody choosing a tolerance.
 Where a computation is exact in the target dtype (small multiples of a power of two, `grid`), an
 honest implementation has no freedom at all and nothing is disturbed.
 
+A kernel rounds a number by what it is and not by where it stands, so equal elements of one result
+have equal errors, which add up in a sum of them instead of averaging out. Equal numbers may as well
+come from different sums, and then their errors differ. So one half of the samples moves equal
+numbers alike, the other each by itself.
+
 The random numbers come from a fixed pool, read at pseudo-random offsets: drawing them anew would
 cost more than the arithmetic that they disturb.
 """
@@ -31,8 +36,12 @@ SAMPLES = 16
 #: project, fixed before the calibration in docs/rounding.md was run to confirm it.
 LAMBDA = 20.0
 
+#: The samples in which equal numbers are rounded alike; in the others each by itself.
+_ALIKE = slice(1 + SAMPLES // 2, None)
+
 #: Columns in the pool of random numbers.
-_POOL = 1 << 14
+_POOL_BITS = 14
+_POOL = 1 << _POOL_BITS
 
 
 @dataclass(frozen=True)
@@ -110,14 +119,15 @@ class Rounding:
         self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF
         return self._state % (_POOL - width + 1)
 
-    def _columns(self, pool: Array, shape: tuple[int, ...]) -> Array:
-        """`pool` numbers for an array of `shape` (without the sample axis)."""
+    def _columns(self, pool: Array, value: Array) -> Array:
+        """`pool` numbers for the elements of `value`, for equal ones the same in some samples."""
+        shape = value.shape[1:]
         width = 1
         for extent in shape:
             width *= extent
         if width <= _POOL:
             start = self._offset(width)
-            columns = pool[:, start : start + width]
+            columns = pool[:, start : start + width].copy()
         else:
             pieces, left = [], width
             while left:
@@ -126,7 +136,20 @@ class Rounding:
                 pieces.append(pool[:, start : start + piece])
                 left -= piece
             columns = np.concatenate(pieces, axis=1)
+        if width > 1:
+            columns[_ALIKE] = pool[_ALIKE].take(self._places(value[0]), axis=1)
         return columns.reshape((SAMPLES + 1, *shape))
+
+    def _places(self, numbers: Array) -> Array:
+        """A column of the pool for each number, equal ones for equal numbers.
+
+        Fibonacci hashing (Knuth, The Art of Computer Programming 3, §6.4) of the leading 44 bits of
+        the significand: two sums of the same terms differ in the last bits of float64.
+        """
+        bits = np.ascontiguousarray(numbers, dtype=np.float64).view(np.uint64).reshape(-1)
+        hashes = ((bits + np.uint64(128)) >> np.uint64(8)) * np.uint64(0x9E3779B97F4A7C15)
+        places = (hashes >> np.uint64(64 - _POOL_BITS)).astype(np.intp)
+        return (places + self._offset(1)) & (_POOL - 1)
 
     def disturb(self, value: Array, ulps: float = 1.0, magnitude: Array | None = None) -> Array:
         """`value` with every sample but 0 moved by the rounding of one application.
@@ -137,12 +160,12 @@ class Rounding:
             magnitude: for a reduction √k·√Σ(aᵢbᵢ)² of its k terms, shape (1 or SAMPLES + 1, ...):
                 the intermediate sums are rounded too, relative to their own size.
         """
-        moved = value * self._columns(_factors(self.precision, ulps), value.shape[1:])
+        moved = value * self._columns(_factors(self.precision, ulps), value)
         if magnitude is not None:
-            noise = self._columns(_noise(False), value.shape[1:])
+            noise = self._columns(_noise(False), value)
             moved += (self.unit * magnitude) * noise
         if self.precision.absolute:
-            moved += self.precision.absolute * self._columns(_noise(False), value.shape[1:])
+            moved += self.precision.absolute * self._columns(_noise(False), value)
         return moved
 
     def flush(self, value: Array, times: Array | float) -> Array:
@@ -150,7 +173,7 @@ class Rounding:
 
         An implementation may flush a factor of it to zero there.
         """
-        noise = self._columns(_noise(False), value.shape[1:])
+        noise = self._columns(_noise(False), value)
         return value + (self.precision.smallest_normal * times) * noise
 
 

@@ -72,6 +72,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "square": (Row(),),
     "squared_deviation": (Row(KEPT, constant=(1,)),),
     "centred": (Row(KEPT),),
+    "rescaled": (Row(BROADCAST, params={"size": 0.0}), Row(KEPT, params={"size": 0.0})),
     "sqrt": (Row(domain=POSITIVE),),
     "rsqrt": (Row(domain=POSITIVE),),
     "exp": (Row(domain=LARGE),),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from invariants.architecture.layers.normalization import rescaled
 from invariants.generate.cases import cases
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import Expectation, expect
@@ -30,6 +31,9 @@ from invariants.oracle.tape import Tape, Value
 FLOAT32, FLOAT64 = PRECISIONS["float32"], PRECISIONS["float64"]
 all_precisions = pytest.mark.parametrize("precision", PRECISIONS.values(), ids=str)
 both_contracts = pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+
+#: The samples in which equal numbers are moved each by itself.
+EACH_BY_ITSELF = slice(1, 1 + SAMPLES // 2)
 
 #: Multiples of 1/64, as cases are drawn.
 grid_numbers = st.integers(-256, 256).map(lambda n: n / 64)
@@ -120,7 +124,7 @@ def test_one_rounding_moves_by_no_more_than_its_ulps(
 
 def test_ulps_in_float64_are_whole_and_have_no_bias() -> None:
     """Of 1.0, whose neighbour above is 2u away: all moves are representable there."""
-    moved = Rounding(FLOAT64).disturb(np.ones((1, 12000)))[1:] - 1.0
+    moved = Rounding(FLOAT64).disturb(np.ones((1, 12000)))[EACH_BY_ITSELF] - 1.0
     moves = moved / FLOAT64.unit_roundoff
     assert set(np.unique(moves)) == {-2.0, 0.0, 2.0}
     standard_error = moves.std() / np.sqrt(moves.size)
@@ -130,18 +134,64 @@ def test_ulps_in_float64_are_whole_and_have_no_bias() -> None:
 
 
 def test_moves_below_float64_are_uniform_and_have_no_bias() -> None:
-    moves = (Rounding(FLOAT32).disturb(np.ones((1, 12000)))[1:] - 1.0) / FLOAT32.unit_roundoff
+    moved = Rounding(FLOAT32).disturb(np.ones((1, 12000)))[EACH_BY_ITSELF] - 1.0
+    moves = moved / FLOAT32.unit_roundoff
     assert np.abs(moves).max() <= 1.0
     assert abs(moves.mean()) < 5.0 / np.sqrt(3.0 * moves.size)
     assert np.mean(moves**2) == pytest.approx(1.0 / 3.0, rel=5.0 / np.sqrt(moves.size))
 
 
 @all_precisions
-def test_equal_numbers_are_moved_apart(precision: Precision) -> None:
-    """Two results of one value are rounded independently of each other."""
-    rounding = Rounding(precision)
-    first, second = (rounding.disturb(np.ones((1, 500)))[1:].reshape(-1) for _ in range(2))
+def test_two_roundings_of_equal_numbers_are_independent(precision: Precision) -> None:
+    rounding, numbers = Rounding(precision), np.linspace(1.0, 1.5, 500)[None]
+    first, second = ((rounding.disturb(numbers)[1:] / numbers - 1.0).reshape(-1) for _ in range(2))
     assert abs(np.corrcoef(first, second)[0, 1]) < 5.0 / np.sqrt(first.size)
+
+
+@all_precisions
+def test_equal_elements_are_moved_alike_in_half_of_the_samples(precision: Precision) -> None:
+    """Unequal ones are not; neighbours in float64 count as equal."""
+    numbers = np.array([[0.1, 0.3, 0.1, 0.1 * (1.0 + 2.0**-52), 0.4]])
+    deviations = Rounding(precision).disturb(numbers, 8.0) / numbers - 1.0
+    apart, alike = deviations[EACH_BY_ITSELF], deviations[1 + SAMPLES // 2 :]
+    close = 4.0 * 2.0**-53
+    assert np.all(np.abs(alike[:, 2:4] - alike[:, :1]) <= close)
+    for moved, first, second in ((apart, 0, 2), (alike, 0, 1), (alike, 0, 4)):
+        assert np.any(np.abs(moved[:, first] - moved[:, second]) > close)
+
+
+@all_precisions
+def test_the_errors_of_equal_terms_add_up(precision: Precision) -> None:
+    """Of k terms with one error e each, their sum has the error k·e, not √k·e."""
+    terms = 256
+    x = Tape(Rounding(precision)).constant(np.linspace(0.1, 0.9, 50)[None, :, None])
+    same = x.apply("repeat", axis=-1, times=terms).apply("tanh")
+    total = same.sum(-1)
+    one = estimate(same.data[..., 0], Rounding(precision)).spread
+    ratio = estimate(total.data, Rounding(precision)).spread / one
+    # All of it in half of the samples, so 1/√2 of it in the root mean square.
+    assert 0.5 * terms < np.sqrt(np.square(ratio).mean()) < terms
+
+
+@all_precisions
+def test_the_gradient_of_a_scale_is_rounded_apart_from_the_forward_pass(
+    precision: Precision,
+) -> None:
+    """d log((x - m)·s) / ds = 1/s whatever x - m was rounded to; Σ g·x - m·Σ g cancels anew."""
+    tape = Tape(Rounding(precision))
+    x, mean, scale = (tape.constant(np.array([[number]])) for number in (10.1, 10.0, 3.0))
+    y = rescaled(x, mean, scale).apply("log").sum(-1)
+    (gradient,) = tape.gradients(y, [scale])
+    spread = estimate(gradient, Rounding(precision)).spread
+    assert np.all(spread > 0.3 * precision.unit_roundoff * (20.1 / 0.1) / 3.0)
+
+
+@all_precisions
+def test_the_difference_of_equal_numbers_has_a_spread(precision: Precision) -> None:
+    """They may come from different sums, which a framework rounds differently."""
+    x = leaf(precision, 0.3, 0.3).apply("tanh")
+    difference = x.apply("slice", start=0, stop=1) - x.apply("slice", start=1, stop=2)
+    assert np.all(estimate(difference.data, Rounding(precision)).spread > 0.0)
 
 
 @all_precisions

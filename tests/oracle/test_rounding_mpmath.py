@@ -97,6 +97,7 @@ ELEMENTWISE: dict[str, Elementwise] = {
         lambda x, mean: anp.square(x - mean), (SIGNED, SIGNED), constant=(1,)
     ),
     "centred": Elementwise(lambda x, mean: x - mean, (SIGNED, SIGNED)),
+    "rescaled": Elementwise(lambda x, s: x * s, (SIGNED, SIGNED), params=(("size", 0.0),)),
     "sqrt": Elementwise(anp.sqrt, (POSITIVE,)),
     "rsqrt": Elementwise(lambda x: 1.0 / anp.sqrt(x), (POSITIVE,)),
     "exp": Elementwise(anp.exp, (SIGNED,)),

@@ -22,7 +22,7 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
-from invariants.architecture.layers.normalization import Epsilon, moments
+from invariants.architecture.layers.normalization import Epsilon, moments, rescaled
 from invariants.oracle.tape import Value
 
 
@@ -379,8 +379,7 @@ class TransformerEncoder(_Projected):
     def norm(self, call: Call, place: str, x: Value) -> Value:
         mean, variance = moments(x, -1)
         scale = (variance + self.epsilon).apply("rsqrt") * call.parameter(f"{place}_norm_gamma")
-        centred = x.tape.apply("centred", x, mean)
-        return centred * scale + call.parameter(f"{place}_norm_beta")
+        return rescaled(x, mean, scale) + call.parameter(f"{place}_norm_beta")
 
     def dense(self, call: Call, x: Value) -> Value:
         z = x @ call.parameter("up_kernel") + call.parameter("up_bias")

@@ -19,6 +19,7 @@ from invariants.architecture.layers.normalization import (
     AFFINE,
     Epsilon,
     affine_parameters,
+    gamma_and_beta,
     moments,
     standardised,
 )
@@ -67,13 +68,11 @@ class GroupNorm(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        grouped = x.reshape(*x.shape[:-1], self.groups, x.shape[-1] // self.groups)
+        apart = (self.groups, x.shape[-1] // self.groups)
+        grouped = x.reshape(*x.shape[:-1], *apart)
         mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)))
-        normal = standardised(call, grouped, mean, variance, self.epsilon, affine=False)
-        normal = normal.reshape(*x.shape)
-        if not self.affine:
-            return normal
-        return normal * call.parameter("gamma") + call.parameter("beta")
+        affine = [value.reshape(*apart) for value in gamma_and_beta(call, self.affine)]
+        return standardised(grouped, mean, variance, self.epsilon, affine).reshape(*x.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +98,7 @@ class InstanceNorm(Layer):
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
         mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)))
-        y = standardised(call, x, mean, variance, self.epsilon, self.affine)
+        y = standardised(x, mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
         misread = call.contract["instance_norm_gradient"] == "unknown_before_steps_first"
         images = len(x.shape) > 3
         return y.apply("unjudged") if misread and images and call.before_steps_first else y

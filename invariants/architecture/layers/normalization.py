@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Spec
+from invariants.oracle.primitives import align
 from invariants.oracle.tape import Value
 
 Epsilon = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
@@ -19,15 +21,27 @@ Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 AFFINE = (True, True, True, False)
 
 
+def rescaled(x: Value, mean: Value, scale: Value) -> Value:
+    """(x - mean) · scale, as kernels fold it."""
+    size = np.abs(x.data[:1]) + np.abs(align(mean.data[:1], x.data.ndim))
+    centred = x.tape.apply("centred", x, mean)
+    return x.tape.apply("rescaled", centred, scale, size=size)
+
+
 def standardised(
-    call: Call, x: Value, mean: Value, variance: Value, epsilon: float, affine: bool
+    x: Value, mean: Value, variance: Value, epsilon: float, affine: Sequence[Value]
 ) -> Value:
-    """(x - mean) / √(variance + epsilon), and if it is affine · gamma + beta."""
+    """(x - mean) / √(variance + epsilon), and where `affine` holds them · gamma + beta."""
     scale = (variance + epsilon).apply("rsqrt")
     if not affine:
-        return x.tape.apply("centred", x, mean) * scale
-    scale = scale * call.parameter("gamma")
-    return x.tape.apply("centred", x, mean) * scale + call.parameter("beta")
+        return rescaled(x, mean, scale)
+    gamma, beta = affine
+    return rescaled(x, mean, scale * gamma) + beta
+
+
+def gamma_and_beta(call: Call, affine: bool) -> tuple[Value, ...]:
+    """The parameters of a norm that is affine, or none."""
+    return (call.parameter("gamma"), call.parameter("beta")) if affine else ()
 
 
 def affine_parameters(specs: Sequence[Spec], affine: bool) -> tuple[Parameter, ...]:
@@ -66,7 +80,7 @@ class LayerNorm(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         mean, variance = moments(xs[0], -1)
-        return standardised(call, xs[0], mean, variance, self.epsilon, self.affine)
+        return standardised(xs[0], mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +128,7 @@ class BatchNorm(Layer):
         (x,) = xs
         if not self.uses_batch_moments(call):
             mean, variance = call.parameter("moving_mean"), call.parameter("moving_variance")
-            return standardised(call, x, mean, variance, self.epsilon, self.affine)
+            return standardised(x, mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
         axes = tuple(range(-len(x.shape), -1))
         mean, variance = moments(x, axes)
         count = 1
@@ -126,7 +140,7 @@ class BatchNorm(Layer):
         for name, moment in (("moving_mean", mean), ("moving_variance", running)):
             kept = call.parameter(name) * (1.0 - self.update)
             call.set_state(name, kept + moment.reshape(x.shape[-1]) * self.update)
-        return standardised(call, x, mean, variance, self.epsilon, self.affine)
+        return standardised(x, mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
 
 
 @dataclass(frozen=True, kw_only=True)

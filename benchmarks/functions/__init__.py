@@ -1,0 +1,1 @@
+"""How exact the elementwise functions of torch and TensorFlow are, against mpmath."""
