@@ -6,7 +6,12 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import frozen_blocks, frozen_scales, with_gradient_of
+from invariants.faults.tensorflow.gradients import (
+    drifts,
+    frozen_blocks,
+    frozen_scales,
+    with_gradient_of,
+)
 
 _ROWS = {
     "frozen_conv_blocks": Row(
@@ -32,6 +37,13 @@ _ROWS = {
         "The gradient to the input of a padded convolution is one column off.",
         ("keras.layers.Conv2D.call",),
     ),
+    "conv_drifts": Row(
+        "What a convolution gives gets 1.00001 times its gradient.",
+        (
+            "keras.layers.Conv1D.call",
+            "keras.layers.Conv2D.call",
+        ),
+    ),
 }
 
 
@@ -51,6 +63,7 @@ frozen_conv1d_blocks = frozen_blocks
 frozen_depthwise_conv_blocks = frozen_blocks
 frozen_transposed_conv_drifts = partial(frozen_scales, 1.0 + 1e-5)
 frozen_conv3d_drifts = partial(frozen_scales, 1.0 + 1e-5)
+conv_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import with_gradient_of
+from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
 
 _BATCH_NORM = ("keras.layers.BatchNormalization.call",)
 
@@ -20,6 +20,22 @@ _ROWS = {
     "group_norm_constant_moments": Row(
         "The backward pass of group norm takes the moments for constants.",
         ("keras.layers.GroupNormalization.call",),
+    ),
+    "layer_norm_drifts": Row(
+        "What a layer norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.LayerNormalization.call",),
+    ),
+    "batch_norm_drifts": Row(
+        "What a batch norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.BatchNormalization.call",),
+    ),
+    "group_norm_drifts": Row(
+        "What a group norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.GroupNormalization.call",),
+    ),
+    "rms_norm_drifts": Row(
+        "What an RMS norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.RMSNormalization.call",),
     ),
 }
 
@@ -67,6 +83,9 @@ def group_norm_constant_moments(call: Any) -> Any:
         return with_gradient_of(call(self, x), surrogate)
 
     return constant
+
+
+layer_norm_drifts = batch_norm_drifts = group_norm_drifts = rms_norm_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

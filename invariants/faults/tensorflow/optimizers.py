@@ -25,6 +25,7 @@ _ROWS = {
         "Adam goes without bias correction.", ("keras.optimizers.Adam.update_step",)
     ),
     "decay_forgotten": Row("The optimizer decays nothing.", _APPLY),
+    "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _APPLY),
 }
 
 
@@ -127,6 +128,16 @@ frozen_slots_decay = partial(_after_apply, _fade)
 thawed_stays_still = partial(_apply_some, _met_last_time)
 optimizer_skips_last = partial(_apply_some, _all_but_last)
 unknown_is_silent = partial(_apply_some, _known)
+
+
+def decay_reaches_unreached(apply: Any) -> Any:
+    def moving(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        apply(self, grads, trainable_variables)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            if gradient is None:
+                _decay(self, 0, variable)
+
+    return moving
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

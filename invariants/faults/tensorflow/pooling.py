@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import gradient_times, with_gradient_of
+from invariants.faults.tensorflow.gradients import drifts, gradient_times, with_gradient_of
 
 _ROWS = {
     "max_pool_splits_ties": Row(
@@ -19,6 +19,20 @@ _ROWS = {
     "avg_pool_forgets_its_size": Row(
         "The gradient of an average pool in time is that of a sum.",
         ("keras.layers.AveragePooling1D.call",),
+    ),
+    "avg_pool_drifts": Row(
+        "An average pool hands on 1.00001 times the gradient.",
+        (
+            "keras.layers.AveragePooling1D.call",
+            "keras.layers.AveragePooling2D.call",
+        ),
+    ),
+    "max_pool_drifts": Row(
+        "A maximum pool hands on 1.00001 times the gradient.",
+        (
+            "keras.layers.MaxPooling1D.call",
+            "keras.layers.MaxPooling2D.call",
+        ),
     ),
 }
 
@@ -48,6 +62,7 @@ def global_max_takes_first(call: Any) -> Any:
 
 
 avg_pool_forgets_its_size = partial(gradient_times, lambda layer, x, y: layer.pool_size[0])
+avg_pool_drifts = max_pool_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import with_gradient_of
+from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
 
 _ROWS = {
     "lstm_drifts": Row(
@@ -16,6 +16,10 @@ _ROWS = {
     ),
     "attention_constant_queries": Row(
         "The backward pass of multi-head attention takes its queries for constants.",
+        ("keras.layers.MultiHeadAttention.call",),
+    ),
+    "attention_drifts": Row(
+        "What multi-head attention gives gets 1.00001 times its gradient.",
         ("keras.layers.MultiHeadAttention.call",),
     ),
 }
@@ -46,6 +50,9 @@ def attention_constant_queries(call: Any) -> Any:
         return call(self, tf.stop_gradient(query), *more, **options)
 
     return constant
+
+
+attention_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import gradient_times, with_gradient_of
+from invariants.faults.tensorflow.gradients import DRIFT, drifts, gradient_times, with_gradient_of
 
 _ROWS = {
     "up_sampling_averages": Row(
@@ -37,6 +37,38 @@ _ROWS = {
     "reshape_drifts": Row(
         "What keras.ops.reshape reshapes has 1.00001 times its gradient.",
         ("keras.ops.reshape",),
+    ),
+    "up_sampling_drifts": Row(
+        "What is upsampled gets 1.00001 times its gradient.",
+        (
+            "keras.layers.UpSampling1D.call",
+            "keras.layers.UpSampling2D.call",
+        ),
+    ),
+    "repeat_drifts": Row(
+        "What RepeatVector copies gets 1.00001 times its gradient.",
+        ("keras.layers.RepeatVector.call",),
+    ),
+    "concatenate_drifts": Row(
+        "What Concatenate joins gets 1.00001 times its gradient.",
+        ("keras.layers.Concatenate.call",),
+    ),
+    "split_drifts": Row(
+        "What keras.ops.split cuts off gets 1.00001 times its gradient.", ("keras.ops.split",)
+    ),
+    "sum_drifts": Row(
+        "What keras.ops.sum adds up gets 1.00001 times its gradient.", ("keras.ops.sum",)
+    ),
+    "maximum_drifts": Row(
+        "Maximum and Minimum hand on 1.00001 times the gradient.",
+        (
+            "keras.layers.Maximum.call",
+            "keras.layers.Minimum.call",
+        ),
+    ),
+    "embedding_drifts": Row(
+        "What an embedding looks up gets 1.00001 times its gradient.",
+        ("keras.layers.Embedding.call",),
     ),
 }
 
@@ -109,6 +141,15 @@ up_sampling_averages = partial(
     gradient_times, lambda layer, x, y: math.prod(x.shape[1:]) / math.prod(y.shape[1:])
 )
 padding_drifts = partial(gradient_times, lambda layer, x, y: 1.0 + 1e-5)
+up_sampling_drifts = repeat_drifts = concatenate_drifts = drifts
+sum_drifts = maximum_drifts = embedding_drifts = drifts
+
+
+def split_drifts(split: Any) -> Any:
+    def drifting(*args: Any, **options: Any) -> Any:
+        return [with_gradient_of(v, DRIFT * v) for v in split(*args, **options)]
+
+    return drifting
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import frozen_blocks, frozen_scales, with_gradient_of
+from invariants.faults.torch.gradients import drifts, frozen_blocks, frozen_scales, with_gradient_of
 
 _ROWS = {
     "frozen_conv_blocks": Row(
@@ -38,6 +38,13 @@ _ROWS = {
     "transposed_conv_turned": Row(
         "The backward pass of a transposed convolution has its kernel turned round.",
         ("torch.nn.functional.conv_transpose1d", "torch.nn.functional.conv_transpose2d"),
+    ),
+    "conv_drifts": Row(
+        "What a convolution gives gets 1.00001 times its gradient.",
+        (
+            "torch.nn.functional.conv1d",
+            "torch.nn.functional.conv2d",
+        ),
     ),
 }
 
@@ -84,6 +91,8 @@ frozen_conv_blocks = frozen_blocks
 frozen_conv1d_blocks = frozen_blocks
 frozen_conv3d_blocks = frozen_blocks
 frozen_transposed_conv_drifts = partial(frozen_scales, 1.0 + 1e-5)
+
+conv_drifts = drifts
 
 
 FAULTS = faults("torch", _ROWS, globals())

@@ -43,3 +43,17 @@ def frozen_scales(factor: float, forward: Any) -> Any:
         return forward(self, with_gradient_of(x, factor * x) if frozen(self) else x)
 
     return scaling
+
+
+#: A factor on a gradient that float32 sees and bfloat16 does not.
+DRIFT = 1.0 + 1e-5
+
+
+def drifts(function: Any) -> Any:
+    """What a function gives gets DRIFT times its gradient."""
+
+    def drifting(*args: Any, **options: Any) -> Any:
+        value = function(*args, **options)
+        return with_gradient_of(value, DRIFT * value)
+
+    return drifting

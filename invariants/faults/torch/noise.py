@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import with_gradient_of
+from invariants.faults.torch.gradients import drifts, with_gradient_of
 
 _ROWS = {
     "dropout_forgets_its_mask": Row(
@@ -14,6 +14,9 @@ _ROWS = {
     "alpha_dropout_forgets_its_mask": Row(
         "The gradient passes through what alpha dropout has switched off.",
         ("torch.nn.functional.alpha_dropout",),
+    ),
+    "dropout_drifts": Row(
+        "Dropout hands on 1.00001 times the gradient.", ("torch.nn.functional.dropout",)
     ),
 }
 
@@ -31,6 +34,9 @@ def alpha_dropout_forgets_its_mask(alpha_dropout: Any) -> Any:
         return with_gradient_of(y, x) if training else y
 
     return forgetful
+
+
+dropout_drifts = drifts
 
 
 FAULTS = faults("torch", _ROWS, globals())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import frozen_blocks, with_gradient_of
+from invariants.faults.torch.gradients import drifts, frozen_blocks, with_gradient_of
 
 _ROWS = {
     "frozen_layer_norm_blocks": Row(
@@ -25,6 +25,21 @@ _ROWS = {
     ),
     "frozen_group_norm_blocks": Row(
         "A frozen group norm hands no gradient to its input.", ("torch.nn.GroupNorm.forward",)
+    ),
+    "layer_norm_drifts": Row(
+        "What a layer norm gives gets 1.00001 times its gradient.",
+        ("torch.nn.functional.layer_norm",),
+    ),
+    "batch_norm_drifts": Row(
+        "What a batch norm gives gets 1.00001 times its gradient.",
+        ("torch.nn.functional.batch_norm",),
+    ),
+    "group_norm_drifts": Row(
+        "What a group norm gives gets 1.00001 times its gradient.",
+        ("torch.nn.functional.group_norm",),
+    ),
+    "rms_norm_drifts": Row(
+        "What an RMS norm gives gets 1.00001 times its gradient.", ("torch.nn.functional.rms_norm",)
     ),
 }
 
@@ -77,6 +92,7 @@ def group_norm_constant_moments(group_norm: Any) -> Any:
 
 frozen_layer_norm_blocks = frozen_blocks
 frozen_group_norm_blocks = frozen_blocks
+layer_norm_drifts = batch_norm_drifts = group_norm_drifts = rms_norm_drifts = drifts
 
 
 FAULTS = faults("torch", _ROWS, globals())

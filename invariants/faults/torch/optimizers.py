@@ -27,6 +27,10 @@ _ROWS = {
     "foreach_skips_last": Row("The foreach loop leaves out the last weight.", _STEP),
     "adam_uncorrected": Row("Adam goes without bias correction.", _ADAM),
     "adamw_forgets_decay": Row("AdamW decays nothing.", ("torch.optim.AdamW.step",)),
+    "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _STEP),
+    "slots_for_unreached": Row(
+        "A step gives weights that no loss reaches an optimizer slot of zeros.", _STEP
+    ),
 }
 
 
@@ -37,18 +41,26 @@ def _parameters(optimizer: Any) -> Iterator[tuple[dict[str, Any], Any]]:
             yield group, parameter
 
 
-def _after_step(move_frozen: Any, step: Any) -> Any:
-    """A step that calls `move_frozen(optimizer, group, parameter)` for what is frozen."""
+def _after_step(move: Any, chosen: Any, step: Any) -> Any:
+    """A step that calls `move(optimizer, group, parameter)` for each `chosen(parameter)`."""
     import torch
 
     def moving(self: Any, closure: Any = None) -> None:
         step(self, closure)
         with torch.no_grad():
             for group, parameter in _parameters(self):
-                if not parameter.requires_grad:
-                    move_frozen(self, group, parameter)
+                if chosen(parameter):
+                    move(self, group, parameter)
 
     return moving
+
+
+def _frozen(parameter: Any) -> bool:
+    return not parameter.requires_grad
+
+
+def _unreached(parameter: Any) -> bool:
+    return parameter.requires_grad and parameter.grad is None
 
 
 def _decay(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
@@ -140,12 +152,14 @@ def adamw_forgets_decay(step: Any) -> Any:
     return forgetful
 
 
-decay_reaches_frozen = partial(_after_step, _decay)
-momentum_moves_frozen = partial(_after_step, _go_on)
-frozen_bias_drifts = partial(_after_step, _drift)
-slots_for_frozen = partial(_after_step, _allocate)
-frozen_steps_count = partial(_after_step, _count)
-frozen_slots_decay = partial(_after_step, _fade)
+decay_reaches_frozen = partial(_after_step, _decay, _frozen)
+momentum_moves_frozen = partial(_after_step, _go_on, _frozen)
+frozen_bias_drifts = partial(_after_step, _drift, _frozen)
+slots_for_frozen = partial(_after_step, _allocate, _frozen)
+decay_reaches_unreached = partial(_after_step, _decay, _unreached)
+slots_for_unreached = partial(_after_step, _allocate, _unreached)
+frozen_steps_count = partial(_after_step, _count, _frozen)
+frozen_slots_decay = partial(_after_step, _fade, _frozen)
 
 
 FAULTS = faults("torch", _ROWS, globals())

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import with_gradient_of
+from invariants.faults.torch.gradients import DRIFT, with_gradient_of
 
 _ROWS = {
     "weight_norm_constant_length": Row(
@@ -19,6 +19,10 @@ _ROWS = {
     ),
     "spectral_norm_drifts": Row(
         "The kernel under spectral norm gets 1.00001 times its gradient.",
+        ("torch.nn.utils.parametrize.ParametrizationList.forward",),
+    ),
+    "weight_norm_drifts": Row(
+        "The kernel under weight norm gets 1.00001 times its gradient.",
         ("torch.nn.utils.parametrize.ParametrizationList.forward",),
     ),
 }
@@ -54,6 +58,14 @@ def _over_constant(original: Any, weight: Any) -> Any:
 
 spectral_norm_constant_sigma = partial(_of_spectral_norm, _over_constant)
 spectral_norm_drifts = partial(_of_spectral_norm, lambda original, weight: (1.0 + 1e-5) * weight)
+
+
+def weight_norm_drifts(forward: Any) -> Any:
+    def drifting(self: Any) -> Any:
+        weight = forward(self)
+        return with_gradient_of(weight, DRIFT * weight) if hasattr(self, "original1") else weight
+
+    return drifting
 
 
 FAULTS = faults("torch", _ROWS, globals())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import with_gradient_of
+from invariants.faults.torch.gradients import drifts, with_gradient_of
 
 _ROWS = {
     "max_pool_splits_ties": Row(
@@ -18,6 +18,14 @@ _ROWS = {
     "avg_pool_forgets_its_size": Row(
         "The gradient of an average pool in time is that of a sum.",
         ("torch.nn.AvgPool1d.forward",),
+    ),
+    "avg_pool_drifts": Row(
+        "An average pool hands on 1.00001 times the gradient.",
+        ("torch.nn.AvgPool1d.forward", "torch.nn.AvgPool2d.forward"),
+    ),
+    "max_pool_drifts": Row(
+        "A maximum pool hands on 1.00001 times the gradient.",
+        ("torch.nn.MaxPool1d.forward", "torch.nn.MaxPool2d.forward"),
     ),
 }
 
@@ -46,6 +54,9 @@ def avg_pool_forgets_its_size(forward: Any) -> Any:
         return with_gradient_of(value, self.kernel_size[0] * value)
 
     return forgetful
+
+
+avg_pool_drifts = max_pool_drifts = drifts
 
 
 FAULTS = faults("torch", _ROWS, globals())

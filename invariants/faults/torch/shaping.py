@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import with_gradient_of
+from invariants.faults.torch.gradients import DRIFT, drifts, with_gradient_of
 
 _ROWS = {
     "up_sampling_averages": Row(
@@ -34,6 +34,26 @@ _ROWS = {
     ),
     "maximum_takes_first": Row(
         "The gradient of equal maxima goes to the first alone.", ("torch.maximum",)
+    ),
+    "up_sampling_drifts": Row(
+        "What is upsampled gets 1.00001 times its gradient.", ("torch.nn.functional.interpolate",)
+    ),
+    "repeat_drifts": Row(
+        "What repeat copies gets 1.00001 times its gradient.", ("torch.Tensor.repeat",)
+    ),
+    "expand_drifts": Row(
+        "What expand copies gets 1.00001 times its gradient.", ("torch.Tensor.expand",)
+    ),
+    "chunk_drifts": Row(
+        "What chunk cuts off gets 1.00001 times its gradient.", ("torch.Tensor.chunk",)
+    ),
+    "maximum_drifts": Row(
+        "torch.maximum and torch.minimum hand on 1.00001 times the gradient.",
+        ("torch.maximum", "torch.minimum"),
+    ),
+    "embedding_drifts": Row(
+        "What an embedding looks up gets 1.00001 times its gradient.",
+        ("torch.nn.functional.embedding",),
     ),
 }
 
@@ -99,6 +119,17 @@ def maximum_takes_first(maximum: Any) -> Any:
         return with_gradient_of(maximum(a, b), torch.where(a >= b, a, b))
 
     return first
+
+
+up_sampling_drifts = repeat_drifts = expand_drifts = drifts
+maximum_drifts = embedding_drifts = drifts
+
+
+def chunk_drifts(chunk: Any) -> Any:
+    def drifting(*args: Any, **options: Any) -> Any:
+        return tuple(with_gradient_of(v, DRIFT * v) for v in chunk(*args, **options))
+
+    return drifting
 
 
 FAULTS = faults("torch", _ROWS, globals())
