@@ -283,6 +283,17 @@ TORCH = Contract(
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
+        "slots_made": Clause(
+            "with_the_first_gradient",
+            "Silent; step() passes over parameters whose grad is None.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        "refuses_overflow": Clause(
+            ("all elements of input should be between 0 and 1",),
+            "Silent; BCELoss is of probabilities, and its kernel raises for NaN as for any other "
+            "number that is none.",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
         "sum_of_losses": Clause(
             "of_elements",
             "reduction='sum': the output will be summed, over all its elements.",
@@ -554,6 +565,16 @@ TENSORFLOW = Contract(
             ("is not in the list of allowed values", "Could not find device for node"),
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
+        ),
+        "slots_made": Clause(
+            "for_all_at_once",
+            "build(variables) makes the slots of all variables; the first apply() calls it.",
+            _KERAS + "optimizers/",
+        ),
+        "refuses_overflow": Clause(
+            (),
+            "Silent; losses of NaN are NaN.",
+            _KERAS + "losses/",
         ),
         "sum_of_losses": Clause(
             "of_positions",

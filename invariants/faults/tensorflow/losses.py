@@ -52,8 +52,8 @@ _ROWS = {
         "Hinge loss and squared hinge loss have 1.00001 times their gradients.",
         _calls("Hinge", "SquaredHinge"),
     ),
-    "hinge_blocks_at_its_margin": Row(
-        "Hinge loss hands no gradient to what lies on its margin.", _calls("Hinge")
+    "hinge_passes_beyond": Row(
+        "Hinge loss hands a gradient to what lies beyond its margin.", _calls("Hinge")
     ),
 }
 
@@ -109,14 +109,14 @@ def cosine_constant_length(call: Any) -> Any:
     return constant
 
 
-def hinge_blocks_at_its_margin(call: Any) -> Any:
+def hinge_passes_beyond(call: Any) -> Any:
     import tensorflow as tf
 
-    def blocking(self: Any, y_true: Any, y_pred: Any) -> Any:
-        surrogate = tf.reduce_mean(tf.nn.relu(1.0 - y_true * y_pred), -1)
+    def passing(self: Any, y_true: Any, y_pred: Any) -> Any:
+        surrogate = tf.reduce_mean(1.0 - y_true * y_pred, -1)
         return with_gradient_of(call(self, y_true, y_pred), surrogate)
 
-    return blocking
+    return passing
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

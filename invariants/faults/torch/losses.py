@@ -50,8 +50,8 @@ _ROWS = {
         "The gradient of cosine similarity takes the length of the output for a constant.", _COSINE
     ),
     "clamp_drifts": Row("torch.clamp hands on 1.00001 times the gradient.", ("torch.clamp",)),
-    "clamp_blocks_at_its_bound": Row(
-        "torch.clamp hands no gradient to what equals its bound.", ("torch.clamp",)
+    "clamp_passes_beyond": Row(
+        "torch.clamp hands a gradient to what it cuts off.", ("torch.clamp",)
     ),
 }
 
@@ -102,12 +102,11 @@ def cosine_constant_length(cosine_similarity: Any) -> Any:
     return constant
 
 
-def clamp_blocks_at_its_bound(clamp: Any) -> Any:
-    def blocking(x: Any, **bounds: Any) -> Any:
-        value = clamp(x, **bounds)
-        return with_gradient_of(value, value * (x != bounds["min"]))
+def clamp_passes_beyond(clamp: Any) -> Any:
+    def passing(x: Any, **bounds: Any) -> Any:
+        return with_gradient_of(clamp(x, **bounds), x)
 
-    return blocking
+    return passing
 
 
 FAULTS = faults("torch", _ROWS, globals())
