@@ -66,9 +66,8 @@ loss_sums_are_means = partial(_is_a_plain_mean, "sum")
 def term_weights_ignored(rmul: Any) -> Any:
     def ignoring(self: Any, other: Any) -> Any:
         value = rmul(self, other)
-        return (
-            with_gradient_of(value, self) if isinstance(other, float) and not self.shape else value
-        )
+        scalar = isinstance(other, float) and self.shape.rank == 0
+        return with_gradient_of(value, self) if scalar else value
 
     return ignoring
 
