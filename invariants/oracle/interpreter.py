@@ -364,9 +364,15 @@ class _Interpreter:
         """Whether a product of two values of this pass may leave the dtype's range.
 
         Training that diverges gets there; from then on an implementation may have infinities and
-        NaN where float64 still counts, and nothing can be judged.
+        NaN where float64 still counts, and nothing can be judged. So has the derivative of the
+        logarithm of a number so small that its reciprocal leaves the range: of a probability that
+        an implementation may hold as 0, at which a gradient of 0 becomes NaN.
         """
-        limit = np.sqrt(self.rounding.precision.largest)
+        largest = self.rounding.precision.largest
+        logarithms = (value for value in tape.values if value.name == "log")
+        if any((np.abs(v.parents[0].data) * largest < 1.0).any() for v in logarithms):
+            return True
+        limit = np.sqrt(largest)
         arrays = (*(value.data for value in tape.values), *gradients)
         return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
