@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
+import numpy as np
 import pytest
 from forging import at, gradient_of, last_bit_flipped, real, since
 
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers.base import Spec
+from invariants.architecture.layers.normalization import LayerNorm
+from invariants.case import AdamW, Batch, Case, Gradient, Realisation, Step, frozen
 from invariants.finding import Severity
 from invariants.judge import VIOLATED, InvariantViolated, check, judge, measure, raise_for
 from invariants.ledger import KnownIssue
+from invariants.objective import LossName, Term
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.rounding import LAMBDA
@@ -197,3 +203,34 @@ def test_another_backend_is_compared_where_its_evidence_is_given() -> None:
     assert judge(real().case, "torch", other=real()).findings == ()
     found = judge(real().case, "torch", other=off_by(2 * LAMBDA)).findings
     assert [(f.property_, f.subject) for f in found] == [("backends_agree", "dense_5.bias")]
+
+
+def diverging(loss: LossName) -> Case:
+    """Two steps in float16 that take a scale out of its range, then a gradient."""
+    program = (Step(0), Step(0), Gradient(0))
+    layers = Block(members=(LayerNorm(),), nodes=(Node(0, (0,)),))
+    x, y = np.array([[-0.5, 0.5], [0.5, -1.0], [-0.5, -1.0]]), np.array([[0, 0], [1, 0], [0, 1]])
+    return Case(
+        architecture=Architecture((Spec((2,)),), layers),
+        weights={
+            "layer_norm_0.gamma": frozen(np.ones(2)),
+            "layer_norm_0.beta": frozen(np.full(2, -0.5)),
+        },
+        batches=(Batch((frozen(x),), (frozen(y.astype(float)),), (None,)),),
+        program=program,
+        optimizer=AdamW(learning_rate=0.0078125),
+        objective=(Term(loss=loss),),
+        dtype="float16",
+        training=False,
+        input_gradient=False,
+        seed=0,
+        realisations={"torch": Realisation("eager", (None,) * 3, {"optimizer_loop": "for-loop"})},
+    ).check()
+
+
+def test_who_refuses_nan_where_training_left_the_range_of_the_dtype_breaks_nothing() -> None:
+    verdict = judge(diverging("binary_likelihood"), "torch")
+    kind, message = verdict.evidence.observation.errors[2]
+    assert kind == "RuntimeError"
+    assert "between 0 and 1" in message
+    assert verdict.findings == ()

@@ -295,6 +295,17 @@ TORCH = Contract(
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
+        "slots_made": Clause(
+            "with_the_first_gradient",
+            "Silent; step() passes over parameters whose grad is None.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        "refuses_overflow": Clause(
+            ("all elements of input should be between 0 and 1",),
+            "Silent; BCELoss is of probabilities, and its kernel raises for NaN as for any other "
+            "number that is none.",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
         "sum_of_losses": Clause(
             "of_elements",
             "reduction='sum': the output will be summed, over all its elements.",
@@ -315,11 +326,6 @@ TORCH = Contract(
             "exact",
             "A penalty is written as an expression of tensors and Python numbers.",
             _TORCH + "notes/autograd.html",
-        ),
-        "refuses_nan": Clause(
-            ("all elements of input should be between 0 and 1",),
-            "Silent; BCELoss checks its probabilities, which NaN are not.",
-            _TORCH + "generated/torch.nn.BCELoss.html",
         ),
         "kernel_gradient_in_bfloat16": Clause(
             "rounded",
@@ -603,6 +609,16 @@ TENSORFLOW = Contract(
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
         ),
+        "slots_made": Clause(
+            "for_all_at_once",
+            "build(variables) makes the slots of all variables; the first apply() calls it.",
+            _KERAS + "optimizers/",
+        ),
+        "refuses_overflow": Clause(
+            (),
+            "Silent; losses of NaN are NaN.",
+            _KERAS + "losses/",
+        ),
         "sum_of_losses": Clause(
             "of_positions",
             "'sum' sums the loss, which is a mean over the last axis: one value for each sample.",
@@ -623,11 +639,6 @@ TENSORFLOW = Contract(
             "exact",
             "loss = l2 * reduce_sum(square(x)), in the dtype of x.",
             _KERAS + "layers/regularizers/",
-        ),
-        "refuses_nan": Clause(
-            (),
-            "Silent; no loss checks its input.",
-            _KERAS + "losses/",
         ),
         "kernel_gradient_in_bfloat16": Clause(
             "rounded",

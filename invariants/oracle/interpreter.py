@@ -412,10 +412,16 @@ class _Interpreter:
         """Whether a product of two values of this pass, or an adjoint, may leave the dtype's range.
 
         Training that diverges gets there; from then on an implementation may have infinities and
-        NaN where float64 still counts, and nothing can be judged.
+        NaN where float64 still counts, and nothing can be judged. So has the derivative of the
+        logarithm of a number so small that an implementation may hold it as 0: of a probability,
+        at which a gradient of 0 becomes NaN.
         """
         largest = self.rounding.precision.largest
         if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
+            return True
+        least = self.rounding.precision.smallest_normal
+        logarithms = (value for value in tape.values if value.name == "log")
+        if any((np.abs(v.parents[0].data) < least).any() for v in logarithms):
             return True
         limit = np.sqrt(largest)
         arrays = (*(value.data for value in tape.values), *gradients.values())

@@ -1,7 +1,8 @@
 """What is frozen has no gradient, says so by its flag, and gets no optimizer slot.
 
 What the objective does not depend on has no gradient either, trainable as it is.
-A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits.
+A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits. What
+no loss reaches gets a slot only where the contract makes those of all weights at once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from invariants.finding import Finding
 from invariants.observation import ObservedPoint, same_bits
+from invariants.oracle.contract import CONTRACTS
 from invariants.properties.evidence import Evidence
 
 
@@ -21,9 +23,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     made_ahead = options.get("optimizer_build") == "ahead"  # slots of all weights, at the start
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
+    at_once = CONTRACTS[evidence.backend]["slots_made"] == "for_all_at_once"
     for expected, observed in evidence.pairs:
         for name in dict.fromkeys((*evidence.case.architecture.weights, *sorted(expected.idle))):
             frozen = name in expected.flags.frozen
+            why = "is frozen" if frozen else "is reached by no loss"
             if not frozen and name not in expected.idle:
                 continue
             common: dict[str, Any] = {
@@ -36,16 +40,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if gradient is not None:
                 yield Finding(
                     **common,
-                    message=f"{name} is {'frozen' if frozen else 'reached by no loss'} "
-                    "and got a gradient",
+                    message=f"{name} {why} and got a gradient",
                     relation="absent",
                     field="gradients",
                     expected="none",
                     got=f"a gradient, largest element {float(np.abs(gradient).max(initial=0.0))!r}",
                 )
-            if not frozen:
-                continue
-            if observed.flags.get(name):
+            if frozen and observed.flags.get(name):
                 yield Finding(
                     **common,
                     message=f"{name} was frozen and its flag says trainable",
@@ -55,19 +56,25 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     got="True",
                 )
             if previous is not None:
-                yield from _slots(common, name, previous, observed)
+                new_ones = not frozen and at_once
+                yield from _slots(common, why, previous, observed, may_be_new=new_ones)
         previous = observed
 
 
 def _slots(
-    common: dict[str, Any], name: str, before: ObservedPoint, after: ObservedPoint
+    common: dict[str, Any],
+    why: str,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    may_be_new: bool,
 ) -> Iterator[Finding]:
+    name = common["subject"]
     old, new = before.slots.get(name, {}), after.slots.get(name, {})
     for slot, array in new.items():
-        if slot not in old:
+        if slot not in old and not may_be_new:
             yield Finding(
                 **common,
-                message=f"{name} is frozen and got the optimizer slot {slot!r}",
+                message=f"{name} {why} and got the optimizer slot {slot!r}",
                 relation="absent",
                 field="slots",
                 expected="no slot",
@@ -77,7 +84,7 @@ def _slots(
         elif slot in old and not same_bits(old[slot], array):
             yield Finding(
                 **common,
-                message=f"{name} is frozen and its optimizer slot {slot!r} moved",
+                message=f"{name} {why} and its optimizer slot {slot!r} moved",
                 relation="same_bits",
                 field="slots",
                 expected=slot,

@@ -23,7 +23,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
         expected = named.get(action)
-        if error is not None and _refuses_nan(evidence, action, error[1]):
+        if error is not None and _refuses_overflow(evidence, action, error[1]):
             continue
         if not _as_named(error, expected):
             finding = _finding(
@@ -78,12 +78,18 @@ def _lacks_a_kernel(evidence: Evidence, message: str) -> bool:
     return evidence.case.dtype in NARROW and any(part in message for part in said)
 
 
-def _refuses_nan(evidence: Evidence, action: int, message: str) -> bool:
-    """Whether a framework says that it got NaN where that is what training may have come to."""
-    said = CONTRACTS[evidence.backend]["refuses_nan"]
-    losses = [p.loss for p in evidence.expectation.points if p.action == action]
-    lost = any(loss is not None and not np.isfinite(loss.spread).all() for loss in losses)
-    return lost and any(part in message for part in said)
+def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
+    """Whether a framework refuses NaN where training may have left the range of the dtype.
+
+    There the oracle says nothing of the numbers, and so nothing of who objects to them.
+    """
+    said = CONTRACTS[evidence.backend]["refuses_overflow"]
+    if not any(part in message for part in said):
+        return False
+    points = [point for point in evidence.expectation.points if point.action <= action]
+    estimates = [e for p in points if p.action < action for e in p.weights.values()]
+    estimates += [e for p in points if p.action == action for e in p.gradients.values()]
+    return any(np.isinf(estimate.spread).any() for estimate in estimates)
 
 
 def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:

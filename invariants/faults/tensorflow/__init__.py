@@ -1,0 +1,40 @@
+"""Known ways to break Keras and TensorFlow, a table for each family of what is broken.
+
+"Frozen" is judged when the patched function is called: the layer's or the kernel's trainable is
+False. Neither framework is imported before a fault is applied.
+"""
+
+from __future__ import annotations
+
+from invariants.faults.fault import Fault
+from invariants.faults.tensorflow import (
+    activations,
+    convolution,
+    dense,
+    flags,
+    losses,
+    noise,
+    normalization,
+    objectives,
+    optimizers,
+    pooling,
+    sequences,
+    shaping,
+    states,
+)
+
+FAULTS: tuple[Fault, ...] = (
+    *dense.FAULTS,
+    *convolution.FAULTS,
+    *activations.FAULTS,
+    *normalization.FAULTS,
+    *pooling.FAULTS,
+    *shaping.FAULTS,
+    *noise.FAULTS,
+    *sequences.FAULTS,
+    *losses.FAULTS,
+    *objectives.FAULTS,
+    *states.FAULTS,
+    *flags.FAULTS,
+    *optimizers.FAULTS,
+)

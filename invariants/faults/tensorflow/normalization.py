@@ -1,0 +1,91 @@
+"""Norms: each function takes an original and gives what replaces it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants.faults.fault import Row, faults
+from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
+
+_BATCH_NORM = ("keras.layers.BatchNormalization.call",)
+
+_ROWS = {
+    "layer_norm_forgets_mean": Row(
+        "The backward pass of layer norm drops the term of the mean.",
+        ("keras.layers.LayerNormalization.call",),
+    ),
+    "batch_norm_constant_moments": Row(
+        "The backward pass of batch norm takes the batch's moments for constants.", _BATCH_NORM
+    ),
+    "group_norm_constant_moments": Row(
+        "The backward pass of group norm takes the moments for constants.",
+        ("keras.layers.GroupNormalization.call",),
+    ),
+    "layer_norm_drifts": Row(
+        "What a layer norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.LayerNormalization.call",),
+    ),
+    "batch_norm_drifts": Row(
+        "What a batch norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.BatchNormalization.call",),
+    ),
+    "group_norm_drifts": Row(
+        "What a group norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.GroupNormalization.call",),
+    ),
+    "rms_norm_drifts": Row(
+        "What an RMS norm gives gets 1.00001 times its gradient.",
+        ("keras.layers.RMSNormalization.call",),
+    ),
+}
+
+
+def _affine_of(norm: Any, x: Any) -> Any:
+    return x if norm.gamma is None else x * norm.gamma + norm.beta
+
+
+def layer_norm_forgets_mean(call: Any) -> Any:
+    import tensorflow as tf
+
+    def forgetful(self: Any, x: Any) -> Any:
+        mean, variance = tf.nn.moments(x, -1, keepdims=True)
+        centred = x - tf.stop_gradient(mean)
+        surrogate = _affine_of(self, centred * tf.math.rsqrt(variance + self.epsilon))
+        return with_gradient_of(call(self, x), surrogate)
+
+    return forgetful
+
+
+def batch_norm_constant_moments(call: Any) -> Any:
+    import tensorflow as tf
+
+    def constant(self: Any, x: Any, training: Any = None, mask: Any = None) -> Any:
+        value = call(self, x, training, mask)
+        if not (training and self.trainable):
+            return value
+        mean, variance = map(tf.stop_gradient, tf.nn.moments(x, list(range(len(x.shape) - 1))))
+        scale = tf.math.rsqrt(variance + self.epsilon)
+        return with_gradient_of(value, _affine_of(self, (x - mean) * scale))
+
+    return constant
+
+
+def group_norm_constant_moments(call: Any) -> Any:
+    import tensorflow as tf
+
+    def constant(self: Any, x: Any) -> Any:
+        shape = [-1, *x.shape[1:-1], self.groups, x.shape[-1] // self.groups]
+        grouped = tf.reshape(x, shape)
+        axes = [axis for axis in range(1, len(shape)) if axis != len(shape) - 2]
+        mean, variance = map(tf.stop_gradient, tf.nn.moments(grouped, axes, keepdims=True))
+        normal = (grouped - mean) * tf.math.rsqrt(variance + self.epsilon)
+        surrogate = _affine_of(self, tf.reshape(normal, tf.shape(x)))
+        return with_gradient_of(call(self, x), surrogate)
+
+    return constant
+
+
+layer_norm_drifts = batch_norm_drifts = group_norm_drifts = rms_norm_drifts = drifts
+
+
+FAULTS = faults("tensorflow", _ROWS, globals())

@@ -1,0 +1,143 @@
+"""Optimizers: each function takes an original and gives what replaces it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from invariants.faults.fault import Row, faults
+
+_APPLY = ("keras.optimizers.Optimizer.apply",)
+
+_ROWS = {
+    "decay_reaches_frozen": Row("Weight decay shrinks frozen weights too.", _APPLY),
+    "momentum_moves_frozen": Row(
+        "A weight that was trained with momentum goes on moving once frozen.", _APPLY
+    ),
+    "frozen_slots_decay": Row("Adam's moving averages of frozen weights go on decaying.", _APPLY),
+    "thawed_stays_still": Row("A thawed weight is left out at its first step.", _APPLY),
+    "optimizer_skips_last": Row("The optimizer leaves out the last of several weights.", _APPLY),
+    "unknown_is_silent": Row(
+        "The optimizer leaves out variables that it does not know, without a word.", _APPLY
+    ),
+    "adam_uncorrected": Row(
+        "Adam goes without bias correction.", ("keras.optimizers.Adam.update_step",)
+    ),
+    "decay_forgotten": Row("The optimizer decays nothing.", _APPLY),
+    "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _APPLY),
+}
+
+
+def _left_out(optimizer: Any, variables: Any) -> Iterator[tuple[int, Any]]:
+    """The variables of `optimizer` that a step leaves out, with their numbers."""
+    stepped = {id(v) for v in variables}
+    for number, variable in enumerate(optimizer._trainable_variables):
+        if id(variable) not in stepped:
+            yield number, variable
+
+
+def _after_apply(move_frozen: Any, apply: Any) -> Any:
+    """A step that calls `move_frozen(optimizer, number, variable)` for what it left out."""
+
+    def moving(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        apply(self, grads, trainable_variables)
+        if self.built and grads:
+            for number, variable in _left_out(self, trainable_variables):
+                move_frozen(self, number, variable)
+
+    return moving
+
+
+def _decay(optimizer: Any, number: int, variable: Any) -> None:
+    if optimizer.weight_decay:
+        factor = 1.0 - optimizer.weight_decay * float(optimizer.learning_rate)
+        variable.assign(variable * factor)
+
+
+def _go_on(optimizer: Any, number: int, variable: Any) -> None:
+    if getattr(optimizer, "momentum", 0.0):
+        velocity = optimizer.momentums[number]
+        velocity.assign(velocity * optimizer.momentum)
+        variable.assign_add(velocity)
+
+
+def _fade(optimizer: Any, number: int, variable: Any) -> None:
+    if hasattr(optimizer, "beta_1"):
+        average = optimizer._momentums[number]
+        average.assign(average * optimizer.beta_1)
+
+
+def _apply_some(keep: Any, apply: Any) -> Any:
+    """A step on the variables that `keep(optimizer, variables)` tells it to."""
+
+    def some(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        kept = keep(self, list(trainable_variables))
+        pairs = zip(grads, trainable_variables, strict=True)
+        chosen = [(g, v) for (g, v), keeps in zip(pairs, kept, strict=True) if keeps]
+        apply(self, [g for g, _ in chosen], [v for _, v in chosen])
+
+    return some
+
+
+def _met_last_time(optimizer: Any, variables: list[Any]) -> list[bool]:
+    met = {id(v) for v in variables}
+    missed = {id(v) for v in optimizer._trainable_variables if optimizer.iterations > 0}
+    missed -= optimizer.__dict__.get("_met", met)
+    optimizer.__dict__["_met"] = met
+    return [id(v) not in missed for v in variables]
+
+
+def _all_but_last(optimizer: Any, variables: list[Any]) -> list[bool]:
+    return [True] * (len(variables) - 1) + [len(variables) == 1] * bool(variables)
+
+
+def _known(optimizer: Any, variables: list[Any]) -> list[bool]:
+    known = {id(v) for v in optimizer._trainable_variables}
+    return [not optimizer.built or id(v) in known for v in variables]
+
+
+def adam_uncorrected(update_step: Any) -> Any:
+    import tensorflow as tf
+
+    def uncorrected(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        old = tf.identity(variable)
+        update_step(self, gradient, variable, learning_rate)
+        number = self._get_variable_index(variable)
+        m, v = self._momentums[number], self._velocities[number]
+        rate = tf.cast(learning_rate, old.dtype)
+        variable.assign(old - rate * m / (tf.sqrt(v) + self.epsilon))
+
+    return uncorrected
+
+
+def decay_forgotten(apply: Any) -> Any:
+    def forgetful(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        decay, self.weight_decay = self.weight_decay, None
+        try:
+            apply(self, grads, trainable_variables)
+        finally:
+            self.weight_decay = decay
+
+    return forgetful
+
+
+decay_reaches_frozen = partial(_after_apply, _decay)
+momentum_moves_frozen = partial(_after_apply, _go_on)
+frozen_slots_decay = partial(_after_apply, _fade)
+thawed_stays_still = partial(_apply_some, _met_last_time)
+optimizer_skips_last = partial(_apply_some, _all_but_last)
+unknown_is_silent = partial(_apply_some, _known)
+
+
+def decay_reaches_unreached(apply: Any) -> Any:
+    def moving(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        apply(self, grads, trainable_variables)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            if gradient is None:
+                _decay(self, 0, variable)
+
+    return moving
+
+
+FAULTS = faults("tensorflow", _ROWS, globals())

@@ -1,0 +1,58 @@
+"""Recurrent layers and attention: each function takes an original and gives what replaces it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants.faults.fault import Row, faults
+from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
+
+_ROWS = {
+    "lstm_drifts": Row(
+        "An LSTM hands 1.00001 times the gradient to its input.", ("keras.layers.LSTM.call",)
+    ),
+    "frozen_gru_blocks": Row(
+        "A frozen GRU hands no gradient to its input.", ("keras.layers.GRU.call",)
+    ),
+    "attention_constant_queries": Row(
+        "The backward pass of multi-head attention takes its queries for constants.",
+        ("keras.layers.MultiHeadAttention.call",),
+    ),
+    "attention_drifts": Row(
+        "What multi-head attention gives gets 1.00001 times its gradient.",
+        ("keras.layers.MultiHeadAttention.call",),
+    ),
+}
+
+
+def lstm_drifts(call: Any) -> Any:
+    def drifting(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
+        x = with_gradient_of(sequences, (1.0 + 1e-5) * sequences)
+        return call(self, x, *more, **options)
+
+    return drifting
+
+
+def frozen_gru_blocks(call: Any) -> Any:
+    import tensorflow as tf
+
+    def blocking(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
+        frozen = not (self.trainable and self.cell.kernel.trainable)
+        return call(self, tf.stop_gradient(sequences) if frozen else sequences, *more, **options)
+
+    return blocking
+
+
+def attention_constant_queries(call: Any) -> Any:
+    import tensorflow as tf
+
+    def constant(self: Any, query: Any, *more: Any, **options: Any) -> Any:
+        return call(self, tf.stop_gradient(query), *more, **options)
+
+    return constant
+
+
+attention_drifts = drifts
+
+
+FAULTS = faults("tensorflow", _ROWS, globals())

@@ -1,0 +1,165 @@
+"""Optimizers: each function takes an original and gives what replaces it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from invariants.faults.fault import Row, faults
+
+_ADAM = ("torch.optim.Adam.step", "torch.optim.AdamW.step")
+_STEP = ("torch.optim.SGD.step", *_ADAM)
+
+_ROWS = {
+    "decay_reaches_frozen": Row("Weight decay shrinks frozen weights too.", _STEP),
+    "momentum_moves_frozen": Row(
+        "A weight that was trained with momentum goes on moving once frozen.",
+        ("torch.optim.SGD.step",),
+    ),
+    "frozen_bias_drifts": Row("Each step adds a ten-thousandth to frozen biases.", _STEP),
+    "slots_for_frozen": Row("A step gives frozen weights an optimizer slot of zeros.", _STEP),
+    "frozen_steps_count": Row("Adam counts the steps of frozen weights.", _ADAM),
+    "frozen_slots_decay": Row("A step halves the optimizer slots of frozen weights.", _STEP),
+    "thawed_stays_still": Row(
+        "A step leaves out for good each weight that it once met frozen.", _STEP
+    ),
+    "foreach_skips_last": Row("The foreach loop leaves out the last weight.", _STEP),
+    "adam_uncorrected": Row("Adam goes without bias correction.", _ADAM),
+    "adamw_forgets_decay": Row("AdamW decays nothing.", ("torch.optim.AdamW.step",)),
+    "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _STEP),
+    "slots_for_unreached": Row(
+        "A step gives weights that no loss reaches an optimizer slot of zeros.", _STEP
+    ),
+}
+
+
+def _parameters(optimizer: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each parameter of `optimizer` after its group."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            yield group, parameter
+
+
+def _after_step(move: Any, chosen: Any, step: Any) -> Any:
+    """A step that calls `move(optimizer, group, parameter)` for each `chosen(parameter)`."""
+    import torch
+
+    def moving(self: Any, closure: Any = None) -> None:
+        step(self, closure)
+        with torch.no_grad():
+            for group, parameter in _parameters(self):
+                if chosen(parameter):
+                    move(self, group, parameter)
+
+    return moving
+
+
+def _frozen(parameter: Any) -> bool:
+    return not parameter.requires_grad
+
+
+def _unreached(parameter: Any) -> bool:
+    return parameter.requires_grad and parameter.grad is None
+
+
+def _decay(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    if group["weight_decay"]:
+        parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+
+
+def _go_on(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    velocity = optimizer.state.get(parameter, {}).get("momentum_buffer")
+    if velocity is not None:
+        parameter.sub_(velocity, alpha=group["lr"])
+
+
+def _drift(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    if parameter.dim() == 1:
+        parameter.add_(1e-4)
+
+
+def _allocate(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    slots = {"momentum_buffer"} if "momentum" in group else {"exp_avg", "exp_avg_sq"}
+    state = optimizer.state[parameter]
+    state |= {slot: parameter.new_zeros(parameter.shape) for slot in slots - state.keys()}
+    if "momentum" not in group:
+        state.setdefault("step", parameter.new_zeros(()))
+
+
+def _count(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    _allocate(optimizer, group, parameter)
+    optimizer.state[parameter]["step"] += 1
+
+
+def _fade(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    for slot in optimizer.state.get(parameter, {}).values():
+        slot.mul_(0.5)
+
+
+def _step_without(left_out: list[Any], step: Any, optimizer: Any, closure: Any) -> None:
+    gradients = [parameter.grad for parameter in left_out]
+    for parameter in left_out:
+        parameter.grad = None
+    step(optimizer, closure)
+    for parameter, gradient in zip(left_out, gradients, strict=True):
+        parameter.grad = gradient
+
+
+def thawed_stays_still(step: Any) -> Any:
+    def skipping(self: Any, closure: Any = None) -> None:
+        met = self.__dict__.setdefault("_met_frozen", set())
+        met.update(id(p) for _, p in _parameters(self) if not p.requires_grad)
+        _step_without([p for _, p in _parameters(self) if id(p) in met], step, self, closure)
+
+    return skipping
+
+
+def foreach_skips_last(step: Any) -> Any:
+    def skipping(self: Any, closure: Any = None) -> None:
+        moving = [p for group, p in _parameters(self) if group["foreach"] and p.grad is not None]
+        _step_without(moving[-1:], step, self, closure)
+
+    return skipping
+
+
+def adam_uncorrected(step: Any) -> Any:
+    import torch
+
+    def uncorrected(self: Any, closure: Any = None) -> None:
+        moving = [(group, p) for group, p in _parameters(self) if p.grad is not None]
+        before = [p.detach().clone() for _, p in moving]
+        step(self, closure)
+        with torch.no_grad():
+            for (group, p), old in zip(moving, before, strict=True):
+                decay = group["weight_decay"] if group["decoupled_weight_decay"] else 0.0
+                state = self.state[p]
+                move = state["exp_avg"] / (state["exp_avg_sq"].sqrt() + group["eps"])
+                p.copy_(old * (1.0 - group["lr"] * decay) - group["lr"] * move)
+
+    return uncorrected
+
+
+def adamw_forgets_decay(step: Any) -> Any:
+    def forgetful(self: Any, closure: Any = None) -> None:
+        decays = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["weight_decay"] = 0.0
+        step(self, closure)
+        for group, decay in zip(self.param_groups, decays, strict=True):
+            group["weight_decay"] = decay
+
+    return forgetful
+
+
+decay_reaches_frozen = partial(_after_step, _decay, _frozen)
+momentum_moves_frozen = partial(_after_step, _go_on, _frozen)
+frozen_bias_drifts = partial(_after_step, _drift, _frozen)
+slots_for_frozen = partial(_after_step, _allocate, _frozen)
+decay_reaches_unreached = partial(_after_step, _decay, _unreached)
+slots_for_unreached = partial(_after_step, _allocate, _unreached)
+frozen_steps_count = partial(_after_step, _count, _frozen)
+frozen_slots_decay = partial(_after_step, _fade, _frozen)
+
+
+FAULTS = faults("torch", _ROWS, globals())

@@ -1,0 +1,76 @@
+"""Recurrent layers and attention: each function takes an original and gives what replaces it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants.faults.fault import Row, faults
+from invariants.faults.torch.gradients import with_gradient_of
+
+_ROWS = {
+    "lstm_drifts": Row(
+        "An LSTM hands 1.00001 times the gradient to its input.", ("torch.nn.LSTM.forward",)
+    ),
+    "frozen_gru_blocks": Row(
+        "A frozen GRU hands no gradient to its input.", ("torch.nn.GRU.forward",)
+    ),
+    "rnn_forgets_the_past": Row(
+        "Gradients of a simple RNN stop at the step that they come from.",
+        ("torch.nn.RNN.forward",),
+    ),
+    "attention_constant_weights": Row(
+        "The backward pass of attention takes its weights for constants.",
+        ("torch.nn.functional.scaled_dot_product_attention",),
+    ),
+    "attention_drifts": Row(
+        "Attention hands 1.00001 times the gradient to its values.",
+        ("torch.nn.functional.scaled_dot_product_attention",),
+    ),
+}
+
+
+def lstm_drifts(forward: Any) -> Any:
+    def drifting(self: Any, x: Any, *states: Any) -> Any:
+        return forward(self, with_gradient_of(x, (1.0 + 1e-5) * x), *states)
+
+    return drifting
+
+
+def frozen_gru_blocks(forward: Any) -> Any:
+    def blocking(self: Any, x: Any, *states: Any) -> Any:
+        frozen = not self.weight_ih_l0.requires_grad
+        return forward(self, x.detach() if frozen else x, *states)
+
+    return blocking
+
+
+def rnn_forgets_the_past(forward: Any) -> Any:
+    import torch
+
+    def forgetful(self: Any, x: Any, *states: Any) -> Any:
+        outputs, last = forward(self, x, *states)
+        before = torch.cat([torch.zeros_like(outputs[:, :1]), outputs[:, :-1]], 1).detach()
+        z = x @ self.weight_ih_l0.T + before @ self.weight_hh_l0.T
+        if self.bias:
+            z = z + self.bias_ih_l0 + self.bias_hh_l0
+        surrogate = z.tanh() if self.nonlinearity == "tanh" else z.relu()
+        return with_gradient_of(outputs, surrogate), last
+
+    return forgetful
+
+
+def attention_constant_weights(attention: Any) -> Any:
+    def constant(q: Any, k: Any, v: Any, *more: Any, **options: Any) -> Any:
+        return attention(q.detach(), k.detach(), v, *more, **options)
+
+    return constant
+
+
+def attention_drifts(attention: Any) -> Any:
+    def drifting(q: Any, k: Any, v: Any, *more: Any, **options: Any) -> Any:
+        return attention(q, k, with_gradient_of(v, (1.0 + 1e-5) * v), *more, **options)
+
+    return drifting
+
+
+FAULTS = faults("torch", _ROWS, globals())
