@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -48,6 +48,7 @@ class KnownIssue:
     reason: str
     reference: str
     instead: str
+    at_random: bool = False  # it depends on what memory held
 
     def applies(self, installed: dict[str, str]) -> bool:
         """Whether the installed versions are among those that have the issue."""
@@ -75,7 +76,8 @@ _CALLED = {dict: "a table", list: "a list"}
 
 def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
     where = f"issue {number + 1} ({entry.get('id', 'no id')})"
-    missing = [name for name in KnownIssue.__dataclass_fields__ if name not in entry]
+    required = [field.name for field in fields(KnownIssue) if field.default is MISSING]
+    missing = [name for name in required if name not in entry]
     if missing:
         raise LedgerError(f"{where}: {missing[0]} is missing")
     unknown = sorted(set(entry) - set(KnownIssue.__dataclass_fields__))

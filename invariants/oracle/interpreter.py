@@ -385,7 +385,8 @@ class _Interpreter:
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
         narrow = self.case.dtype == "float16"  # 65504 is reached without any training
-        if (narrow or self.weights_version > 0) and self._may_overflow(tape, gradients):
+        may_overflow = (narrow or self.weights_version > 0) and self._may_overflow(tape, gradients)
+        if may_overflow or self._may_lose_a_logarithm(tape):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {
@@ -408,20 +409,23 @@ class _Interpreter:
             gradients[name] = total
         return gradients
 
+    def _may_lose_a_logarithm(self, tape: Tape) -> bool:
+        """Whether a logarithm is taken of a number that an implementation may hold as 0.
+
+        Of a probability that underflows, say: there a gradient of 0 becomes NaN.
+        """
+        least = self.rounding.precision.smallest_normal
+        logarithms = (value for value in tape.values if value.name == "log")
+        return any((np.abs(v.parents[0].data) < least).any() for v in logarithms)
+
     def _may_overflow(self, tape: Tape, gradients: Mapping[str, Array]) -> bool:
         """Whether a product of two values of this pass, or an adjoint, may leave the dtype's range.
 
         Training that diverges gets there; from then on an implementation may have infinities and
-        NaN where float64 still counts, and nothing can be judged. So has the derivative of the
-        logarithm of a number so small that an implementation may hold it as 0: of a probability,
-        at which a gradient of 0 becomes NaN.
+        NaN where float64 still counts, and nothing can be judged.
         """
         largest = self.rounding.precision.largest
         if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
-            return True
-        least = self.rounding.precision.smallest_normal
-        logarithms = (value for value in tape.values if value.name == "log")
-        if any((np.abs(v.parents[0].data) < least).any() for v in logarithms):
             return True
         limit = np.sqrt(largest)
         arrays = (*(value.data for value in tape.values), *gradients.values())

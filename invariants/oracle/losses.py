@@ -98,12 +98,16 @@ def _clipped(p: Value, contract: Contract) -> Value:
     return p.tape.apply("where_positive", high - p, p, high)
 
 
+#: What torch divides by at least: `constexpr float EPSILON = 1e-12` in ATen/native/Loss.cpp.
+_FLOOR = float(np.float32(1e-12))
+
+
 def binary_likelihood(logits: Value, target: Array, contract: Contract) -> Value:
     """-(t·log p + (1 - t)·log(1 - p)) of the probabilities p = σ(x), t of 0 or 1."""
     p, t = logits.apply("sigmoid"), _known(logits, target)
     if contract["probability_floor"] is None:
         least = p.tape.rounding.precision.smallest_normal
-        return p.tape.apply("binary_likelihood", p, t, floor=1e-12 if least < 1e-12 else 0.0)
+        return p.tape.apply("binary_likelihood", p, t, floor=_FLOOR if least < _FLOOR else 0.0)
     p = _clipped(p, contract)
     one = p.tape.lift(1.0)
     return (t * p.apply("log") + (one - t) * (one - p).apply("log")) * -1.0

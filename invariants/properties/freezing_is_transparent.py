@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.observation import ObservedPoint, same_bits
+from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA, Estimate, deviation
 from invariants.properties.evidence import Evidence
@@ -35,6 +35,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if gradient is None or before is None or same_bits(before, gradient):
                 continue
             estimate = expected.gradients.get(name)
+            if estimate is not None and _not_known(estimate, before, gradient):
+                continue
             if within_spread and before.shape == gradient.shape:
                 if estimate is None:
                     continue
@@ -56,6 +58,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 earlier=reference.action,
                 **difference,
             )
+
+
+def _not_known(estimate: Estimate, before: Array, after: Array) -> bool:
+    """Whether the two differ by NaN alone, where the expectation says nothing."""
+    if before.shape != after.shape or estimate.spread.shape != after.shape:
+        return False
+    a, b = before.astype(np.float64), after.astype(np.float64)
+    return bool((np.isinf(estimate.spread) | (a == b)).all() and np.isnan(a + b).any())
 
 
 def _kernels_depend_on_flags(evidence: Evidence) -> bool:

@@ -27,6 +27,9 @@ def test_a_known_issue_still_shows(
     usable(issue.backend, tell)
     verdict = judge(read_case(pinned_case(issue)), issue.backend)
     assert not verdict.violations, "the pinned case shows more than the known issue"
-    assert any(f.issue == issue.id for f in verdict.findings), (
+    shown = any(f.issue == issue.id for f in verdict.findings)
+    if issue.at_random and not shown:
+        pytest.skip("it shows at random, and not this time")
+    assert shown, (
         f"{issue.id} no longer shows on these versions: close its versions in known_issues.toml"
     )
