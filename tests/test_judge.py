@@ -7,7 +7,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from forging import at, gradient_of, last_bit_flipped, real, since
+from forging import at, gradient_of, last_bit_flipped, real, since, torch_case
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
@@ -234,3 +234,25 @@ def test_who_refuses_nan_where_training_left_the_range_of_the_dtype_breaks_nothi
     assert kind == "RuntimeError"
     assert "between 0 and 1" in message
     assert verdict.findings == ()
+
+
+def test_a_layer_that_a_release_lacks_is_unsupported_and_no_violation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    case = torch_case([LayerNorm()], [Gradient(0)])
+    assert not judge(case, "torch").findings
+    monkeypatch.delattr(torch.nn, "LayerNorm")
+    (finding,) = judge(case, "torch").findings
+    assert finding.severity == "unsupported"
+    assert finding.got == "AttributeError: module 'torch.nn' has no attribute 'LayerNorm'"
+    check(case, "torch")
+
+
+def test_an_option_that_a_release_lacks_is_unsupported(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    case = torch_case([LayerNorm()], [Gradient(0)])
+    monkeypatch.setattr(torch.nn, "LayerNorm", lambda size: torch.nn.Identity())
+    (finding,) = judge(case, "torch").findings
+    assert finding.severity == "unsupported"
+    assert "unexpected keyword argument" in str(finding.got)

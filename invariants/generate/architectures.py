@@ -22,7 +22,7 @@ def draw_inputs(choice: Drawn) -> tuple[Spec, ...]:
 
 
 def _draw_input(choice: Drawn) -> Spec:
-    if choice.chance(16):
+    if choice.chance(9):
         depth, height, width = (choice.integer(2, 3) for _ in range(3))
         return Spec((depth, height, width, choice.integer(1, 2)))
     kind = choice.one_of(

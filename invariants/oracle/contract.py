@@ -290,6 +290,11 @@ TORCH = Contract(
             "norm: equal elements share the gradient, half each.",
             _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
         ),
+        "missing_part": Clause(
+            (("AttributeError", "module 'torch"), ("TypeError", "unexpected keyword argument")),
+            "Silent; a release without a layer or an option of one says so in Python's own words.",
+            _TORCH + "nn.html",
+        ),
         "missing_kernel": Clause(
             ("not implemented for",),
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
@@ -603,6 +608,16 @@ TENSORFLOW = Contract(
             "first",
             "Silent; the gradient of maximum(x, y) is grad * (x >= y, x < y).",
             _TF + "math/maximum",
+        ),
+        "missing_part": Clause(
+            (
+                ("AttributeError", "module 'keras"),
+                ("AttributeError", "module 'tensorflow"),
+                ("TypeError", "unexpected keyword argument"),
+                ("ValueError", "Unrecognized keyword arguments"),
+            ),
+            "Silent; a release without a layer or an option of one says so in Python's own words.",
+            _KERAS + "layers/",
         ),
         "missing_kernel": Clause(
             ("is not in the list of allowed values", "Could not find device for node"),

@@ -33,7 +33,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
                 "nothing raised" if error is None else f"{error[0]}: {_line(error[1])}",
             )
-            lacking = error is not None and _lacks_a_kernel(evidence, error[1])
+            lacking = error is not None and (
+                _lacks_a_kernel(evidence, error[1]) or _lacks_a_part(evidence, action, error)
+            )
             yield replace(finding, severity="unsupported") if lacking else finding
         yield from _warnings(evidence, action, documented.get(action))
     for point in evidence.expectation.points:
@@ -90,6 +92,18 @@ def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
     estimates = [e for p in points if p.action < action for e in p.weights.values()]
     estimates += [e for p in points if p.action == action for e in p.gradients.values()]
     return any(np.isinf(estimate.spread).any() for estimate in estimates)
+
+
+def _lacks_a_part(evidence: Evidence, action: int, error: tuple[str, str]) -> bool:
+    """Whether this release says that it has no such layer, function or option.
+
+    What it lacks in a layer shows while the model is made; what it lacks in a function, at a call.
+    """
+    kinds = CONTRACTS[evidence.backend]["missing_part"]
+    return any(
+        error[0] == kind and text in error[1] and (action < 0 or kind == "AttributeError")
+        for kind, text in kinds
+    )
 
 
 def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:

@@ -31,6 +31,8 @@ def header(options: Options) -> list[str]:
         if backend in options.backends:
             found = ", ".join(f"{name} {version}" for name, version in versions(backend).items())
             lines.append(f"verifying {backend}: {found}")
+            lacks = CONTRACTS[backend].lacks
+            lines += [f"  no {kind}: {reason}" for kind, reason in lacks.items()]
         elif installed(backend):
             lines.append(f"not verified: {backend} (not asked for)")
         else:
@@ -132,7 +134,7 @@ def closing(
     parts += [Text(line, style="dim") for line in (*worth(tallies), *missed(tallies))]
     parts += [Text(line, style="yellow") for line in known(tallies)]
     parts += [
-        Text(f"not offered by {backend} ({count} cases) in {what}", style="yellow")
+        Text(f"not offered by {backend} ({count} cases): {what}", style="yellow")
         for backend, tally in tallies.items()
         for what, count in tally.unsupported.most_common()
     ]

@@ -151,6 +151,7 @@ class GlobalAvgPool3D(Volume):
     """The mean over all positions: (D, H, W, C) -> (C,)."""
 
     kind: Literal["global_avg_pool3d"] = "global_avg_pool3d"
+    frequency: ClassVar[int] = 2
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec(super().output(specs).shape[3:])
@@ -164,6 +165,7 @@ class GlobalMaxPool3D(Volume):
     """The largest over all positions, (D, H, W, C) -> (C,); how equal ones share is contracted."""
 
     kind: Literal["global_max_pool3d"] = "global_max_pool3d"
+    frequency: ClassVar[int] = 2
     kinked: ClassVar[bool] = True
 
     def output(self, specs: Sequence[Spec]) -> Spec:
