@@ -52,7 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "N",
         "help": "draw the cases of this seed; a random one by default, named in the header",
     },
-    "report": {"metavar": "DIR", "help": "write findings here"},
+    "report": {"metavar": "DIR", "help": "write findings and plots of the coverage here"},
     "coverage": {
         "action": "store_true",
         "help": "print how often each kind of layer was met frozen, trainable, and around frozen",
@@ -318,6 +318,8 @@ class Controller:
     def _write_summary(self, tallies: dict[str, Tally]) -> None:
         import json
 
+        from invariants.report.coverage import plot
+
         options = _options(self.config)
         if options.report is None:
             return
@@ -330,3 +332,6 @@ class Controller:
             "backends": {backend: tally.document() for backend, tally in tallies.items()},
         }
         (options.report / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
+        for backend, tally in tallies.items():
+            drawn = plot(backend, tally)
+            (options.report / f"coverage-{backend}.svg").write_text(drawn, "utf-8")
