@@ -26,7 +26,7 @@ def _draw_input(choice: Drawn) -> Spec:
         depth, height, width = (choice.integer(2, 3) for _ in range(3))
         return Spec((depth, height, width, choice.integer(1, 2)))
     kind = choice.one_of(
-        ("vector", "vector", "vector", "image", "vector", "image", "sequence", "indices")
+        ("vector", "vector", "vector", "image", "sequence", "image", "sequence", "indices")
     )
     if kind == "image":
         return Spec((choice.integer(2, 5), choice.integer(2, 5), choice.integer(1, 3)))

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from invariants.architecture.layers import LAYERS
+from invariants.architecture.layers.base import Spec
 from invariants.backends import BACKENDS, installed, versions
 from invariants.ledger import known_issues
 from invariants.oracle.contract import CONTRACTS
@@ -103,13 +104,18 @@ def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
     return parts
 
 
+def _sides(kind: str) -> tuple[str, ...]:
+    """Where a layer can be: what takes indices has no layer before it."""
+    takes_indices = LAYERS[kind].accepts([Spec((2,), vocabulary=2)])
+    return ("upstream",) if takes_indices else ("upstream", "downstream")
+
+
 def missed(tallies: Mapping[str, Tally]) -> list[str]:
     """The layers that a run did not meet upstream or downstream of a frozen one, by backend."""
     lines = []
     for backend, tally in tallies.items():
         kinds = [k for k in LAYERS if k not in CONTRACTS[backend].lacks]
-        sides = ("upstream", "downstream")
-        far = [k for k in kinds if not all(tally.reach[f"{k}:{side}"] for side in sides)]
+        far = [k for k in kinds if not all(tally.reach[f"{k}:{side}"] for side in _sides(k))]
         said = f"; not on both sides of a frozen layer: {', '.join(far)}" if far else ""
         lines.append(f"{backend}: {len(kinds)} kinds of layers{said}")
     return lines

@@ -100,6 +100,7 @@ class DotProductAttention(_Sequence):
     """softmax(x @ xᵀ / √F) @ x (arXiv 1706.03762, 3.2.1), or without the scale."""
 
     kind: Literal["dot_product_attention"] = "dot_product_attention"
+    frequency: ClassVar[int] = 3
     scaled: bool = True
     causal: bool = False
 
@@ -278,6 +279,7 @@ class PackedMultiHeadAttention(_Sequence):
     """
 
     kind: Literal["packed_multi_head_attention"] = "packed_multi_head_attention"
+    frequency: ClassVar[int] = 2
     steps_first: ClassVar[bool] = True
     heads: Size = 1
     use_bias: bool = False

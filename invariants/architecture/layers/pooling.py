@@ -128,6 +128,7 @@ class GlobalAvgPool1D(Series):
     """The mean over time: (T, F) -> (F,)."""
 
     kind: Literal["global_avg_pool1d"] = "global_avg_pool1d"
+    frequency: ClassVar[int] = 2
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec(super().output(specs).shape[1:])
