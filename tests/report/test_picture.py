@@ -144,7 +144,7 @@ def test_a_program_has_a_line_for_each_action(case: Case, data: st.DataObject) -
     backend = data.draw(st.sampled_from([None, *case.realisations]))
     mark = data.draw(st.sampled_from([None, *range(-1, len(case.program))]))
     lines = picture.program(case, backend, mark).splitlines()
-    numbered = [line for line in lines if line.lstrip("▶ ").split(" ")[0].isdigit()]
+    numbered = [line for line in lines if re.match(r"[▶ ] +\d+  \w", line)]
     assert len(numbered) == len(case.program)
     for number, (line, action) in enumerate(zip(numbered, case.program, strict=True)):
         assert f"{number}  {action.action} " in line
