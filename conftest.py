@@ -1,4 +1,8 @@
-"""Hypothesis profiles for the tests of this project: the same names as the suite's own."""
+"""Hypothesis profiles for the tests of this project: the same names as the suite's own.
+
+Where CI is set the examples are the same in every run: what decides whether a change lands must not
+depend on luck. Runs of one's own draw new ones each time.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,12 @@ from hypothesis import HealthCheck, settings
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
 settings.register_profile(
-    "quick", max_examples=50, deadline=None, suppress_health_check=_SLOW, derandomize=False
+    "quick",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=_SLOW,
+    derandomize="CI" in os.environ,
+    database=None if "CI" in os.environ else settings.default.database,
 )
 settings.register_profile("ci", settings.get_profile("quick"), max_examples=500)
 settings.register_profile("soak", settings.get_profile("quick"), max_examples=5000)
