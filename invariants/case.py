@@ -321,6 +321,8 @@ class Case(Document):
             self._check_batch(f"batches[{number}]", batch)
         for number, action in enumerate(self.program):
             self._check_action(f"program[{number}]", action)
+        if not any(isinstance(action, Gradient | Step) for action in self.program):
+            raise CaseError("program: has no gradient and no step, there is nothing to judge")
         self._check_groups()
         for backend, realisation in self.realisations.items():
             self._check_realisation(backend, realisation)
@@ -515,16 +517,33 @@ def _adapter() -> TypeAdapter[Case]:
     return TypeAdapter(Case)
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; one that names a field twice would say two things."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object")
+    return document
+
+
 def from_json(text: str | bytes) -> Case:
     """The case that `text` describes, checked; raises CaseError with one line."""
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CaseError(f"not text in UTF-8: {error.reason} at byte {error.start}") from None
+    if text.startswith("\ufeff"):
+        raise CaseError("not JSON: begins with a byte order mark, save it without one")
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise CaseError(f"not JSON: {error}") from None
     if not isinstance(document, dict):
         raise CaseError("not a case: the file holds no JSON object")
     schema = document.get("schema")
-    if schema != SCHEMA:
+    if schema != SCHEMA or type(schema) is not int:
         raise CaseError(f"schema: this version reads schema {SCHEMA}, the file has {schema!r}")
     try:
         case = _adapter().validate_json(text)

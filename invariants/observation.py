@@ -15,6 +15,22 @@ def same_bits(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
+@dataclass(frozen=True)
+class Raised:
+    """An exception: the name of its type and its message.
+
+    lines: the lines of the script that it came through, the innermost first. of_the_line: whether
+    it is about what the innermost of them writes, not about what a framework goes on to do: no
+    other code stands between, save a lookup in a module or a constructor that passes its arguments
+    on.
+    """
+
+    kind: str
+    message: str
+    lines: tuple[str, ...] = ()
+    of_the_line: bool = False
+
+
 #: What the random layers of a forward pass drew: the path of a layer -> its output for an input of
 #: ones, one array of shape (N, *spec.shape) for each call.
 Draws = Mapping[str, tuple[Array, ...]]
@@ -42,13 +58,13 @@ class ObservedPoint:
 class Observation:
     """A whole run of one case on one backend.
 
-    errors and warnings: by action, (type name, message).
+    errors: by action, -1 for what stands outside of all. warnings: by action, (type name, message).
     draws: by action, for the first forward pass of each batch size, where every draw is known.
     """
 
     backend: str
     points: tuple[ObservedPoint, ...]
-    errors: Mapping[int, tuple[str, str]]
+    errors: Mapping[int, Raised]
     warnings: Mapping[int, tuple[tuple[str, str], ...]]
     draws: Mapping[int, Draws] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from invariants.case import Case, CaseError, Gradient, from_json, frozen
 from invariants.generate.cases import cases
 
 DOCUMENT = simple_case().document
+TEXT = json.dumps(DOCUMENT)
 
 
 @given(cases())
@@ -73,10 +74,21 @@ def test_a_batch_norm_trains_on_two_samples() -> None:
     assert from_json(normalised(2)).training
 
 
-BAD: dict[str, tuple[str, str]] = {
+BAD: dict[str, tuple[str | bytes, str]] = {
     "no JSON": ("{", "not JSON"),
     "no object": ("[]", "no JSON object"),
     "another schema": (broken(("schema",), 99), "schema"),
+    "a schema that is no whole number": (broken(("schema",), 2.0), "schema"),
+    "another encoding": (TEXT.encode("utf-16"), "not text in UTF-8"),
+    "a field twice": (TEXT.replace("{", '{"dtype": "float64",', 1), "'dtype' stands twice"),
+    "a tap of a value that is not there": (
+        broken(("architecture", "taps"), [99]),
+        "taps: value 99",
+    ),
+    "a program without a gradient": (
+        broken(("program",), DOCUMENT["program"][:1]),
+        "has no gradient and no step",
+    ),
     "a missing field": (broken(("dtype",), None), "dtype"),
     "an unknown field": (broken(("extra",), 1), "extra"),
     "an unknown layer": (
@@ -92,7 +104,7 @@ BAD: dict[str, tuple[str, str]] = {
         broken(KERNEL[:2], {"shape": [0, 10**30], "values": []}),
         "whole numbers up to",
     ),
-    "a byte order mark": ("\ufeff{}", "not JSON"),
+    "a byte order mark": ("\ufeff{}", "byte order mark"),
     "a deep nest": ("[" * 400 + "]" * 400, "no JSON object"),
     "one sample for a batch norm": (normalised(1), "needs at least 2 samples"),
     "shapes that do not fit": (broken((*KERNEL[:2], "shape"), [2, 2]), "values do not fill"),

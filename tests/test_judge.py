@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,9 +232,9 @@ def diverging(loss: LossName) -> Case:
 
 def test_who_refuses_nan_where_training_left_the_range_of_the_dtype_breaks_nothing() -> None:
     verdict = judge(diverging("binary_likelihood"), "torch")
-    kind, message = verdict.evidence.observation.errors[2]
-    assert kind == "RuntimeError"
-    assert "between 0 and 1" in message
+    error = verdict.evidence.observation.errors[2]
+    assert error.kind == "RuntimeError"
+    assert "between 0 and 1" in error.message
     assert verdict.findings == ()
 
 
@@ -256,3 +258,59 @@ def test_an_option_that_a_release_lacks_is_unsupported(monkeypatch: pytest.Monke
     (finding,) = judge(case, "torch").findings
     assert finding.severity == "unsupported"
     assert "unexpected keyword argument" in str(finding.got)
+
+
+def keras_case() -> Case:
+    """A layer norm and a gradient through it on TensorFlow."""
+    options = {"optimizer_build": "ahead", "optimizer_call": "apply"}
+    realisation = Realisation("tape", (None,), options)
+    case = torch_case((LayerNorm(),), (Gradient(0),))
+    return replace(case, realisations={"tensorflow": realisation}).check()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda torch, x: torch.nn.functional.no_such_kernel(x),
+        lambda torch, x: torch.relu(x, no_such_option=True),
+    ],
+)
+def test_a_layer_that_fails_for_a_name_of_its_own_is_a_violation(
+    call: Callable[[Any, Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the script itself does not name is not what a release lacks."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.nn.LayerNorm, "forward", lambda self, x: call(torch, x))
+    (finding,) = judge(torch_case([LayerNorm()], [Gradient(0)]), "torch").violations
+    assert "no_such" in str(finding.got)
+
+
+def test_a_constructor_that_lacks_what_it_calls_itself_is_a_violation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Broken(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(no_such_option=True)
+
+    monkeypatch.setattr(torch.nn, "LayerNorm", Broken)
+    (finding,) = judge(torch_case([LayerNorm()], [Gradient(0)]), "torch").violations
+    assert "no_such_option" in str(finding.got)
+
+
+def test_a_layer_that_keras_lacks_is_named_and_one_that_fails_inside_is_a_violation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keras = pytest.importorskip("keras")
+    case = keras_case()
+    with monkeypatch.context() as patch:
+        patch.delattr(keras.layers, "LayerNormalization")
+        (finding,) = judge(case, "tensorflow").findings
+        assert finding.severity == "unsupported"
+        assert finding.message == "layer_norm is not offered"
+    monkeypatch.setattr(
+        keras.layers.LayerNormalization, "call", lambda self, x: keras.ops.no_such_kernel(x)
+    )
+    (finding,) = judge(case, "tensorflow").violations
+    assert "no_such_kernel" in str(finding.got)

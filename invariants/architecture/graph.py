@@ -179,13 +179,13 @@ class Architecture(Document):
     def _placing(self) -> tuple[_Placing, tuple[_Typed, ...]]:
         placing = _Placing()
         inputs = [_Typed(spec, frozenset((f"input_{n}",))) for n, spec in enumerate(self.inputs)]
-        values = placing.block(self.network, "", inputs, 0, self.taps)
-        last = len(values) - 1
+        last = len(inputs) + len(self.network.nodes) - 1
         for tap in self.taps:
             if not len(inputs) <= tap < last:
                 raise ShapeError(f"taps: value {tap} is no result before the last one")
         if len(set(self.taps)) < len(self.taps):
             raise ShapeError("taps: a value is put out twice")
+        values = placing.block(self.network, "", inputs, 0, self.taps)
         outputs = tuple(values[value] for value in (last, *self.taps))
         if any(output.spec.vocabulary is not None for output in outputs):
             raise ShapeError("the network puts out indices")

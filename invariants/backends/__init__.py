@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import metadata
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from invariants.backends.source import (
     native_from,
 )
 from invariants.case import Case, numpy_dtype
-from invariants.observation import Array, Observation, ObservedPoint
+from invariants.observation import Array, Observation, ObservedPoint, Raised
 from invariants.oracle.losses import LOSSES
 
 
@@ -143,12 +144,24 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
                 for path, held in raw["draws"].items()
             }
         elif "error" in raw:
-            errors[raw["action"]] = raw["error"]
+            errors[raw["action"]] = _raised(raw["error"], raw["frames"])
         elif "warnings" in raw:
             warnings[raw["action"]] = tuple(raw["warnings"])
         else:
             points.append(_point(case, raw, names, input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
+
+
+#: Functions that may stand between a line and an error that is about the line itself.
+_PASSING_ON = frozenset({"__getattr__", "__init__", "__new__"})
+
+
+def _raised(error: tuple[str, str], frames: Sequence[tuple[str, str, str]]) -> Raised:
+    """An exception and where it came from; frames: (file, function, line), the outermost first."""
+    own = [n for n, (file, _, _) in enumerate(frames) if file.startswith(runner.SCRIPT)]
+    inside = [function for _, function, _ in frames[own[-1] + 1 :]] if own else []
+    lines = tuple(frames[n][2] for n in reversed(own))
+    return Raised(*error, lines, bool(own) and _PASSING_ON.issuperset(inside))
 
 
 def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:

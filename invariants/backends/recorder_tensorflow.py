@@ -2,6 +2,7 @@
 # Needs numpy and tensorflow alone, on any Python from 3.8 on; a repro script holds this text
 # verbatim.
 import contextlib
+import traceback
 import warnings
 
 import keras
@@ -53,10 +54,16 @@ class Recorder:
             try:
                 yield
             except Exception as error:
-                self.points.append({"action": number, "error": (type(error).__name__, str(error))})
+                self.failed(number, error)
         if caught:
             texts = [(w.category.__name__, str(w.message)) for w in caught]
             self.points.append({"action": number, "warnings": texts})
+
+    def failed(self, number, error):
+        frames = traceback.extract_tb(error.__traceback__)
+        point = {"action": number, "error": (type(error).__name__, str(error))}
+        point["frames"] = [(frame.filename, frame.name, frame.line) for frame in frames]
+        self.points.append(point)
 
     def draws(self, number, size):
         # What each random layer is about to draw: its output for ones. A layer of Keras draws from

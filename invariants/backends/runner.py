@@ -17,6 +17,9 @@ from typing import Any
 
 _numbers = itertools.count()
 
+#: How the file names of scripts begin.
+SCRIPT = "<case "
+
 
 class BackendUnavailable(RuntimeError):
     """The framework of a backend is not installed or does not import; one line says why."""
@@ -56,7 +59,7 @@ def _one_thread(backend: str, framework: Any) -> None:
 
 def compiled(source: str) -> tuple[CodeType, str]:
     """The code of `source` and the file name that tracebacks will show for it."""
-    filename = f"<case {next(_numbers)}>"
+    filename = f"{SCRIPT}{next(_numbers)}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     return compile(source, filename, "exec"), filename
 
@@ -79,7 +82,7 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
     try:
         exec(code, names)
     except Exception as error:  # outside of every action: the model could not even be made
-        recorder.points.append({"action": -1, "error": (type(error).__name__, str(error))})
+        recorder.failed(-1, error)
     finally:
         linecache.cache.pop(filename, None)
     points: list[dict[str, Any]] = recorder.points

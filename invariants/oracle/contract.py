@@ -291,7 +291,10 @@ TORCH = Contract(
             _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
         ),
         "missing_part": Clause(
-            (("AttributeError", "module 'torch"), ("TypeError", "unexpected keyword argument")),
+            (
+                ("AttributeError", r"module 'torch[\w.]*' has no attribute '(\w+)'"),
+                ("TypeError", r"unexpected keyword argument '(\w+)'"),
+            ),
             "Silent; a release without a layer or an option of one says so in Python's own words.",
             _TORCH + "nn.html",
         ),
@@ -611,10 +614,9 @@ TENSORFLOW = Contract(
         ),
         "missing_part": Clause(
             (
-                ("AttributeError", "module 'keras"),
-                ("AttributeError", "module 'tensorflow"),
-                ("TypeError", "unexpected keyword argument"),
-                ("ValueError", "Unrecognized keyword arguments"),
+                ("AttributeError", r"module '(?:keras|tensorflow)[\w.]*' has no attribute '(\w+)'"),
+                ("TypeError", r"unexpected keyword argument '(\w+)'"),
+                ("ValueError", r"Unrecognized keyword arguments passed to \w+: \{'(\w+)'"),
             ),
             "Silent; a release without a layer or an option of one says so in Python's own words.",
             _KERAS + "layers/",

@@ -5,13 +5,15 @@ The model that it runs on holds its weights in the dtype that the program asked 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from invariants.case import NARROW
+from invariants.case import NARROW, Case
 from invariants.finding import Finding
+from invariants.observation import Raised
 from invariants.oracle.contract import CONTRACTS
 from invariants.properties.evidence import Evidence
 
@@ -23,7 +25,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
         expected = named.get(action)
-        if error is not None and _refuses_overflow(evidence, action, error[1]):
+        if error is not None and _refuses_overflow(evidence, action, error.message):
             continue
         if not _as_named(error, expected):
             finding = _finding(
@@ -31,12 +33,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 action,
                 "raises",
                 "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
-                "nothing raised" if error is None else f"{error[0]}: {_line(error[1])}",
+                "nothing raised" if error is None else f"{error.kind}: {_line(error.message)}",
             )
-            lacking = error is not None and (
-                _lacks_a_kernel(evidence, error[1]) or _lacks_a_part(evidence, action, error)
-            )
-            yield replace(finding, severity="unsupported") if lacking else finding
+            if error is not None and (
+                _lacks_a_kernel(evidence, error.message) or _lacks_a_part(evidence, error)
+            ):
+                what = _layer_of(evidence.case, error) or "a part of the program"
+                finding = replace(finding, severity="unsupported", message=f"{what} is not offered")
+            yield finding
         yield from _warnings(evidence, action, documented.get(action))
     for point in evidence.expectation.points:
         if (
@@ -94,27 +98,37 @@ def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
     return any(np.isinf(estimate.spread).any() for estimate in estimates)
 
 
-def _lacks_a_part(evidence: Evidence, action: int, error: tuple[str, str]) -> bool:
+def _lacks_a_part(evidence: Evidence, error: Raised) -> bool:
     """Whether this release says that it has no such layer, function or option.
 
-    What it lacks in a layer shows while the model is made; what it lacks in a function, at a call.
+    Only of what the script itself names: a layer that fails because the framework's own code calls
+    for something that is not there is offered, and broken.
     """
-    kinds = CONTRACTS[evidence.backend]["missing_part"]
-    return any(
-        error[0] == kind and text in error[1] and (action < 0 or kind == "AttributeError")
-        for kind, text in kinds
-    )
+    if not error.of_the_line:
+        return False
+    for kind, pattern in CONTRACTS[evidence.backend]["missing_part"]:
+        found = re.search(pattern, error.message) if error.kind == kind else None
+        if found and re.search(rf"\b{found[1]}\b", error.lines[0]):
+            return True
+    return False
 
 
-def _as_named(error: tuple[str, str] | None, expected: tuple[str, str] | None) -> bool:
+def _layer_of(case: Case, error: Raised) -> str:
+    """The kind of the layer that was being made or called, as far as the script's lines tell."""
+    kinds = {p.path.rpartition(".")[2]: p.layer.kind for p in case.architecture.layers}
+    words = (word for line in error.lines for word in re.findall(r"\w+", line))
+    return next((kinds[word] for word in words if word in kinds), "")
+
+
+def _as_named(error: Raised | None, expected: tuple[str, str] | None) -> bool:
     if error is None or expected is None:
         return error is None and expected is None
-    return error[0] == expected[0] and expected[1] in error[1]
+    return error.kind == expected[0] and expected[1] in error.message
 
 
 def _line(text: str) -> str:
-    """The first line of a message, not too long."""
-    line = (text.splitlines() or [""])[0]
+    """A message in one line, not too long, without the colours that Keras gives its own."""
+    line = " ".join(re.sub(r"\x1b\[\d*m", "", text).split())
     return line if len(line) <= 200 else line[:197] + "..."
 
 

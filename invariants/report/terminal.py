@@ -30,8 +30,7 @@ def header(options: Options) -> list[str]:
     ]
     for backend in BACKENDS:
         if backend in options.backends:
-            found = ", ".join(f"{name} {version}" for name, version in versions(backend).items())
-            lines.append(f"verifying {backend}: {found}")
+            lines.append(f"verifying {backend}: {_packages(backend)}")
             lacks = CONTRACTS[backend].lacks
             lines += [f"  no {kind}: {reason}" for kind, reason in lacks.items()]
         elif installed(backend):
@@ -42,6 +41,10 @@ def header(options: Options) -> list[str]:
                 f"pip install 'freeze-invariants[{backend}]')"
             )
     return lines
+
+
+def _packages(backend: str) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions(backend).items())
 
 
 _COLUMNS = (
@@ -140,7 +143,7 @@ def closing(
     parts += [Text(line, style="dim") for line in (*worth(tallies), *missed(tallies))]
     parts += [Text(line, style="yellow") for line in known(tallies)]
     parts += [
-        Text(f"not offered by {backend} ({count} cases): {what}", style="yellow")
+        Text(f"{_packages(backend)}: {what} ({count} cases)", style="yellow")
         for backend, tally in tallies.items()
         for what, count in tally.unsupported.most_common()
     ]

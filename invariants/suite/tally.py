@@ -114,7 +114,7 @@ class Tally:
             names = {f.issue or f.property_ for f in verdict.findings if f.severity == found}
             counter.update(part for name in names for part in name.split(" + "))
         self.unsupported.update(
-            f"{case.dtype}: {finding.got}" if case.dtype in NARROW else str(finding.got)
+            f"{finding.message}: {finding.got}"
             for finding in verdict.findings
             if finding.severity == "unsupported"
         )

@@ -26,6 +26,9 @@ def test_a_known_issue_still_shows(
         pytest.skip(f"{issue.backend} is not verified in this run")
     usable(issue.backend, tell)
     verdict = judge(read_case(pinned_case(issue)), issue.backend)
+    lacking = [f"{f.message}: {f.got}" for f in verdict.findings if f.severity == "unsupported"]
+    if lacking:
+        pytest.skip(lacking[0])
     assert not verdict.violations, "the pinned case shows more than the known issue"
     shown = any(f.issue == issue.id for f in verdict.findings)
     if issue.at_random and not shown:

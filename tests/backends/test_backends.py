@@ -25,7 +25,7 @@ from invariants.backends.runner import BackendUnavailable, compiled, prepare, ru
 from invariants.case import Case, from_json, frozen, numpy_dtype
 from invariants.generate.cases import cases
 from invariants.judge import gather
-from invariants.observation import Array, same_bits
+from invariants.observation import Array, Raised, same_bits
 from invariants.properties import findings
 
 names_of_backends = st.sampled_from(sorted(BACKENDS))
@@ -219,11 +219,11 @@ def test_an_element_of_an_input_is_the_same_number_in_both_layouts(
 def test_an_error_and_warnings_are_kept_by_action() -> None:
     case = simple_case()
     raw: list[dict[str, Any]] = [
-        {"action": 1, "error": ("ValueError", "no")},
+        {"action": 1, "error": ("ValueError", "no"), "frames": []},
         {"action": 2, "warnings": [("UserWarning", "a"), ("UserWarning", "b")]},
     ]
     seen = observation(case, "torch", raw)
-    assert seen.errors == {1: ("ValueError", "no")}
+    assert seen.errors == {1: Raised("ValueError", "no")}
     assert seen.warnings == {2: (("UserWarning", "a"), ("UserWarning", "b"))}
     assert seen.points == ()
 
@@ -241,7 +241,8 @@ with action(0):
 
 def test_a_source_can_be_read_while_it_runs_and_not_after() -> None:
     (point,) = run("torch", READS_ITSELF, EMPTY)
-    assert point == {"action": 0, "error": ("LookupError", READS_ITSELF.splitlines()[2] + "\n")}
+    assert (point["action"], point["error"][0]) == (0, "LookupError")
+    assert point["error"][1] == READS_ITSELF.splitlines()[2] + "\n"
     assert not [name for name in linecache.cache if name.startswith("<case ")]
 
 
@@ -260,9 +261,9 @@ def test_two_sources_have_names_of_their_own() -> None:
 
 
 def test_an_exception_outside_of_every_action_is_an_error_before_the_first() -> None:
-    assert run("torch", "raise KeyError('no')\n", EMPTY) == [
-        {"action": -1, "error": ("KeyError", "'no'")}
-    ]
+    (point,) = run("torch", "raise KeyError('no')\n", EMPTY)
+    assert (point["action"], point["error"]) == (-1, ("KeyError", "'no'"))
+    assert point["frames"][-1][1:] == ("<module>", "raise KeyError('no')")
 
 
 def test_an_exception_in_an_action_ends_that_action_alone() -> None:
@@ -352,8 +353,8 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
 # --- the recorders --------------------------------------------------------------------------------
 
 RECORDERS = {
-    "torch": {"contextlib", "copy", "warnings", "numpy", "torch"},
-    "tensorflow": {"contextlib", "warnings", "numpy", "tensorflow", "keras"},
+    "torch": {"contextlib", "copy", "traceback", "warnings", "numpy", "torch"},
+    "tensorflow": {"contextlib", "traceback", "warnings", "numpy", "tensorflow", "keras"},
 }
 
 

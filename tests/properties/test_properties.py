@@ -33,7 +33,7 @@ from invariants.architecture.layers.dense import Dense
 from invariants.case import Freeze, Gradient
 from invariants.finding import Finding
 from invariants.judge import gather
-from invariants.observation import Array, ObservedPoint
+from invariants.observation import Array, ObservedPoint, Raised
 from invariants.oracle.rounding import LAMBDA, Estimate
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
@@ -189,11 +189,11 @@ FORGERIES: dict[str, Forgery] = {
         (("program_runs", 4, "", "quiet", None),),
     ),
     "an error that nothing names": Forgery(
-        lambda: with_observation(real(), errors={4: ("ValueError", "no")}),
+        lambda: with_observation(real(), errors={4: Raised("ValueError", "no")}),
         (("program_runs", 4, "", "raises", None),),
     ),
     "a model that could not be made": Forgery(
-        lambda: with_observation(real(), points=(), errors={-1: ("TypeError", "no")}),
+        lambda: with_observation(real(), points=(), errors={-1: Raised("TypeError", "no")}),
         (("program_runs", -1, "", "raises", None),),
     ),
     "a named error that does not come": Forgery(
@@ -201,11 +201,11 @@ FORGERIES: dict[str, Forgery] = {
         (("program_runs", 1, "", "raises", None),),
     ),
     "a named error of another type": Forgery(
-        lambda: with_observation(all_frozen(), errors={1: ("ValueError", GONE[1])}),
+        lambda: with_observation(all_frozen(), errors={1: Raised("ValueError", GONE[1])}),
         (("program_runs", 1, "", "raises", None),),
     ),
     "a named error with another text": Forgery(
-        lambda: with_observation(all_frozen(), errors={1: (GONE[0], "out of memory")}),
+        lambda: with_observation(all_frozen(), errors={1: Raised(GONE[0], "out of memory")}),
         (("program_runs", 1, "", "raises", None),),
     ),
     "an action that records nothing": Forgery(
@@ -415,13 +415,13 @@ def test_nothing_is_judged_after_an_error_that_nothing_names(later: int) -> None
     spoilt = at(real(), later, "gradients", "dense_0.kernel", np.full((3, 3), 9.0))
     spoilt = since(spoilt, later, "dense_4.kernel", flipped((0, 0)))
     assert {row[1] for row in found(spoilt)} == {later}
-    stopped = with_observation(spoilt, errors={4: ("ValueError", "no")})
+    stopped = with_observation(spoilt, errors={4: Raised("ValueError", "no")})
     assert found(stopped) == [("program_runs", 4, "", "raises", None)]
 
 
 @pytest.mark.parametrize("later", [5, 6, 7])
 def test_of_several_errors_that_nothing_names_the_first_is_told(later: int) -> None:
-    errors = {4: ("ValueError", "no"), later: ("ValueError", "no weights to move")}
+    errors = {4: Raised("ValueError", "no"), later: Raised("ValueError", "no weights to move")}
     stopped = with_observation(real(), errors=errors)
     assert found(stopped) == [("program_runs", 4, "", "raises", None)]
 
