@@ -152,8 +152,9 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
     return Observation(backend, tuple(points), errors, warnings, draws)
 
 
-#: Functions that may stand between a line and an error that is about the line itself.
-_PASSING_ON = frozenset({"__getattr__", "__init__", "__new__"})
+#: Functions that may stand between a line and an error that is about the line itself; Keras looks
+#: up what is named by a text in functions called get.
+_PASSING_ON = frozenset({"__getattr__", "__init__", "__new__", "get"})
 
 
 def _raised(error: tuple[str, str], frames: Sequence[tuple[str, str, str]]) -> Raised:

@@ -35,11 +35,15 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
                 "nothing raised" if error is None else f"{error.kind}: {_line(error.message)}",
             )
-            if error is not None and (
-                _lacks_a_kernel(evidence, error.message) or _lacks_a_part(evidence, error)
-            ):
+            missing = error and (_missing_kernel(evidence, error) or _missing_part(evidence, error))
+            if error is not None and missing:
                 what = _layer_of(evidence.case, error) or "a part of the program"
-                finding = replace(finding, severity="unsupported", message=f"{what} is not offered")
+                finding = replace(
+                    finding,
+                    severity="unsupported",
+                    message=f"{what} is not offered",
+                    got=f"{error.kind}: {missing}",
+                )
             yield finding
         yield from _warnings(evidence, action, documented.get(action))
     for point in evidence.expectation.points:
@@ -78,10 +82,11 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-def _lacks_a_kernel(evidence: Evidence, message: str) -> bool:
-    """Whether a framework says that it has no kernel for a 16-bit format: no promise is broken."""
+def _missing_kernel(evidence: Evidence, error: Raised) -> str:
+    """What a framework says where it has no kernel for a 16-bit format: no promise is broken."""
     said = CONTRACTS[evidence.backend]["missing_kernel"]
-    return evidence.case.dtype in NARROW and any(part in message for part in said)
+    missing = evidence.case.dtype in NARROW and any(part in error.message for part in said)
+    return _line(error.message) if missing else ""
 
 
 def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
@@ -98,19 +103,19 @@ def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
     return any(np.isinf(estimate.spread).any() for estimate in estimates)
 
 
-def _lacks_a_part(evidence: Evidence, error: Raised) -> bool:
-    """Whether this release says that it has no such layer, function or option.
+def _missing_part(evidence: Evidence, error: Raised) -> str:
+    """What this release says where it has no such layer, function or option.
 
     Only of what the script itself names: a layer that fails because the framework's own code calls
     for something that is not there is offered, and broken.
     """
     if not error.of_the_line:
-        return False
+        return ""
     for kind, pattern in CONTRACTS[evidence.backend]["missing_part"]:
         found = re.search(pattern, error.message) if error.kind == kind else None
         if found and re.search(rf"\b{found[1]}\b", error.lines[0]):
-            return True
-    return False
+            return found[0]
+    return ""
 
 
 def _layer_of(case: Case, error: Raised) -> str:

@@ -117,7 +117,8 @@ def missed(tallies: Mapping[str, Tally]) -> list[str]:
     """The layers that a run did not meet upstream or downstream of a frozen one, by backend."""
     lines = []
     for backend, tally in tallies.items():
-        kinds = [k for k in LAYERS if k not in CONTRACTS[backend].lacks]
+        lacking = {what.partition(" is not offered")[0] for what in tally.unsupported}
+        kinds = [k for k in LAYERS if k not in {*CONTRACTS[backend].lacks, *lacking}]
         far = [k for k in kinds if not all(tally.reach[f"{k}:{side}"] for side in _sides(k))]
         said = f"; not on both sides of a frozen layer: {', '.join(far)}" if far else ""
         lines.append(f"{backend}: {len(kinds)} kinds of layers{said}")
