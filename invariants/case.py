@@ -29,11 +29,23 @@ from pydantic import (
 
 from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError
+from invariants.course import Moment, course
 from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.losses import CLASSIFYING, LOSSES
+from invariants.program import (
+    Action,
+    Evaluate,
+    Freeze,
+    Gradient,
+    Learning,
+    Reload,
+    SetMode,
+    Step,
+    Thaw,
+)
 
 SCHEMA = 2
 
@@ -104,42 +116,7 @@ Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
 
-# --- programs -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Freeze(Document):
-    """Make the weights of a target non-trainable: a module's path, "" for all, or a weight."""
-
-    target: str
-    action: Literal["freeze"] = "freeze"
-
-
-@dataclass(frozen=True)
-class Thaw(Document):
-    """Make the weights of a target trainable again."""
-
-    target: str
-    action: Literal["thaw"] = "thaw"
-
-
-@dataclass(frozen=True)
-class Gradient(Document):
-    """The gradient of the loss on a batch, at the weights as they are."""
-
-    batch: Annotated[int, Field(ge=0)]
-    action: Literal["gradient"] = "gradient"
-
-
-@dataclass(frozen=True)
-class Step(Document):
-    """A gradient on a batch and an optimizer step with it."""
-
-    batch: Annotated[int, Field(ge=0)]
-    action: Literal["step"] = "step"
-
-
-Action = Annotated[Freeze | Thaw | Gradient | Step, Field(discriminator="action")]
+# --- optimizers ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +181,7 @@ class Batch(Document):
 class Realisation(Document):
     """How one backend runs the program: its mode, a way for each freeze and thaw, its options.
 
-    `ways` has one entry for each action of the program, None where the action is neither.
+    `ways` has one entry for each action of the program, None where an action has but one way.
     """
 
     mode: str
@@ -248,18 +225,50 @@ class Case(Document):
         rates = [rate for module, rate in self.groups.items() if within(weight, module)]
         return rates[0] if rates else self.optimizer.learning_rate
 
+    @cached_property
+    def modes(self) -> tuple[bool, ...]:
+        """Whether each action runs in training mode."""
+        modes, training = [], self.training
+        for action in self.program:
+            if isinstance(action, SetMode):
+                training = action.training
+            modes.append(action.training if isinstance(action, Evaluate) else training)
+        return tuple(modes)
+
+    def mode_before(self, number: int) -> bool:
+        """Whether the model is in training mode before an action."""
+        set_ = [a.training for a in self.program[:number] if isinstance(a, SetMode)]
+        return set_[-1] if set_ else self.training
+
+    @property
+    def ever_trains(self) -> bool:
+        """Whether some forward pass is one in training mode."""
+        return any(
+            training and isinstance(action, Learning | Evaluate)
+            for action, training in zip(self.program, self.modes, strict=True)
+        )
+
+    def draws_at(self, number: int) -> bool:
+        """Whether random layers draw at an action, whose values are then random.
+
+        What they draw there is known if each draws once and the framework can be asked before.
+        """
+        learns = isinstance(self.program[number], Learning)
+        return learns and self.modes[number] and self.architecture.stochastic
+
     @property
     def stochastic(self) -> bool:
-        """Whether the values are random, so that only properties without an oracle judge it."""
-        return self.training and self.architecture.stochastic
+        """Whether some gradient is random."""
+        return any(map(self.draws_at, range(len(self.program))))
 
     def first_of_its_size(self, number: int) -> bool:
-        """Whether action `number` is the first whose batch has the size that it has."""
+        """Whether action `number` is the first to draw for a batch of the size that it has."""
         sizes = [
-            self.batches[action.batch].size if isinstance(action, Gradient | Step) else None
-            for action in self.program[: number + 1]
+            self.batches[action.batch].size
+            for n, action in enumerate(self.program[: number + 1])
+            if isinstance(action, Learning) and self.draws_at(n)
         ]
-        return sizes.index(sizes[-1]) == number
+        return sizes.index(sizes[-1]) == len(sizes) - 1
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -282,19 +291,17 @@ class Case(Document):
     def __hash__(self) -> int:
         return hash(self.name)
 
-    def flags(self, backend: str, contract: Contract | None = None) -> list[Flags]:
+    def options(self, backend: str) -> dict[str, str]:
+        """The options of a realisation, those included that it leaves at their first value."""
+        return CONTRACTS[backend].chosen(self.realisations[backend].options)
+
+    def course(self, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
+        """The moment after each action, as the backend's contract has it."""
+        return course(self, backend, contract)
+
+    def flags(self, backend: str) -> list[Flags]:
         """What is trainable after each action, as the backend's contract has it."""
-        contract, ways = contract or CONTRACTS[backend], self.realisations[backend].ways
-        ignored = contract["equal_flag"] == "ignored"
-        flags = Flags.initial(self.architecture)
-        after = []
-        for action, name in zip(self.program, ways, strict=True):
-            if isinstance(action, Freeze | Thaw):
-                sets_flag = contract.way(name or "").sets_flag
-                change = flags.freeze if isinstance(action, Freeze) else flags.thaw
-                flags = change(action.target, sets_flag, ignored)
-            after.append(flags)
-        return after
+        return [moment.flags for moment in self.course(backend)]
 
     def __repr__(self) -> str:
         layers = " -> ".join(placed.layer.kind for placed in self.architecture.layers)
@@ -321,7 +328,7 @@ class Case(Document):
             self._check_batch(f"batches[{number}]", batch)
         for number, action in enumerate(self.program):
             self._check_action(f"program[{number}]", action)
-        if not any(isinstance(action, Gradient | Step) for action in self.program):
+        if not any(isinstance(action, Learning) for action in self.program):
             raise CaseError("program: has no gradient and no step, there is nothing to judge")
         self._check_groups()
         for backend, realisation in self.realisations.items():
@@ -381,7 +388,7 @@ class Case(Document):
         if size < 1:
             raise CaseError(f"{where}: a batch needs at least one sample")
         for placed in self.architecture.layers:
-            least = placed.layer.smallest_batch(placed.specs, self.training)
+            least = placed.layer.smallest_batch(placed.specs, self.ever_trains)
             if size < least:
                 raise CaseError(f"{where}: {placed.path} needs at least {least} samples")
         for number, (array, spec) in enumerate(zip(batch.inputs, specs, strict=True)):
@@ -445,10 +452,22 @@ class Case(Document):
             )
 
     def _check_action(self, where: str, action: Action) -> None:
-        if isinstance(action, Gradient | Step):
-            if action.batch >= len(self.batches):
-                raise CaseError(f"{where}: there is no batch {action.batch}")
-        elif action.target not in (*self.architecture.modules, *self.architecture.weights):
+        batches = (
+            [action.batch, *action.more]
+            if isinstance(action, Step)
+            else [action.batch]
+            if isinstance(action, Gradient | Evaluate)
+            else []
+        )
+        for batch in batches:
+            if batch >= len(self.batches):
+                raise CaseError(f"{where}: there is no batch {batch}")
+        if isinstance(action, Evaluate) and action.training and self.architecture.stochastic:
+            raise CaseError(f"{where}: what random layers draw in an evaluation is not known")
+        if isinstance(action, Freeze | Thaw) and action.target not in (
+            *self.architecture.modules,
+            *self.architecture.weights,
+        ):
             raise CaseError(
                 f"{where}: {action.target!r} is no weight, layer or submodule with weights here"
             )
@@ -467,9 +486,12 @@ class Case(Document):
         if self.groups and not contract["parameter_groups"]:
             reason = contract.clauses["parameter_groups"].sentence
             raise CaseError(f"{where}: groups: {reason}")
+        if self.groups and self.options(backend).get("optimizer_scope") == "trainable":
+            raise CaseError(f"{where}: groups: an optimizer of the trainable weights has none")
         domains = {option.name: option.values for option in contract.options}
-        if set(realisation.options) != set(domains):
-            raise CaseError(f"{where}: options must be exactly {', '.join(domains)}")
+        for name in realisation.options:
+            if name not in domains:
+                raise CaseError(f"{where}: there is no option {name!r}, but {', '.join(domains)}")
         for name, value in realisation.options.items():
             if value not in domains[name]:
                 raise CaseError(f"{where}: {name} cannot be {value!r}")
@@ -478,27 +500,51 @@ class Case(Document):
     def _check_ways(self, where: str, contract: Contract, ways: tuple[str | None, ...]) -> None:
         if len(ways) != len(self.program):
             raise CaseError(f"{where}: {len(ways)} ways for {len(self.program)} actions")
-        flags = Flags.initial(self.architecture)
         for number, (action, name) in enumerate(zip(self.program, ways, strict=True)):
-            here = f"{where}: ways[{number}]"
-            if isinstance(action, Gradient | Step):
-                if name is not None:
-                    raise CaseError(f"{here}: a {action.action} has no way")
-                continue
-            reaches = "weight" if action.target in self.architecture.weights else "module"
-            allowed = [way.name for way in contract.ways if way.reaches == reaches]
+            allowed = ways_of(action, self.architecture, contract)
             if name not in allowed:
-                raise CaseError(f"{here}: a {reaches} is frozen by {' or '.join(allowed)}")
-            sets_flag = contract.way(name).sets_flag
-            if isinstance(action, Freeze):
-                flags = flags.freeze(action.target, sets_flag)
-            elif flags.settles_thaw(action.target, sets_flag):
-                flags = flags.thaw(action.target, sets_flag)
-            else:
-                raise CaseError(
-                    f"{here}: no documentation says what thawing {action.target!r} does "
-                    "while a module around it, or the layer itself, is flagged as frozen"
-                )
+                here = f"{where}: ways[{number}]"
+                if allowed == (None,):
+                    raise CaseError(f"{here}: a {action.action} has no way")
+                said = " or ".join(str(way) for way in allowed)
+                raise CaseError(f"{here}: a {action.action} here goes by {said}")
+        flags = Flags.initial(self.architecture)
+        for number, moment in enumerate(self.course(backend=contract.backend)):
+            open_ = leaves_open(self.program[number], ways[number], flags, contract)
+            if open_:
+                raise CaseError(f"{where}: ways[{number}]: {open_}")
+            flags = moment.flags
+
+
+def ways_of(
+    action: Action, architecture: Architecture, contract: Contract
+) -> tuple[str | None, ...]:
+    """The ways that a backend has for an action; None for what has but one."""
+    if isinstance(action, Freeze | Thaw):
+        reaches = "weight" if action.target in architecture.weights else "module"
+        return tuple(way.name for way in contract.ways if way.reaches == reaches)
+    if isinstance(action, Evaluate):
+        return tuple(e.name for e in contract.evaluations if action.training in e.training)
+    if isinstance(action, Reload):
+        kinds = {placed.layer.kind for placed in architecture.layers}
+        return tuple(r.name for r in contract.reloads if not kinds & {*r.refuses})
+    return (None,)
+
+
+def leaves_open(action: Action, way: str | None, before: Flags, contract: Contract) -> str:
+    """Why no documentation says what an action does in this way; "" where one does."""
+    if isinstance(action, Thaw):
+        if before.settles_thaw(action.target, contract.way(way or "").sets_flag):
+            return ""
+        return (
+            f"no documentation says what thawing {action.target!r} does "
+            "while a module around it, or the layer itself, is flagged as frozen"
+        )
+    if isinstance(action, Reload) and contract.reloading(way or "").flags == "of_modules":
+        if before.of_modules:
+            return ""
+        return f"no documentation says what {way} does with flags of weights alone"
+    return ""
 
 
 def unsupported(layer: Layer, contract: Contract) -> str:

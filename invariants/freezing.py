@@ -68,5 +68,11 @@ class Flags:
         inside = set() if sets_flag else self._modules_in(target) & self.flagged
         return not around and not inside
 
+    @property
+    def of_modules(self) -> bool:
+        """Whether the flags of the layers alone tell which weights are frozen."""
+        flagged = {w for w in self.architecture.weights if w.rpartition(".")[0] in self.flagged}
+        return flagged == self.frozen
+
     def _modules_in(self, target: str) -> frozenset[str]:
         return frozenset(m for m in self.architecture.paths if within(m, target))

@@ -21,9 +21,10 @@ from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS
 from invariants.backends.source import Lowering, NativeParameter
 from invariants.backends.torch.rows.common import on_the_last_axis
-from invariants.case import Case, Freeze, Gradient, Step, frozen
+from invariants.case import Case, frozen
 from invariants.judge import judge
 from invariants.oracle.tape import Value
+from invariants.program import Freeze, Gradient, Step
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
 

@@ -17,8 +17,9 @@ from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.backends import BACKENDS
-from invariants.case import Case, CaseError, Gradient, from_json, frozen
+from invariants.case import Case, CaseError, from_json, frozen
 from invariants.generate.cases import cases
+from invariants.program import Gradient
 
 DOCUMENT = simple_case().document
 TEXT = json.dumps(DOCUMENT)
@@ -119,7 +120,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "no weight, layer or submodule",
     ),
     "a batch that is not there": (broken(("program", 1, "batch"), 5), "no batch 5"),
-    "an unknown way": (broken(("realisations", "torch", "ways", 0), "eval('1')"), "is frozen by"),
+    "an unknown way": (broken(("realisations", "torch", "ways", 0), "eval('1')"), "here goes by"),
     "an unknown mode": (broken(("realisations", "torch", "mode"), "x"), "unknown mode"),
     "an unknown backend": (
         broken(("realisations", "jax"), DOCUMENT["realisations"]["torch"]),

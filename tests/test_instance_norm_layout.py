@@ -10,11 +10,12 @@ from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import InstanceNorm
 from invariants.architecture.layers.recurrent import SimpleRNN
 from invariants.architecture.layers.shaping import Flatten, Reshape
-from invariants.case import Case, Freeze, Gradient
+from invariants.case import Case
 from invariants.judge import gather, judge
 from invariants.ledger import applying, label
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.program import Freeze, Gradient
 from invariants.properties import findings
 
 ISSUE = "torch-instance-norm-gradient-layout"

@@ -14,7 +14,7 @@ from forging import at, gradient_of, last_bit_flipped, real, since, torch_case
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.normalization import LayerNorm
-from invariants.case import AdamW, Batch, Case, Gradient, Realisation, Step, frozen
+from invariants.case import AdamW, Batch, Case, Realisation, frozen
 from invariants.finding import Severity
 from invariants.judge import VIOLATED, InvariantViolated, check, judge, measure, raise_for
 from invariants.ledger import KnownIssue
@@ -22,6 +22,7 @@ from invariants.objective import LossName, Term
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.rounding import LAMBDA
+from invariants.program import Gradient, Step
 from invariants.properties import PROPERTIES
 from invariants.properties.evidence import Evidence
 

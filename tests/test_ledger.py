@@ -18,11 +18,11 @@ from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Gelu, LeakyRelu
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
-from invariants.case import Gradient
 from invariants.finding import Finding
 from invariants.judge import gather
 from invariants.ledger import KnownIssue, LedgerError, label, parse
 from invariants.oracle.contract import CONTRACTS
+from invariants.program import Gradient
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
 

@@ -13,12 +13,13 @@ from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.spectral import SpectralNormalizationDense
 from invariants.backends import installed
-from invariants.case import SGD, Action, Batch, Case, Freeze, Gradient, Realisation, Step, Thaw
+from invariants.case import SGD, Batch, Case, Realisation
 from invariants.case import frozen as fixed
 from invariants.judge import gather, judge
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.program import Action, Freeze, Gradient, Step, Thaw
 from invariants.properties import findings
 
 LAYER = "spectral_normalization_dense_1"

@@ -8,18 +8,9 @@ from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.case import (
-    SGD,
-    Batch,
-    Case,
-    Freeze,
-    Gradient,
-    Realisation,
-    Step,
-    Thaw,
-    frozen,
-)
+from invariants.case import SGD, Batch, Case, Realisation, frozen
 from invariants.objective import Term
+from invariants.program import Freeze, Gradient, Step, Thaw
 
 
 def simple_case() -> Case:

@@ -192,8 +192,10 @@ def _point(
     held = {
         name: native.to_canonical(raw["weights"][native.name]) for name, native in names.items()
     }
+    flags = raw.get("flags", {})
+    trainable = {n: flags[names[n].name] for n in weights if names[n].name in flags}
     if "gradients" not in raw:
-        return ObservedPoint(raw["action"], held)
+        return ObservedPoint(raw["action"], held, flags=trainable)
     gradients: dict[str, Array | None] = {}
     for name in weights:
         native = names[name]
@@ -207,7 +209,7 @@ def _point(
         weights=held,
         loss=raw["loss"],
         gradients=gradients,
-        flags={n: raw["flags"][names[n].name] for n in weights if names[n].name in raw["flags"]},
+        flags=trainable,
         slots={n: raw["slots"][names[n].name] for n in weights if names[n].name in raw["slots"]},
     )
 

@@ -31,12 +31,21 @@ class Recorder:
         self.model = None
 
     def load(self, model):
-        self.model = model
-        self.weights = dict(named_weights(model))
-        self.names = {id(weight): name for name, weight in self.weights.items()}
+        self.follow(model)
         for name, array in self.arrays["weights"].items():
             self.weights[name].assign(array)
         self.snapshot(-1)
+
+    def follow(self, model):
+        # Another model from here on.
+        self.model = model
+        self.weights = dict(named_weights(model))
+        self.names = {id(weight): name for name, weight in self.weights.items()}
+
+    def note(self, number):
+        # An action without gradients.
+        point = self.snapshot(number)
+        point["flags"] = {name: bool(w.trainable) for name, w in self.weights.items()}
 
     def batch(self, number):
         batch = self.arrays["batches"][number]

@@ -23,6 +23,15 @@ class Recorder:
                 tensors[name].copy_(torch.from_numpy(array.copy()))
         self.snapshot(-1)
 
+    def follow(self, model):
+        # Another model from here on, or the same one with other tensors.
+        self.model = model
+
+    def note(self, number):
+        # An action without gradients.
+        point = self.snapshot(number)
+        point["flags"] = {name: p.requires_grad for name, p in self.model.named_parameters()}
+
     def batch(self, number):
         batch = self.arrays["batches"][number]
         tensors = (torch.from_numpy(array.copy()) for array in batch)

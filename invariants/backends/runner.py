@@ -11,8 +11,9 @@ import importlib
 import itertools
 import linecache
 import os
+import sys
 from functools import cache
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 _numbers = itertools.count()
@@ -71,19 +72,25 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
     """
     recorder = prepare(backend).Recorder(arrays)
     code, filename = compiled(source)
+    # Classes are pickled by the module that they can be imported from.
+    module = ModuleType(f"case_{next(_numbers)}")
     names = {
-        "__name__": "__main__",
         "load": recorder.load,
+        "follow": recorder.follow,
+        "note": recorder.note,
         "batch": recorder.batch,
         "action": recorder.action,
         "record": recorder.record,
         "draws": recorder.draws,
     }
+    vars(module).update(names)
+    sys.modules[module.__name__] = module
     try:
-        exec(code, names)
+        exec(code, vars(module))
     except Exception as error:  # outside of every action: the model could not even be made
         recorder.failed(-1, error)
     finally:
         linecache.cache.pop(filename, None)
+        del sys.modules[module.__name__]
     points: list[dict[str, Any]] = recorder.points
     return points

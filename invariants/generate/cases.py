@@ -12,24 +12,22 @@ from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
     SGD,
-    Action,
     Adam,
     AdamW,
     Batch,
     Case,
     Dtype,
-    Freeze,
-    Gradient,
     Optimizer,
     Realisation,
-    Step,
-    Thaw,
     frozen,
+    leaves_open,
+    ways_of,
 )
+from invariants.course import flags_after
 from invariants.freezing import Flags
 from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
-from invariants.generate.masks import draw_groups, draw_mask, transition
+from invariants.generate.masks import draw_groups
 from invariants.generate.objectives import (
     draw_losses,
     draw_penalties,
@@ -37,8 +35,10 @@ from invariants.generate.objectives import (
     draw_target,
     draw_terms,
 )
+from invariants.generate.programs import draw_program
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.program import Action
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -103,62 +103,36 @@ def _optimizer(choice: Drawn) -> Optimizer:
     return AdamW(learning_rate=rate, weight_decay=choice.one_of((0.0625, 0.5)))
 
 
-_SEGMENTS = ("gradient", "two_masks", "step", "two_masks", "step_step", "step_two_masks")
-
-
-def _program(choice: Drawn, architecture: Architecture, batches: int) -> tuple[Action, ...]:
-    """Freeze, then one to three stretches of gradients and steps, the mask changing in between."""
-    flags = Flags.initial(architecture)
-    program: list[Action] = []
-
-    def change() -> None:
-        nonlocal flags
-        actions, flags = transition(choice, flags, draw_mask(choice, architecture))
-        program.extend(actions)
-
-    change()
-    for segment in range(choice.integer(1, 3)):
-        if segment and choice.boolean():
-            change()
-        batch = choice.integer(0, batches - 1)
-        kind = choice.one_of(_SEGMENTS)
-        if kind.startswith("step"):
-            program.append(Step(batch))
-        if kind == "step_step":
-            program.append(Step(batch))
-        if kind == "gradient":
-            program.append(Gradient(batch))
-        if kind.endswith("two_masks"):
-            program.append(Gradient(batch))
-            change()
-            program.append(Gradient(batch))
-    return tuple(program)
-
-
 def _realisation(
-    choice: Drawn, contract: Contract, architecture: Architecture, program: Sequence[Action]
+    choice: Drawn,
+    contract: Contract,
+    architecture: Architecture,
+    program: Sequence[Action],
+    groups: bool,
 ) -> Realisation:
-    """A mode, the options, and for each freeze and thaw a way whose outcome is documented."""
+    """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
     ways: list[str | None] = []
     for action in program:
-        if not isinstance(action, Freeze | Thaw):
-            ways.append(None)
-            continue
-        reaches = "weight" if action.target in architecture.weights else "module"
-        freeze = isinstance(action, Freeze)
-        way = choice.one_of(
-            [
-                way
-                for way in contract.ways
-                if way.reaches == reaches
-                and (freeze or flags.settles_thaw(action.target, way.sets_flag))
-            ]
+        settled = [
+            way
+            for way in ways_of(action, architecture, contract)
+            if not leaves_open(action, way, flags, contract)
+        ]
+        way = choice.one_of(settled)
+        ways.append(way)
+        flags = flags_after(action, way, flags, contract)
+    options = {
+        option.name: choice.one_of(
+            [v for v in option.values if not (groups and (option.name, v) == _WITHOUT_GROUPS)]
         )
-        ways.append(way.name)
-        flags = (flags.freeze if freeze else flags.thaw)(action.target, way.sets_flag)
-    options = {option.name: choice.one_of(option.values) for option in contract.options}
+        for option in contract.options
+    }
     return Realisation(choice.one_of(contract.modes), tuple(ways), options)
+
+
+#: The option that leaves no groups of parameters.
+_WITHOUT_GROUPS = ("optimizer_scope", "trainable")
 
 
 @st.composite
@@ -168,12 +142,13 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     architecture = draw_architecture(choice, losses)
     terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
-    program = _program(choice, architecture, batches)
+    program = draw_program(choice, architecture, batches)
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
     dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "float32", "bfloat16", "float16")
     optimizer = _optimizer(choice)
+    groups = draw_groups(choice, architecture, optimizer)
     case = Case(
         architecture=architecture,
         weights={
@@ -185,14 +160,15 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         optimizer=optimizer,
         objective=terms,
         penalties=draw_penalties(choice, architecture),
-        groups=draw_groups(choice, architecture, optimizer),
+        groups=groups,
         dtype=choice.one_of(dtypes),
         training=not choice.chance(5),
         input_gradient=choice.chance(4)
         and any(spec.vocabulary is None for spec in architecture.inputs),
         seed=choice.integer(0, 7),
         realisations={
-            name: _realisation(choice, CONTRACTS[name], architecture, program) for name in backends
+            name: _realisation(choice, CONTRACTS[name], architecture, program, bool(groups))
+            for name in backends
         },
     )
     choice.settle()

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from invariants.architecture.graph import Architecture, Placed, join, within
-from invariants.case import Freeze, Optimizer, Thaw
+from invariants.case import Optimizer
 from invariants.freezing import Flags
 from invariants.generate.choice import Drawn
+from invariants.program import Freeze, Thaw
 
 Mask = frozenset[str]
 Pattern = Callable[[Drawn, Architecture], Mask]

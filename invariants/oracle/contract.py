@@ -34,6 +34,41 @@ _LINEAR_ON_SEQUENCES = (
 )
 
 
+#: The layers of the scripts that are no layer of Keras as it is: classes of their own without
+#: get_config, and functions without a name. From a config they are not made again.
+_WITHOUT_CONFIG = (
+    "projection",
+    "glu",
+    "lora_dense",
+    "lora_conv2d",
+    "lora_embedding",
+    "bottleneck",
+    "weight_norm_dense",
+    "squeeze_excite",
+    "film",
+    "dot_product_attention",
+    "transformer_encoder",
+    "positional_embedding",
+    "prompt_tokens",
+    "prefix_attention",
+    "spectral_norm_dense",
+    "spectral_norm_conv2d",
+    "gelu",
+    "celu",
+    "hard_shrink",
+    "softshrink",
+    "slice",
+)
+
+#: The layers with torch's parametrizations.
+_PARAMETRIZED = (
+    "weight_norm_dense",
+    "weight_norm_conv2d",
+    "spectral_norm_dense",
+    "spectral_norm_conv2d",
+)
+
+
 @dataclass(frozen=True)
 class Clause:
     """One point: what holds, the sentence that says so, and where it stands."""
@@ -69,12 +104,41 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """One of a framework's ways to run a model without gradients, and in which modes it can."""
+
+    name: str
+    training: tuple[bool, ...]
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Reloading:
+    """One of a framework's ways to save and load, or to copy, a model.
+
+    flags: what it leaves of what is frozen: "kept", "of_modules" (what modules remember; that of a
+    weight alone is left open) or "none". optimizer: "kept", or "anew" where the program must make
+    another, for other weights. refuses: the kinds of layers that it does not take.
+    """
+
+    name: str
+    flags: str
+    optimizer: str
+    sentence: str
+    source: str
+    refuses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Contract:
     """The clauses of one backend, by point."""
 
     backend: str
     clauses: Mapping[str, Clause]
     ways: tuple[Way, ...]
+    evaluations: tuple[Evaluation, ...]
+    reloads: tuple[Reloading, ...]
     modes: tuple[str, ...]
     options: tuple[Option, ...]
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
@@ -91,6 +155,13 @@ class Contract:
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
+
+    def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
+        """The value of each option; one that is left out has its first."""
+        return {o.name: options.get(o.name, o.values[0]) for o in self.options}
+
+    def reloading(self, name: str) -> Reloading:
+        return next(reloading for reloading in self.reloads if reloading.name == name)
 
     def differs(self, other: Contract, points: tuple[str, ...]) -> bool:
         """Whether two contracts say different things at one of `points`."""
@@ -371,6 +442,11 @@ TORCH = Contract(
             "Silent; backward() has raised before the optimizer is asked.",
             _TORCH + "optim.html",
         ),
+        "empty_optimizer": Clause(
+            ("ValueError", "optimizer got an empty parameter list"),
+            "Silent; an optimizer needs something to optimize.",
+            _TORCH + "optim.html#constructing-it",
+        ),
         "unknown_weight": Clause(
             None,
             "The optimizer holds every parameter it was made with, trainable or not; one that is "
@@ -410,8 +486,89 @@ TORCH = Contract(
             _TORCH + "notes/autograd.html#setting-requires-grad",
         ),
     ),
+    evaluations=(
+        Evaluation(
+            "no_grad",
+            (False, True),
+            "In this mode, the result of every computation will have requires_grad=False, even "
+            "when the inputs have requires_grad=True.",
+            _TORCH + "generated/torch.no_grad.html",
+        ),
+        Evaluation(
+            "inference_mode",
+            (False, True),
+            "Code run under this mode gets better performance by disabling view tracking and "
+            "version counter bumps; inplace operations on normal tensors are allowed.",
+            _TORCH + "generated/torch.autograd.grad_mode.inference_mode.html",
+        ),
+    ),
+    reloads=(
+        Reloading(
+            "load_state_dict",
+            "kept",
+            "kept",
+            "Copy parameters and buffers from state_dict into this module; with assign=False the "
+            "properties of the tensors in the current module are preserved.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "assign",
+            "kept",
+            "anew",
+            "assign=True preserves properties of the tensors in the state dict; the only exception "
+            "is the requires_grad field of Parameter, for which the value from the module is "
+            "preserved. The optimizer must be created after the call.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "new_module",
+            "none",
+            "anew",
+            "A state_dict maps each layer to its parameter tensor; a Parameter of a new module "
+            "requires a gradient by default.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
+        Reloading(
+            "new_module_assign",
+            "none",
+            "anew",
+            "For requires_grad, the value from the module is preserved: that of a new one is True.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "whole_module",
+            "kept",
+            "anew",
+            "torch.save uses pickle, which saves the requires_grad of each parameter with it; "
+            "modules with parametrizations are saved by their state_dict() alone.",
+            _TORCH + "notes/serialization.html#saving-and-loading-torch-nn-modules",
+            refuses=_PARAMETRIZED,
+        ),
+        Reloading(
+            "deepcopy",
+            "kept",
+            "anew",
+            "Silent; a deep copy of a module is one in the same state.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        Reloading(
+            "double_and_back",
+            "kept",
+            "kept",
+            "Moves and/or casts the parameters and buffers; this method modifies the module "
+            "in-place.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.to",
+        ),
+    ),
     modes=("eager",),
     options=(
+        Option(
+            "optimizer_scope",
+            ("all", "trainable"),
+            "An iterable of the parameters to optimize: those of the module, or those among them "
+            "that require a gradient.",
+            _TORCH + "optim.html#constructing-it",
+        ),
         Option(
             "optimizer_loop",
             ("for-loop", "foreach"),
@@ -692,6 +849,11 @@ TENSORFLOW = Contract(
             "first and raises.",
             _KERAS + "optimizers/#apply_gradients-method",
         ),
+        "empty_optimizer": Clause(
+            None,
+            "Silent; an optimizer is built for the variables that it is given, none included.",
+            _KERAS + "optimizers/",
+        ),
         "unknown_weight": Clause(
             ("ValueError", "Unknown variable"),
             "This optimizer can only be called for the variables it was originally built with. "
@@ -724,6 +886,65 @@ TENSORFLOW = Contract(
             "trainable is a settable boolean of every variable; those that are not are left out "
             "of trainable_variables.",
             "https://keras.io/api/models/model/",
+        ),
+    ),
+    evaluations=(
+        Evaluation(
+            "call",
+            (False, True),
+            "For small numbers of inputs that fit in one batch, directly use __call__() for "
+            "faster execution; training says in which mode.",
+            _KERAS + "models/model_training_apis/#predict-method",
+        ),
+        Evaluation(
+            "predict",
+            (False,),
+            "Generates output predictions for the input samples, in inference mode.",
+            _KERAS + "models/model_training_apis/#predict-method",
+        ),
+    ),
+    reloads=(
+        Reloading(
+            "set_weights",
+            "kept",
+            "kept",
+            "Sets the values of weights from a list of NumPy arrays.",
+            _KERAS + "layers/base_layer/#set_weights-method",
+        ),
+        Reloading(
+            "weights_file",
+            "kept",
+            "kept",
+            "load_weights loads the weights from a single file saved via save_weights().",
+            _KERAS + "models/model_saving_apis/weights_saving_and_loading/",
+            # Subclasses of Keras's layers with further weights, of which those save but their own.
+            refuses=("spectral_norm_dense", "spectral_norm_conv2d"),
+        ),
+        Reloading(
+            "clone_model",
+            "of_modules",
+            "anew",
+            "Creates new layers (and thus new weights) instead of sharing those of the existing "
+            "ones; a layer's config holds trainable.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#clone_model-function",
+            refuses=_WITHOUT_CONFIG,
+        ),
+        Reloading(
+            "from_config",
+            "of_modules",
+            "anew",
+            "The config of a model holds that of its layers, and a layer's config trainable.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#from_config-method",
+            refuses=_WITHOUT_CONFIG,
+        ),
+        Reloading(
+            "keras_file",
+            "of_modules",
+            "anew",
+            "The saved .keras file contains the model's configuration (architecture), its weights, "
+            "and its optimizer's state (if any).",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
+            refuses=_WITHOUT_CONFIG,
         ),
     ),
     modes=("tape",),

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from invariants.architecture.graph import Block
     from invariants.architecture.layers.base import Layer
     from invariants.case import Case
+    from invariants.course import Moment
     from invariants.freezing import Flags
+
+#: The actions that compute gradients.
+_LEARNING = ("gradient", "step")
 
 #: The path of a random layer -> what it drew, one array for each of its calls.
 Draws = Mapping[str, tuple[Array, ...]]
@@ -32,16 +36,18 @@ Draws = Mapping[str, tuple[Array, ...]]
 
 @dataclass(frozen=True)
 class ExpectedPoint:
-    """What is expected of one action that records: a gradient or a step.
+    """What is expected of one action that records: all but freezing and thawing.
 
     Numbers are missing where the draws of a random layer are not known, or the order of its calls.
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
     `updates` what a step adds to each of them.
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
     `rewritten` names those that the forward pass of this very action rewrites.
+    `held` names the weights that the optimizer has been made with, None for all that are trainable;
+    `optimizer` is its number.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
-    a state the version of it that was used, or a text where it was moved; two points with the same
-    `forward` and the same `weights_version` computed the same function.
+    a state the version of it that was used, or a text where it was moved, and last the mode; two
+    points with the same `forward` and the same `weights_version` computed the same function.
     """
 
     action: int
@@ -49,6 +55,8 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    held: frozenset[str] | None = None
+    optimizer: int = 0
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
     warns: str | None = None
@@ -61,7 +69,11 @@ class ExpectedPoint:
     @property
     def moving(self) -> tuple[str, ...]:
         """The weights that a step moves."""
-        return tuple(name for name in self.flags.trainable if name not in self.idle)
+        return tuple(
+            name
+            for name in self.flags.trainable
+            if name not in self.idle and (self.held is None or name in self.held)
+        )
 
 
 @dataclass(frozen=True)
@@ -120,13 +132,13 @@ class _Forward:
         arrays: dict[str, Array],
         grids: dict[str, int | None],
         draws: Draws,
-        flags: Flags,
+        moment: Moment,
     ) -> None:
         self.contract = contract
         self.tape = tape
         self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
-        self.training = case.training
-        self.flags = flags
+        self.training = moment.training
+        self.flags = moment.flags
         self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
         # The gradient of a weight is summed over all the values that it had in the pass.
@@ -174,7 +186,7 @@ class _Interpreter:
         self.case = case
         self.draws = draws
         self.contract = contract
-        self.realisation = case.realisations[backend]
+        self.options = case.options(backend)
         self.rounding = Rounding(PRECISIONS[case.dtype])
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
@@ -185,13 +197,13 @@ class _Interpreter:
             for placed in case.architecture.layers
             if any(p.role == "state" for p in placed.parameters)
         )
-        self.flags_after = case.flags(backend, contract)
-        recording = [
-            flags
-            for action, flags in zip(case.program, self.flags_after, strict=True)
-            if action.action in ("gradient", "step")
-        ]
-        ever = {name for flags in recording for name in flags.trainable}
+        self.moments = case.course(backend, contract)
+        ever = {
+            name
+            for action, moment in zip(case.program, self.moments, strict=True)
+            if action.action in _LEARNING
+            for name in moment.flags.trainable
+        }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(
             f"input_{n}"
@@ -203,7 +215,7 @@ class _Interpreter:
         self.steps = 0
         self.weights_version = 0
         self.state_version = 0
-        self.known = self._weights_known_ahead()
+        self.optimizer = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
         self.ties = 0
         self.draws_of_size: dict[int, Draws] = {}
@@ -211,37 +223,74 @@ class _Interpreter:
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
 
-    def _weights_known_ahead(self) -> frozenset[str] | None:
-        """The weights that the optimizer takes; None until it has been built."""
-        if self.contract["unknown_weight"] is None:
-            return frozenset(self.case.architecture.weights)
-        if self.realisation.options["optimizer_build"] == "ahead":
-            return frozenset(self.case.architecture.weights)
-        return None
-
     def _calls_in_unknown_order(self) -> bool:
         """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
         return (
-            self.case.training
+            self.case.ever_trains
             and self.contract["order_of_calls"] != "source"
             and any(placed.calls > 1 for placed in self.stateful)
         )
 
     def run(self) -> tuple[ExpectedPoint, ...]:
         points = []
-        for index, action in enumerate(self.case.program):
-            if action.action in ("gradient", "step"):
-                points.append(self._point(index, action, self.flags_after[index]))
+        for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
+            if moment.optimizer != self.optimizer:
+                self.optimizer, self.slots, self.updates_of, self.steps = (
+                    moment.optimizer,
+                    {},
+                    {},
+                    0,
+                )
+            if action.action in _LEARNING:
+                points.append(self._learn(index, action, moment))
+            elif action.action == "evaluate":
+                points.append(self._evaluate(index, action, moment))
+            elif action.action not in ("freeze", "thaw"):
+                kept = tuple(self.state_version for _ in self.stateful)
+                points.append(self._quiet(index, moment, kept))
         return tuple(points)
 
-    def _point(self, index: int, action: Any, flags: Flags) -> ExpectedPoint:
-        raises = self._raises(action, flags)
-        forward = self._forward_signature(flags)
+    def _quiet(self, index: int, moment: Moment, forward: tuple[Any, ...]) -> ExpectedPoint:
+        """The point of an action without gradients; what it recorded is what was there before."""
+        point = ExpectedPoint(
+            action=index,
+            raises=moment.raises,
+            flags=moment.flags,
+            weights_version=self.weights_version,
+            forward=forward,
+            held=moment.held,
+            optimizer=moment.optimizer,
+        )
+        if self.lost or moment.raises:
+            return point
+        return replace(
+            point,
+            weights=self._estimates({name: self.arrays[name] for name in self.rewritten}),
+            state=self._estimates({name: self.arrays[name] for name in self.state_names}),
+        )
+
+    def _evaluate(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
+        """A forward pass in the mode of the evaluation; its value is not recorded."""
+        moment = replace(moment, training=action.training)
+        forward = self._forward_signature(moment)
+        rewritten = self._rewritten(moment)
+        self.rewritten |= rewritten
+        if any(map(moves, forward)) or rewritten:
+            self._move(self._pass(action.batch, moment, forward, {}).state)
+            self.state_version += 1
+        return replace(self._quiet(index, moment, forward), rewritten=rewritten)
+
+    def _learn(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
+        flags = moment.flags
+        batches = (action.batch, *getattr(action, "more", ()))
+        asked = self.asked if len(batches) == 1 else frozenset[str]()
+        raises = self._raises(action, moment, asked)
+        forward = self._forward_signature(moment)
         version = self.weights_version
-        draws = self._draws(index, action.batch)
-        self.lost |= draws is None
-        idle = {*flags.trainable, *self.asked} - self.case.reached
-        rewritten = self._rewritten(flags)
+        draws = [self._draws(index, batch) for batch in batches]
+        self.lost |= None in draws
+        idle = {*flags.trainable, *asked} - self.case.reached
+        rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
         point = ExpectedPoint(
             action=index,
@@ -249,39 +298,52 @@ class _Interpreter:
             flags=flags,
             weights_version=version,
             forward=forward,
+            held=moment.held,
+            optimizer=moment.optimizer,
             idle=frozenset(idle),
             rewritten=rewritten,
-            warns=self._warns(action, raises, flags),
+            warns=self._warns(action, raises, moment),
         )
-        if draws is None or self.lost:
+        moved = point.moving if raises is None and action.action == "step" else ()
+        if self.lost:
             self.state_version += any(map(moves, forward))
-            if action.action == "step" and raises is None and self._moving(flags):
-                self.weights_version += 1
+            self.weights_version += bool(moved)
             return point
-        result = self._pass(action.batch, flags, forward, draws)
-        moving = self._moving(flags)
-        before = {name: self.arrays[name] for name in moving}
-        self._move(result.state)
-        if result.state:
-            self.state_version += 1
-        if raises is None and action.action == "step":
-            self._step(result, moving)
+        if raises and raises == self.contract["nothing_to_train"]:
+            batches = batches[:1]  # the first backward pass has raised
+        result = self._passes(batches, moment, [known or {} for known in draws])
+        before = {name: self.arrays[name] for name in moved}
+        self._step(result, moved, moment)
         if raises is not None:
             return point
-        gradients = {
-            n: g for n, g in result.gradients.items() if n in moving or n in self.asked - idle
-        }
-        updates: dict[str, Array] = {}
-        if action.action == "step":
-            updates = {name: self.arrays[name] - before[name] for name in moving}
+        wanted = {*self._reached(flags), *asked} - idle
+        gradients = {name: g for name, g in result.gradients.items() if name in wanted}
         return replace(
             point,
             loss=estimate(result.loss, self.rounding),
             gradients=self._estimates(gradients),
-            weights=self._estimates({n: self.arrays[n] for n in {*moving, *self.rewritten}}),
-            updates=self._estimates(updates),
+            weights=self._estimates({n: self.arrays[n] for n in {*point.moving, *self.rewritten}}),
+            updates=self._estimates({name: self.arrays[name] - before[name] for name in moved}),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
+
+    def _passes(self, batches: Sequence[int], moment: Moment, draws: Sequence[Draws]) -> _Pass:
+        """Forward and backward on each batch, the gradients added up as they come."""
+        total: _Pass | None = None
+        for batch, drawn in zip(batches, draws, strict=False):
+            one = self._pass(batch, moment, self._forward_signature(moment), drawn)
+            self._move(one.state)
+            self.state_version += bool(one.state)
+            if total is None:
+                total = one
+                continue
+            gradients = {
+                name: self.rounding.disturb(total.gradients[name] + one.gradients[name])
+                for name in one.gradients
+            }
+            total = _Pass(one.loss, gradients, one.state, {})
+        assert total is not None
+        return total
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.
@@ -289,7 +351,7 @@ class _Interpreter:
         Every forward pass starts from the same seed: a batch of a size that was there before gets
         the draws that it got then.
         """
-        if not self.case.stochastic:
+        if not self.case.draws_at(index):
             return {}
         size = self.case.batches[batch].size
         if index in self.draws:
@@ -299,70 +361,70 @@ class _Interpreter:
     def _estimates(self, samples: Mapping[str, Array]) -> Estimates:
         return Estimates(samples, self.rounding)
 
-    def _raises(self, action: Any, flags: Flags) -> tuple[str, str] | None:
+    def _raises(self, action: Any, moment: Moment, asked: frozenset[str]) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
-        trainable, reached = flags.trainable, self.case.reached
-        if not reached & {*trainable, *self.asked} and self.contract["nothing_to_train"]:
+        trainable, reached = moment.flags.trainable, self.case.reached
+        if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
             return None
         if not trainable:
-            silent = self.realisation.options.get("optimizer_call") != "apply_gradients"
+            silent = self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
-        if self.known is None:
-            self.known = frozenset(trainable)
-        if set(trainable) - self.known and self.contract["unknown_weight"]:
+        unknown = moment.held is not None and set(trainable) - moment.held
+        if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
-        return None if self._moving(flags) else self.contract["step_without_gradients"]
+        return None if self._reached(moment.flags) else self.contract["step_without_gradients"]
 
-    def _moving(self, flags: Flags) -> tuple[str, ...]:
-        """The weights that a step moves: trainable, and reached by the objective."""
+    def _reached(self, flags: Flags) -> tuple[str, ...]:
+        """The weights that have a gradient: trainable, and reached by the objective."""
         return tuple(name for name in flags.trainable if name in self.case.reached)
 
-    def _warns(self, action: Any, raises: tuple[str, str] | None, flags: Flags) -> str | None:
+    def _warns(self, action: Any, raises: tuple[str, str] | None, moment: Moment) -> str | None:
         """What the contract says that an action warns of."""
-        moving = self._moving(flags)
-        left_out = len(moving) < len(flags.trainable)
-        if action.action == "step" and raises is None and moving and left_out:
+        reached = self._reached(moment.flags)
+        left_out = len(reached) < len(moment.flags.trainable)
+        if action.action == "step" and raises is None and reached and left_out:
             return self.contract["unreached_warning"]
         return None
 
-    def _rewritten(self, flags: Flags) -> frozenset[str]:
+    def _rewritten(self, moment: Moment) -> frozenset[str]:
         """The weights that a forward pass itself rewrites."""
         return frozenset(
             f"{placed.path}.{name}"
             for placed in self.case.architecture.layers
             for name in placed.layer.rewrites(
-                self.case.training, own(placed.path, flags.frozen), self.contract
+                moment.training, own(placed.path, moment.flags.frozen), self.contract
             )
         )
 
-    def _forward_signature(self, flags: Flags) -> tuple[Any, ...]:
+    def _forward_signature(self, moment: Moment) -> tuple[Any, ...]:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
-        That is the batch alone, or the batch and the state as it was before.
+        That is the batch alone, or the batch and the state as it was before. Last stands the mode.
         """
         signature: list[Any] = []
         for placed in self.stateful:
-            if self.case.training and placed.layer.reads_its_state:
+            if moment.training and placed.layer.reads_its_state:
                 signature.append(f"state {self.state_version}")
                 continue
             frozen_inference = (
-                placed.path in flags.flagged and self.contract["frozen_batch_norm_is_inference"]
+                placed.path in moment.flags.flagged
+                and self.contract["frozen_batch_norm_is_inference"]
             )
-            reads = not self.case.training or frozen_inference
+            reads = not moment.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
-        return tuple(signature)
+        return (*signature, moment.training)
 
-    def _pass(self, batch: int, flags: Flags, forward: tuple[Any, ...], draws: Draws) -> _Pass:
+    def _pass(self, batch: int, moment: Moment, forward: tuple[Any, ...], draws: Draws) -> _Pass:
         key = (self.weights_version, batch, forward, _digest(draws))
         if any(map(moves, forward)) or key not in self.passes:
-            self.passes[key] = self._compute(batch, flags, draws)
+            self.passes[key] = self._compute(batch, moment, draws)
         return self.passes[key]
 
-    def _compute(self, number: int, flags: Flags, draws: Draws) -> _Pass:
+    def _compute(self, number: int, moment: Moment, draws: Draws) -> _Pass:
         case, tape = self.case, Tape(self.rounding)
-        forward = _Forward(case, self.contract, tape, self.arrays, self.grids, draws, flags)
+        forward = _Forward(case, self.contract, tape, self.arrays, self.grids, draws, moment)
         batch = case.batches[number]
         inputs = [tape.constant(array[None]) for array in batch.inputs]
         values = forward.block(case.architecture.network, "", inputs)
@@ -412,9 +474,11 @@ class _Interpreter:
     def _may_lose_a_logarithm(self, tape: Tape) -> bool:
         """Whether a logarithm is taken of a number that an implementation may hold as 0.
 
-        Of a probability that underflows, say: there a gradient of 0 becomes NaN.
+        Of a probability that underflows, say, or whose reciprocal overflows: there a gradient of 0
+        becomes NaN.
         """
-        least = self.rounding.precision.smallest_normal
+        precision = self.rounding.precision
+        least = max(precision.smallest_normal, 4.0 / precision.largest)
         logarithms = (value for value in tape.values if value.name == "log")
         return any((np.abs(v.parents[0].data) < least).any() for v in logarithms)
 
@@ -431,7 +495,7 @@ class _Interpreter:
         arrays = (*(value.data for value in tape.values), *gradients.values())
         return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
-    def _step(self, result: _Pass, moving: Sequence[str]) -> None:
+    def _step(self, result: _Pass, moving: Sequence[str], moment: Moment) -> None:
         if not moving:
             return
         self.steps += 1
@@ -440,7 +504,7 @@ class _Interpreter:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             moved, self.slots[name] = step(
-                replace(self.case.optimizer, learning_rate=self.case.rate(name)),
+                replace(self.case.optimizer, learning_rate=self.case.rate(name) * moment.factor),
                 self.contract,
                 self.rounding,
                 self.arrays[name],

@@ -13,6 +13,7 @@ from invariants.properties import (
     frozen_weights,
     no_gradient_for_frozen,
     program_runs,
+    trainability_survives,
     trainable_weights_move,
     training_trajectory,
     upstream_gradients,
@@ -29,6 +30,7 @@ PROPERTIES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
     "training_trajectory": training_trajectory.judge,
     "freezing_is_transparent": freezing_is_transparent.judge,
     "frozen_state": frozen_state.judge,
+    "trainability_survives": trainability_survives.judge,
     "backends_agree": backends_agree.judge,
     "deterministic": deterministic.judge,
 }

@@ -56,7 +56,7 @@ class Evidence:
         if any(array.dtype.name != self.case.dtype for array in loaded):
             return -1, held
         for expected, observed in self.pairs:
-            kept = expected.flags.frozen | expected.idle & observed.weights.keys()
+            kept = {*self.case.architecture.weights} - {*expected.moving}
             if previous is not None:
                 kept -= self.rewritten_between(previous.action, expected.action)
             departs = previous is not None and any(

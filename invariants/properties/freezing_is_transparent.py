@@ -17,6 +17,7 @@ from invariants.finding import Finding
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA, Estimate, deviation
+from invariants.program import Learning, Step
 from invariants.properties.evidence import Evidence
 from invariants.properties.frozen_weights import first_difference
 
@@ -25,8 +26,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], ObservedPoint] = {}
     within_spread = _kernels_depend_on_flags(evidence)
     for expected, observed in evidence.pairs:
-        batch = getattr(evidence.case.program[expected.action], "batch", None)
-        key = (expected.weights_version, expected.forward, batch)
+        action = evidence.case.program[expected.action]
+        if not isinstance(action, Learning):
+            continue
+        batches = (action.batch, *(action.more if isinstance(action, Step) else ()))
+        key = (expected.weights_version, expected.forward, batches)
         reference = first.setdefault(key, observed)
         if reference is observed:
             continue

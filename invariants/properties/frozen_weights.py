@@ -71,8 +71,10 @@ def _rewritten(
 
 
 def _why(name: str, steps: list[ExpectedPoint]) -> str:
-    idle = bool(steps) and name in steps[-1].idle
-    return "is reached by no loss" if idle else "was frozen"
+    if steps and name in steps[-1].idle:
+        return "is reached by no loss"
+    trainable = bool(steps) and name not in steps[-1].flags.frozen
+    return "is not in the optimizer" if trainable else "was frozen"
 
 
 def first_difference(before: Array, after: Array) -> dict[str, Any]:

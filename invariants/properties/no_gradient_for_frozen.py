@@ -1,8 +1,9 @@
-"""What is frozen has no gradient, says so by its flag, and gets no optimizer slot.
+"""What is frozen has no gradient and gets no optimizer slot.
 
 What the objective does not depend on has no gradient either, trainable as it is.
 A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits. What
-no loss reaches gets a slot only where the contract makes those of all weights at once.
+no loss reaches gets a slot only where the contract makes those of all weights at once, and what was
+frozen since where the optimizer was made with it.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ import numpy as np
 from invariants.finding import Finding
 from invariants.observation import ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
+from invariants.program import Learning
 from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    options = evidence.case.realisations[evidence.backend].options
+    options = evidence.case.options(evidence.backend)
     made_ahead = options.get("optimizer_build") == "ahead"  # slots of all weights, at the start
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
     at_once = CONTRACTS[evidence.backend]["slots_made"] == "for_all_at_once"
+    optimizer = 0
     for expected, observed in evidence.pairs:
+        if expected.optimizer != optimizer:
+            optimizer, previous = expected.optimizer, loaded
+        if not isinstance(evidence.case.program[expected.action], Learning):
+            continue
         for name in dict.fromkeys((*evidence.case.architecture.weights, *sorted(expected.idle))):
             frozen = name in expected.flags.frozen
             why = "is frozen" if frozen else "is reached by no loss"
@@ -46,17 +53,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     expected="none",
                     got=f"a gradient, largest element {float(np.abs(gradient).max(initial=0.0))!r}",
                 )
-            if frozen and observed.flags.get(name):
-                yield Finding(
-                    **common,
-                    message=f"{name} was frozen and its flag says trainable",
-                    relation="flag",
-                    field="flags",
-                    expected="False",
-                    got="True",
-                )
             if previous is not None:
-                new_ones = not frozen and at_once
+                new_ones = at_once and (not frozen or name in (expected.held or ()))
                 yield from _slots(common, why, previous, observed, may_be_new=new_ones)
         previous = observed
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
-from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, Thaw, frozen
+from invariants.case import SGD, Batch, Case, Realisation, frozen
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
+from invariants.program import Freeze, Gradient, Step, Thaw
 from invariants.reduction import graphs
 from invariants.reduction.fitting import fitted, same_names, taken, with_program
 

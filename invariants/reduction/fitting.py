@@ -9,8 +9,9 @@ import numpy as np
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Spec
-from invariants.case import Action, Batch, Case, Freeze, Realisation, Thaw, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.oracle.losses import LOSSES
+from invariants.program import Action, Freeze, Thaw
 
 #: The path of a module or the name of a weight -> what it is called now: nothing where it is gone,
 #: several names where its parts took its place.

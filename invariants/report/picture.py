@@ -14,10 +14,11 @@ from typing import Literal
 
 from invariants.architecture.graph import Architecture, Block, join, within
 from invariants.architecture.layers.base import Layer, Parameter, Spec
-from invariants.case import Action, Case, Gradient, Step
+from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.objective import Term
 from invariants.oracle.losses import LOSSES
+from invariants.program import Action, Compile, Evaluate, Gradient, Reload, SetMode, SetRate, Step
 from invariants.report.layout import Rails
 
 #: Lines are at most this long, unless one name alone is longer.
@@ -410,5 +411,16 @@ def _action(action: Action) -> str:
     if isinstance(action, Gradient):
         return f"gradient of batch {action.batch}"
     if isinstance(action, Step):
-        return f"step on batch {action.batch}"
+        return f"step on batch {' and '.join(map(str, (action.batch, *action.more)))}"
+    if isinstance(action, Evaluate):
+        mode = "training" if action.training else "inference"
+        return f"evaluate batch {action.batch} in {mode} mode"
+    if isinstance(action, SetMode):
+        return f"go on in {'training' if action.training else 'inference'} mode"
+    if isinstance(action, SetRate):
+        return f"go on with {action.factor:g} times the learning rate"
+    if isinstance(action, Compile):
+        return "make a new optimizer"
+    if isinstance(action, Reload):
+        return "save and load"
     return f"{action.action} {action.target or 'the whole network'}"

@@ -43,8 +43,8 @@ ARRAYS = {arrays}
 {recorder}
 
 recorder = Recorder(ARRAYS)
-load, batch, action = recorder.load, recorder.batch, recorder.action
-record, draws = recorder.record, recorder.draws
+load, follow, batch, action = recorder.load, recorder.follow, recorder.batch, recorder.action
+record, note, draws = recorder.record, recorder.note, recorder.draws
 {threads}
 
 # ------------------------------------------------------------- the script that ran
@@ -147,8 +147,9 @@ violated = bool(before[{element!r}] == after[{element!r}])"""
 
 def _flag(f: Finding, name: str, element: Any) -> str:
     return f"""\
-violated = at({f.action})["flags"][{name!r}]
-print("trainable flag of the frozen", {name!r}, "after action {f.action}:", violated)"""
+flag = at({f.action})["flags"][{name!r}]
+print("trainable flag of", {name!r}, "after action {f.action}:", flag)
+violated = flag != {f.expected}"""
 
 
 def _raises(f: Finding, name: str, element: Any) -> str:

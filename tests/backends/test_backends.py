@@ -31,13 +31,16 @@ from invariants.properties import findings
 names_of_backends = st.sampled_from(sorted(BACKENDS))
 
 #: What the runner gives a script beside Python's own names.
-GIVEN = {"load", "batch", "action", "record", "draws"}
+GIVEN = {"follow", "note", "load", "batch", "action", "record", "draws"}
 
 #: Text that a script may hold, beside the names of members and a layer's or optimizer's own words.
 WORDS = {
     *("bfloat16", "float16", "sum", "batchmean", "mean_with_sample_weight"),
     *(
         "seed_generator",
+        "lr",
+        "/model.weights.h5",
+        "/model.keras",
         "float32",
         "float64",
         "int32",

@@ -18,11 +18,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from invariants.case import Batch, Case, Gradient, frozen
+from invariants.case import Batch, Case, frozen
 from invariants.generate.cases import cases
 from invariants.oracle.interpreter import ExpectedPoint, expect
 from invariants.oracle.primitives import PRIMITIVES, concatenate_vjp, unbroadcast
 from invariants.oracle.rounding import LAMBDA
+from invariants.program import Gradient
 
 Array = np.ndarray
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.case import SGD, Adam, AdamW, Batch, Case, Freeze, Realisation, Step, Thaw, frozen
+from invariants.case import SGD, Adam, AdamW, Batch, Case, Realisation, frozen
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.optimizers import RULES, Slots, step
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Rounding, deviation, estimate
+from invariants.program import Freeze, Step, Thaw
 
 Array = np.ndarray
 

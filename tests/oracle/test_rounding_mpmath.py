@@ -54,13 +54,14 @@ from invariants.architecture.layers.piecewise import (
     Relu6,
     Softshrink,
 )
-from invariants.case import SGD, Batch, Case, Gradient, Realisation, frozen
+from invariants.case import SGD, Batch, Case, Realisation, frozen
 from invariants.generate.objectives import draw_target
 from invariants.objective import LossName, Term
 from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Estimate, Rounding, estimate
 from invariants.oracle.tape import Tape, Value
+from invariants.program import Gradient
 
 DTYPES: tuple[Literal["float64", "float32"], ...] = ("float64", "float32")
 

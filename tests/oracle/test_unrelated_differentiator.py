@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from independent_layers import LAYER_FORWARDS, LOSS_FORWARDS, Network
 
 from invariants.architecture.layers import LAYERS
-from invariants.case import Case, Gradient
+from invariants.case import Case
 from invariants.generate.cases import cases
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import ExpectedPoint, expect
 from invariants.oracle.losses import LOSSES
 from invariants.oracle.rounding import LAMBDA, deviation
+from invariants.program import Gradient
 
 
 def test_every_layer_and_every_loss_has_a_second_implementation() -> None:

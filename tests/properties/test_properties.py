@@ -30,11 +30,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invariants.architecture.layers.dense import Dense
-from invariants.case import Freeze, Gradient
 from invariants.finding import Finding
 from invariants.judge import gather
 from invariants.observation import Array, ObservedPoint, Raised
 from invariants.oracle.rounding import LAMBDA, Estimate
+from invariants.program import Freeze, Gradient
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
 
@@ -262,7 +262,11 @@ FORGERIES: dict[str, Forgery] = {
     ),
     "a frozen weight that says it is trainable": Forgery(
         flag(4, "dense_0.bias", True),
-        (("no_gradient_for_frozen", 4, "dense_0.bias", "flag", None),),
+        (("trainability_survives", 4, "dense_0.bias", "flag", None),),
+    ),
+    "a trainable weight that says it is frozen": Forgery(
+        flag(4, "dense_0.kernel", False),
+        (("trainability_survives", 4, "dense_0.kernel", "flag", None),),
     ),
     "a new slot of a frozen weight": Forgery(
         slot(5, "dense_4.bias", "variance", np.zeros_like),

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests_support import simple_case
 
 from invariants.architecture.layers.base import ShapeError
-from invariants.case import Case, CaseError, Freeze, Gradient, Step, from_json
+from invariants.case import Case, CaseError, from_json
 from invariants.generate.cases import cases
 from invariants.oracle.interpreter import expect
+from invariants.program import Freeze, Gradient, Step
 from invariants.reduction import reduced
 from invariants.reduction.edits import EDITS
 

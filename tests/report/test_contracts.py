@@ -17,7 +17,13 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_clause_names_an_address() -> None:
     for contract in CONTRACTS.values():
-        for said in (*contract.clauses.values(), *contract.ways, *contract.options):
+        for said in (
+            *contract.clauses.values(),
+            *contract.ways,
+            *contract.evaluations,
+            *contract.reloads,
+            *contract.options,
+        ):
             assert said.sentence
             assert said.source.startswith("https://")
 

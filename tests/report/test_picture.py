@@ -16,10 +16,11 @@ from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense, Projection
 from invariants.architecture.layers.shaping import Add
-from invariants.case import SGD, Batch, Case, Freeze, Gradient, Realisation, Step, frozen
+from invariants.case import SGD, Batch, Case, Realisation, frozen
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
 from invariants.objective import Term
+from invariants.program import Freeze, Gradient, Step
 from invariants.report import picture
 
 drawn = settings(
@@ -138,6 +139,15 @@ def test_ascii_is_ascii_and_says_the_same(scene: tuple[Case, Flags, str]) -> Non
     assert all(path in plain for path in case.architecture.paths)
 
 
+#: How the line of an action begins that is not told by its name.
+BEGINNINGS = {
+    "set_mode": "go on in ",
+    "set_rate": "go on with ",
+    "compile": "make a new optimizer",
+    "reload": "save and load",
+}
+
+
 @drawn
 @given(cases(), st.data())
 def test_a_program_has_a_line_for_each_action(case: Case, data: st.DataObject) -> None:
@@ -147,7 +157,7 @@ def test_a_program_has_a_line_for_each_action(case: Case, data: st.DataObject) -
     numbered = [line for line in lines if re.match(r"[▶ ] +\d+  \w", line)]
     assert len(numbered) == len(case.program)
     for number, (line, action) in enumerate(zip(numbered, case.program, strict=True)):
-        assert f"{number}  {action.action} " in line
+        assert f"{number}  {BEGINNINGS.get(action.action, action.action)}" in line
         assert line.startswith("▶") == line.endswith("◀") == (number == mark)
     assert lines[0].startswith("▶") == (mark == -1)
     assert picture.program(case, backend, mark, ascii=True).isascii()

@@ -16,10 +16,11 @@ from invariants.backends.source import (
     numbered,
     weighted_sum,
 )
-from invariants.backends.tensorflow import losses
+from invariants.backends.tensorflow import actions, losses
 from invariants.backends.tensorflow.rows import LOWERINGS
-from invariants.case import Case, Freeze, Gradient, Step, Thaw
+from invariants.case import Case
 from invariants.objective import Term
+from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "tensorflow"
 
@@ -31,6 +32,10 @@ def reseed(layer):
         elif hasattr(inner, "seed_generator"):
             inner.seed_generator.state.assign([SEED, 0])
 """
+
+
+#: Gradients added up; what no loss reaches has none.
+_SUM = "[g if h is None else tf.convert_to_tensor(g) + h for g, h in zip(gradients, more)]"
 
 
 def _function(path: str) -> str:
@@ -74,7 +79,8 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
     return [f"def {_function(path)}():", *indented(body)]
 
 
-def _optimizer(case: Case) -> str:
+def _optimizer(case: Case) -> list[str]:
+    """The lines that make an optimizer."""
     o = case.optimizer
     options: dict[str, Any] = {"learning_rate": o.learning_rate}
     if o.kind == "sgd":
@@ -86,7 +92,10 @@ def _optimizer(case: Case) -> str:
     if o.kind == "adamw":
         options["weight_decay"] = o.weight_decay
     name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
-    return f"keras.optimizers.{name}({arguments(**options)})"
+    lines = [f"optimizer = keras.optimizers.{name}({arguments(**options)})"]
+    if case.options(NAME)["optimizer_build"] == "ahead":
+        lines.append("optimizer.build(model.trainable_variables)")
+    return lines
 
 
 def _attribute(case: Case, target: str) -> str:
@@ -150,15 +159,15 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     specs = case.architecture.inputs
     names = [f"x{i}" for i in range(len(specs))]
     watched = [n for n, s in zip(names, specs, strict=True) if s.vocabulary is None]
-    watched = watched if case.input_gradient else []
+    watched = watched if case.input_gradient and not getattr(action, "more", ()) else []
     feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
     lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
-    if case.stochastic:
+    if case.draws_at(number):
         lines.append("reseed(model)")
         if _drawn_once(case) and case.first_of_its_size(number):
             lines.append(f"draws({number}, {case.batches[action.batch].size})")
     inside = [f"tape.watch({name})" for name in watched]
-    inside += _loss(case, f"model({feed}, training={case.training})")
+    inside += _loss(case, f"model({feed}, training={case.modes[number]})")
     lines += ["with tf.GradientTape() as tape:", *indented(inside)]
     lines.append("variables = model.trainable_variables")
     extra = ""
@@ -169,8 +178,14 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
         extra = f", inputs=zip({numbers}, to_inputs)"
     else:
         lines.append("gradients = tape.gradient(loss, variables)")
+    for batch in action.more if isinstance(action, Step) else ():
+        lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
+        lines += ["reseed(model)"] if case.draws_at(number) else []
+        inside = _loss(case, f"model({feed}, training={case.modes[number]})")
+        lines += ["with tf.GradientTape() as tape:", *indented(inside)]
+        lines += ["more = tape.gradient(loss, variables)", f"gradients = {_SUM}"]
     if isinstance(action, Step):
-        if case.realisations[NAME].options["optimizer_call"] == "apply":
+        if case.options(NAME)["optimizer_call"] == "apply":
             lines.append("optimizer.apply(gradients, variables)")
         else:
             lines.append("optimizer.apply_gradients(zip(gradients, variables))")
@@ -195,7 +210,8 @@ def _constants(case: Case) -> list[str]:
 def render(case: Case) -> str:
     """The source of the training script that runs `case`."""
     ways = case.realisations[NAME].ways
-    lines = ["import keras", "import tensorflow as tf", ""]
+    imports, custom = actions.head(case, LOWERINGS)
+    lines = [*imports, "import keras", "import tensorflow as tf", ""]
     lines.append(f"keras.config.set_floatx({case.dtype!r})")
     # The default policy is derived from floatx once, when the first layer is made.
     lines.append(f"keras.config.set_dtype_policy({case.dtype!r})")
@@ -204,7 +220,7 @@ def render(case: Case) -> str:
     if "each_variable" in ways:
         lines.append(f"CONSTANT = {_constants(case)!r}")
     lines += ["", ""]
-    lines += definitions(case, LOWERINGS)
+    lines += [*definitions(case, LOWERINGS), *custom]
     if case.stochastic:
         lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
@@ -214,14 +230,14 @@ def render(case: Case) -> str:
         *_regularizers(case),
         "load(model)",
         *(f"{name} = {losses.made(term)}" for name, term in _named_terms(case)),
-        f"optimizer = {_optimizer(case)}",
+        *_optimizer(case),
     ]
-    if case.realisations[NAME].options["optimizer_build"] == "ahead":
-        lines.append("optimizer.build(model.trainable_variables)")
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
             body = _set_trainable(case, action, way)
-        else:
+        elif isinstance(action, Learning):
             body = _learn(case, number, action)
+        else:
+            body = actions.lines(case, number, action, way, _optimizer(case), _regularizers(case))
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
     return "\n".join(lines) + "\n"

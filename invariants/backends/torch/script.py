@@ -17,9 +17,10 @@ from invariants.backends.source import (
     numbered,
     weighted_sum,
 )
-from invariants.backends.torch import losses
+from invariants.backends.torch import actions, losses
 from invariants.backends.torch.rows import LOWERINGS
-from invariants.case import Case, Freeze, Gradient, Step, Thaw
+from invariants.case import Case
+from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "torch"
 
@@ -60,13 +61,15 @@ def _optimizer(case: Case) -> str:
         options |= {"betas": (o.beta_1, o.beta_2), "eps": o.epsilon}
     if o.kind == "adamw":
         options["weight_decay"] = o.weight_decay
-    options["foreach"] = case.realisations[NAME].options["optimizer_loop"] == "foreach"
+    options["foreach"] = case.options(NAME)["optimizer_loop"] == "foreach"
     name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
     return f"torch.optim.{name}({_parameters(case)}, {arguments(**options)})"
 
 
 def _parameters(case: Case) -> str:
     """What the optimizer is given: all parameters, or those of each group and the others."""
+    if case.options(NAME)["optimizer_scope"] == "trainable":
+        return "[p for p in model.parameters() if p.requires_grad]"
     if not case.groups:
         return "model.parameters()"
     groups = [
@@ -135,15 +138,22 @@ def _loss(case: Case, call: str) -> list[str]:
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    watched = _differentiable(case)
+    watched = [] if isinstance(action, Step) and action.more else _differentiable(case)
     lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     lines += [f"x{i}.requires_grad_()" for i in watched]
-    if case.stochastic:
+    if case.draws_at(number):
         if case.first_of_its_size(number):
             lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
         lines.append(f"torch.manual_seed({case.seed})")
-    lines += ["optimizer.zero_grad()", *_loss(case, f"model({', '.join(names)})")]
+    # An optimizer clears the gradients of what it holds alone.
+    everything = case.options(NAME)["optimizer_scope"] == "all"
+    lines.append(f"{'optimizer' if everything else 'model'}.zero_grad()")
+    lines += [*_loss(case, f"model({', '.join(names)})")]
     lines.append("loss.backward()")
+    for batch in action.more if isinstance(action, Step) else ():
+        lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
+        lines += [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
+        lines += [*_loss(case, f"model({', '.join(names)})"), "loss.backward()"]
     if isinstance(action, Step):
         lines.append("optimizer.step()")
     inputs = "".join(f"({i}, x{i}), " for i in watched)
@@ -153,7 +163,14 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
 
 def render(case: Case) -> str:
     """The source of the training script that runs `case`."""
-    lines = ["import torch", "from torch import nn", "from torch.nn import functional as F", "", ""]
+    lines = [
+        *actions.imports(case),
+        "import torch",
+        "from torch import nn",
+        "from torch.nn import functional as F",
+        "",
+        "",
+    ]
     lines += definitions(case, LOWERINGS)
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
@@ -168,7 +185,9 @@ def render(case: Case) -> str:
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
             body = _set_trainable(case, action, way)
-        else:
+        elif isinstance(action, Learning):
             body = _learn(case, number, action)
+        else:
+            body = actions.lines(case, number, action, way, _optimizer(case))
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
     return "\n".join(lines) + "\n"

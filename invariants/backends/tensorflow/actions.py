@@ -1,0 +1,83 @@
+"""What a Keras script does at an action that computes no gradients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from invariants.backends.source import Lowering, definitions
+from invariants.case import Case
+from invariants.oracle.contract import CONTRACTS
+from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
+
+NAME = "tensorflow"
+
+#: Reload's way -> its lines, before the optimizer is made anew where it has to be.
+_RELOADS: dict[str, Sequence[str]] = {
+    "set_weights": ("model.set_weights(model.get_weights())",),
+    "weights_file": (
+        "with tempfile.TemporaryDirectory() as folder:",
+        '    model.save_weights(folder + "/model.weights.h5")',
+        '    model.load_weights(folder + "/model.weights.h5")',
+    ),
+    "clone_model": (
+        "original, model = model, keras.models.clone_model(model)",
+        "model.set_weights(original.get_weights())",
+    ),
+    "from_config": (
+        "original = model",
+        "model = keras.Model.from_config(model.get_config(), custom_objects=CUSTOM)",
+        "model.set_weights(original.get_weights())",
+    ),
+    "keras_file": (
+        "with tempfile.TemporaryDirectory() as folder:",
+        '    model.save(folder + "/model.keras")',
+        '    model = keras.models.load_model(folder + "/model.keras", custom_objects=CUSTOM)',
+    ),
+}
+
+
+def _evaluate(case: Case, action: Evaluate, way: str) -> list[str]:
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    call = f"model({feed}, training={action.training})"
+    if way == "predict":
+        call = f"model.predict({feed}, verbose=0)"
+    return [f"{', '.join(names)}, *_ = batch({action.batch})", call]
+
+
+def lines(
+    case: Case,
+    number: int,
+    action: Evaluate | SetMode | SetRate | Compile | Reload,
+    way: str | None,
+    optimizer: Sequence[str],
+    made_anew: Sequence[str],
+) -> list[str]:
+    """The lines of action `number`.
+
+    optimizer: those that make one. made_anew: those that give a new model what no config holds.
+    """
+    done: list[str] = []
+    if isinstance(action, Evaluate):
+        done = _evaluate(case, action, way or "")
+    elif isinstance(action, SetRate):
+        done = [f"optimizer.learning_rate = {case.optimizer.learning_rate * action.factor!r}"]
+    elif isinstance(action, Compile):
+        done = [*optimizer]
+    elif isinstance(action, Reload):
+        done = [*_RELOADS[way or ""]]
+        if CONTRACTS[NAME].reloading(way or "").optimizer == "anew":
+            done += [*made_anew, "follow(model)", *optimizer]
+    return [*done, f"note({number})"]
+
+
+def head(case: Case, lowerings: Mapping[str, Lowering]) -> tuple[list[str], list[str]]:
+    """What the program needs: imports, and the line that names the classes of the script."""
+    ways = case.realisations[NAME].ways
+    needed = " ".join(line for way in ways for line in _RELOADS.get(way or "", ()))
+    imports = ["import tempfile"] if "tempfile" in needed else []
+    if "CUSTOM" not in needed:
+        return imports, []
+    classes = re.findall(r"^class (\w+)", "\n".join(definitions(case, lowerings)), re.M)
+    return imports, [f"CUSTOM = {{{', '.join(f'{name!r}: {name}' for name in classes)}}}", "", ""]

@@ -1,0 +1,105 @@
+"""What a torch script does at an action that computes no gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invariants.case import Case
+from invariants.oracle.contract import CONTRACTS
+from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
+
+NAME = "torch"
+
+#: Reload's way -> its lines, before the optimizer is made anew where it has to be.
+_RELOADS: dict[str, Sequence[str]] = {
+    "load_state_dict": (
+        "file = io.BytesIO()",
+        "torch.save(model.state_dict(), file)",
+        "file.seek(0)",
+        "model.load_state_dict(torch.load(file))",
+    ),
+    "assign": (
+        "file = io.BytesIO()",
+        "torch.save(model.state_dict(), file)",
+        "file.seek(0)",
+        "model.load_state_dict(torch.load(file), assign=True)",
+    ),
+    "new_module": (
+        "state = model.state_dict()",
+        "model = Net().to(torch.{dtype})",
+        "model.load_state_dict(state)",
+        "model.{mode}()",
+    ),
+    "new_module_assign": (
+        "state = model.state_dict()",
+        "model = Net()",
+        "model.load_state_dict(state, assign=True)",
+        "model.{mode}()",
+    ),
+    "whole_module": (
+        "file = io.BytesIO()",
+        "torch.save(model, file)",
+        "file.seek(0)",
+        "model = torch.load(file, weights_only=False)",
+    ),
+    "deepcopy": ("model = copy.deepcopy(model)",),
+    "double_and_back": ("model.double()", "model.to(torch.{dtype})"),
+}
+
+
+def _mode(training: bool) -> str:
+    return "train" if training else "eval"
+
+
+def _reload(case: Case, number: int, way: str, optimizer: str) -> list[str]:
+    lines = [
+        line.format(dtype=case.dtype, mode=_mode(case.modes[number])) for line in _RELOADS[way]
+    ]
+    lines.append("follow(model)")
+    if CONTRACTS[NAME].reloading(way).optimizer == "anew":
+        lines.append(f"optimizer = {optimizer}")
+    return lines
+
+
+def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    mode, back = _mode(action.training), _mode(case.mode_before(number))
+    lines = [f"{', '.join(names)}, *_ = batch({action.batch})"]
+    lines += [f"model.{mode}()"] if mode != back else []
+    lines += [f"with torch.{way}():", f"    model({', '.join(names)})"]
+    return lines + ([f"model.{back}()"] if mode != back else [])
+
+
+def lines(
+    case: Case,
+    number: int,
+    action: Evaluate | SetMode | SetRate | Compile | Reload,
+    way: str | None,
+    optimizer: str,
+) -> list[str]:
+    """The lines of action `number`; optimizer: the expression that makes one."""
+    if isinstance(action, Evaluate):
+        done = _evaluate(case, number, action, way or "")
+    elif isinstance(action, SetMode):
+        done = [f"model.{_mode(action.training)}()"]
+    elif isinstance(action, SetRate):
+        rates = [*case.groups.values(), case.optimizer.learning_rate]
+        told = ", ".join(repr(rate * action.factor) for rate in rates)
+        done = [f"for group, rate in zip(optimizer.param_groups, [{told}]):"]
+        done.append('    group["lr"] = rate')
+    elif isinstance(action, Compile):
+        done = [f"optimizer = {optimizer}"]
+    else:
+        done = _reload(case, number, way or "", optimizer)
+    return [*done, f"note({number})"]
+
+
+def imports(case: Case) -> list[str]:
+    """What the program needs of the standard library."""
+    ways = case.realisations[NAME].ways
+    needed = [line for way in ways for line in _RELOADS.get(way or "", ())]
+    return [
+        f"import {module}"
+        for module in ("copy", "io")
+        if any(f"{module}." in line for line in needed)
+    ]
