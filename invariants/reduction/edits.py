@@ -14,10 +14,10 @@ import numpy as np
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
-from invariants.case import SGD, Batch, Case, Realisation, frozen
+from invariants.case import SGD, Batch, Case, Realisation, frozen, ways_of
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Freeze, Gradient, Step, Thaw
+from invariants.program import Action, Evaluate, Gradient, Step
 from invariants.reduction import graphs
 from invariants.reduction.fitting import fitted, same_names, taken, with_program
 
@@ -157,14 +157,17 @@ def _smaller_specs(spec: Spec) -> Iterator[Spec]:
             yield replace(spec, vocabulary=n)
 
 
+def _on_the_first_batch(action: Action) -> Action:
+    if isinstance(action, Step):
+        return replace(action, batch=0, more=())
+    return replace(action, batch=0) if isinstance(action, Gradient | Evaluate) else action
+
+
 def smaller_batches(case: Case) -> Iterator[Case]:
     """One batch for all actions, then fewer samples in each."""
     if len(case.batches) > 1:
         for batch in case.batches:
-            program: list[Any] = [
-                (replace(a, batch=0) if isinstance(a, Gradient | Step) else a, ways)
-                for a, ways in taken(case)
-            ]
+            program: list[Any] = [(_on_the_first_batch(a), ways) for a, ways in taken(case)]
             yield with_program(replace(case, batches=(batch,)), program)
     size = max(batch.size for batch in case.batches)
     for fewer in _smaller(size):
@@ -194,16 +197,7 @@ def plainer_settings(case: Case) -> Iterator[Case]:
 
 def _plain(case: Case, backend: str, realisation: Realisation) -> Realisation:
     contract = CONTRACTS[backend]
-    first = {
-        reaches: next(way.name for way in contract.ways if way.reaches == reaches)
-        for reaches in ("module", "weight")
-    }
-    ways = tuple(
-        first["weight" if action.target in case.architecture.weights else "module"]
-        if isinstance(action, Freeze | Thaw)
-        else None
-        for action in case.program
-    )
+    ways = tuple(ways_of(action, case.architecture, contract)[0] for action in case.program)
     options = {option.name: option.values[0] for option in contract.options}
     return Realisation(realisation.mode, ways, options)
 

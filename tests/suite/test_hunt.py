@@ -47,7 +47,8 @@ def test_a_broken_framework_is_found_reduced_and_judged_to_the_end() -> None:
         hunt.run()
     smallest = hunt.smallest["upstream_gradients"].evidence.case
     assert len(smallest.architecture.layers) <= 3
-    assert max(max(a.shape, default=1) for a in smallest.weights.values()) == 1
+    # The kernel of a FiLM layer has two columns at least.
+    assert max(max(a.shape, default=1) for a in smallest.weights.values()) <= 2
     assert hunt.tally.cases == 30
     assert [v.findings[0].property_ for v in found] == list(hunt.smallest)
     assert set(hunt.tally.violations) == set(hunt.smallest) == hunt.muted
