@@ -239,6 +239,24 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "norm_weights": Clause(
+            (("gamma", "beta"), ()),
+            "affine: a boolean value that when set to True, this module has learnable affine "
+            "parameters; both or none.",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
+        "layer_norm_weights": Clause(
+            (("gamma", "beta"), (), ("gamma",)),
+            "bias: if set to False, the layer will not learn an additive bias (only relevant if "
+            "elementwise_affine is True).",
+            _TORCH + "generated/torch.nn.LayerNorm.html",
+        ),
+        "rms_norm_scaled": Clause(
+            (True, False),
+            "elementwise_affine: a boolean value that when set to True, this module has learnable "
+            "per-element affine parameters.",
+            _TORCH + "generated/torch.nn.RMSNorm.html",
+        ),
         "spectral_kernel_rewritten": Clause(
             "never",
             "A parametrization keeps the parameter as parametrizations.weight.original, computing "
@@ -648,6 +666,23 @@ TENSORFLOW = Contract(
             "mask_zero masks steps of the layers that follow; every row of the table gets its "
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
+        ),
+        "norm_weights": Clause(
+            (("gamma", "beta"), (), ("gamma",), ("beta",)),
+            "center: if True, add offset of beta to normalized tensor; scale: if True, multiply by "
+            "gamma.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
+        "layer_norm_weights": Clause(
+            (("gamma", "beta"), (), ("gamma",), ("beta",)),
+            "center: if True, add offset of beta to normalized tensor; scale: if True, multiply by "
+            "gamma.",
+            _KERAS + "layers/normalization_layers/layer_normalization/",
+        ),
+        "rms_norm_scaled": Clause(
+            (True,),
+            "The layer multiplies by a learned scale; it has no option to leave it out.",
+            _KERAS + "layers/normalization_layers/rms_normalization/",
         ),
         "spectral_kernel_rewritten": Clause(
             "unless_frozen",

@@ -85,11 +85,14 @@ class Context:
     kernel_frozen: bool = False
 
 
+def with_weights(normal: Any, context: Context) -> Any:
+    y = normal * context.weights["gamma"] if "gamma" in context.weights else normal
+    return y + context.weights["beta"] if "beta" in context.weights else y
+
+
 def standardise(x: Any, mean: Any, variance: Any, layer: Any, context: Context) -> Any:
     normal = (x - mean) / np.sqrt(variance + layer.epsilon)
-    if not layer.affine:
-        return normal
-    return normal * context.weights["gamma"] + context.weights["beta"]
+    return with_weights(normal, context)
 
 
 def layer_norm(layer: Any, context: Context, x: Any) -> Any:
@@ -413,7 +416,7 @@ def group_norm(layer: Any, context: Context, x: Any) -> Any:
         scaled = (flat - mean) / np.sqrt(variance + layer.epsilon)
         normal.append(np.reshape(scaled, group.shape))
     y = np.concatenate(normal, axis=-1)
-    return y * context.weights["gamma"] + context.weights["beta"] if layer.affine else y
+    return with_weights(y, context)
 
 
 def instance_norm(layer: Any, context: Context, x: Any) -> Any:
@@ -425,7 +428,8 @@ def instance_norm(layer: Any, context: Context, x: Any) -> Any:
 
 def rms_norm(layer: Any, context: Context, x: Any) -> Any:
     squares = np.mean(np.square(x), axis=-1, keepdims=True)
-    return x / np.sqrt(squares + layer.epsilon) * context.weights["scale"]
+    y = x / np.sqrt(squares + layer.epsilon)
+    return y * context.weights["scale"] if layer.scaled else y
 
 
 def unit_normalization(layer: Any, context: Context, x: Any) -> Any:

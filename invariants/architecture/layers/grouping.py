@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from invariants.architecture.layers.base import (
     Call,
@@ -15,19 +15,12 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
-from invariants.architecture.layers.normalization import (
-    AFFINE,
-    Epsilon,
-    affine_parameters,
-    gamma_and_beta,
-    moments,
-    standardised,
-)
+from invariants.architecture.layers.normalization import Epsilon, Norm, moments, standardised
 from invariants.oracle.tape import Value
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupNorm(Layer):
+class GroupNorm(Norm):
     """Standardised over the positions and channels of each of `groups` groups of channels.
 
     Wu & He 2018, arXiv 1803.08494; gamma and beta are by channel.
@@ -35,8 +28,6 @@ class GroupNorm(Layer):
 
     kind: Literal["group_norm"] = "group_norm"
     groups: Size = 1
-    epsilon: Epsilon = 1e-3
-    affine: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> GroupNorm:
@@ -45,7 +36,7 @@ class GroupNorm(Layer):
         return cls(
             groups=choice.one_of(fitting or [1]),
             epsilon=choice.one_of((1e-3, 1e-5)),
-            affine=choice.one_of(AFFINE),
+            **cls.drawn_weights(choice),
         )
 
     @classmethod
@@ -63,42 +54,34 @@ class GroupNorm(Layer):
             raise ShapeError(f"{self.groups} groups do not divide {spec.shape[-1]} channels")
         return spec
 
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        return affine_parameters(specs, self.affine)
-
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
         apart = (self.groups, x.shape[-1] // self.groups)
         grouped = x.reshape(*x.shape[:-1], *apart)
         mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)))
-        affine = [value.reshape(*apart) for value in gamma_and_beta(call, self.affine)]
+        affine = {name: value.reshape(*apart) for name, value in self.weights(call).items()}
         return standardised(grouped, mean, variance, self.epsilon, affine).reshape(*x.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceNorm(Layer):
+class InstanceNorm(Norm):
     """Standardised over the positions of each channel of each sample (arXiv 1607.08022)."""
 
     kind: Literal["instance_norm"] = "instance_norm"
-    epsilon: Epsilon = 1e-3
-    affine: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> InstanceNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-5)), affine=choice.one_of(AFFINE))
+        return cls(epsilon=choice.one_of((1e-3, 1e-5)), **cls.drawn_weights(choice))
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
         """torch refuses channels of one position."""
         return super().accepts(specs) and specs[0].rank > 1 and specs[0].size > specs[0].shape[-1]
 
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        return affine_parameters(specs, self.affine)
-
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
         mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)))
-        y = standardised(x, mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
+        y = standardised(x, mean, variance, self.epsilon, self.weights(call))
         misread = call.contract["instance_norm_gradient"] == "unknown_before_steps_first"
         images = len(x.shape) > 3
         return y.apply("unjudged") if misread and images and call.before_steps_first else y
@@ -106,14 +89,19 @@ class InstanceNorm(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class RmsNorm(Layer):
-    """x / √(mean(x²) + epsilon) · scale over the last axis (arXiv 1910.07467)."""
+    """x / √(mean(x²) + epsilon) over the last axis, · scale if it is scaled (arXiv 1910.07467)."""
 
     kind: Literal["rms_norm"] = "rms_norm"
     epsilon: Epsilon = 1e-3
+    scaled: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> RmsNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-6)))
+        scaled = choice.one_of(choice.offered("rms_norm_scaled"))
+        return cls(epsilon=choice.one_of((1e-3, 1e-6)), scaled=scaled)
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"rms_norm_scaled": self.scaled}
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
@@ -121,12 +109,14 @@ class RmsNorm(Layer):
         return specs[0].shape[-1] > 1
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        return (Parameter("scale", specs[0].shape[-1:], group="norm", initial="scale"),)
+        scale = Parameter("scale", specs[0].shape[-1:], group="norm", initial="scale")
+        return (scale,) if self.scaled else ()
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
         mean = x.apply("square").mean(-1, keepdims=True)
-        return x * (mean + self.epsilon).apply("rsqrt") * call.parameter("scale")
+        y = x * (mean + self.epsilon).apply("rsqrt")
+        return y * call.parameter("scale") if self.scaled else y
 
 
 @dataclass(frozen=True, kw_only=True)

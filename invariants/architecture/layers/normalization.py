@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,10 +17,6 @@ Epsilon = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 
 
-#: Whether a norm has gamma and beta; most do.
-AFFINE = (True, True, True, False)
-
-
 def rescaled(x: Value, mean: Value, scale: Value) -> Value:
     """(x - mean) · scale, as kernels fold it."""
     size = np.abs(x.data[:1]) + np.abs(align(mean.data[:1], x.data.ndim))
@@ -29,26 +25,13 @@ def rescaled(x: Value, mean: Value, scale: Value) -> Value:
 
 
 def standardised(
-    x: Value, mean: Value, variance: Value, epsilon: float, affine: Sequence[Value]
+    x: Value, mean: Value, variance: Value, epsilon: float, affine: Mapping[str, Value]
 ) -> Value:
-    """(x - mean) / √(variance + epsilon), and where `affine` holds them · gamma + beta."""
+    """(x - mean) / √(variance + epsilon), · gamma and + beta where `affine` holds them."""
     scale = (variance + epsilon).apply("rsqrt")
-    if not affine:
-        return rescaled(x, mean, scale)
-    gamma, beta = affine
-    return rescaled(x, mean, scale * gamma) + beta
-
-
-def gamma_and_beta(call: Call, affine: bool) -> tuple[Value, ...]:
-    """The parameters of a norm that is affine, or none."""
-    return (call.parameter("gamma"), call.parameter("beta")) if affine else ()
-
-
-def affine_parameters(specs: Sequence[Spec], affine: bool) -> tuple[Parameter, ...]:
-    """gamma and beta by channel, for a norm that has them."""
-    shape = specs[0].shape[-1:]
-    gamma = Parameter("gamma", shape, group="norm", initial="scale")
-    return (gamma, Parameter("beta", shape, group="norm")) if affine else ()
+    scale = scale * affine["gamma"] if "gamma" in affine else scale
+    y = rescaled(x, mean, scale)
+    return y + affine["beta"] if "beta" in affine else y
 
 
 def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
@@ -58,33 +41,70 @@ def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerNorm(Layer):
+class Norm(Layer):
+    """What norms have in common: epsilon, and after it gamma and beta, both, one of them or none.
+
+    parts: which of the two it has, where it is affine.
+    """
+
+    epsilon: Epsilon = 1e-3
+    affine: bool = True
+    parts: Literal["both", "gamma", "beta"] = "both"
+    #: The point of the contract that says which a framework offers.
+    weights_point: ClassVar[str] = "norm_weights"
+
+    @classmethod
+    def drawn_weights(cls, choice: Choice) -> dict[str, Any]:
+        """The options that say which of gamma and beta it has; most have both."""
+        both, *others = choice.offered(cls.weights_point)
+        names = choice.one_of((*(both,) * 3, *others))
+        return {"affine": bool(names), "parts": names[0] if len(names) == 1 else "both"}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those of gamma and beta that it has."""
+        if not self.affine:
+            return ()
+        return ("gamma", "beta") if self.parts == "both" else (self.parts,)
+
+    def needs(self) -> Mapping[str, Any]:
+        return {self.weights_point: self.names}
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        shape = specs[0].shape[-1:]
+        gamma = Parameter("gamma", shape, group="norm", initial="scale")
+        both = (gamma, Parameter("beta", shape, group="norm"))
+        return tuple(parameter for parameter in both if parameter.name in self.names)
+
+    def weights(self, call: Call) -> dict[str, Value]:
+        """Those of gamma and beta that it has."""
+        return {name: call.parameter(name) for name in self.names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(Norm):
     """Standardised over the last axis, then gamma and beta (Ba et al. 2016, arXiv 1607.06450)."""
 
     kind: Literal["layer_norm"] = "layer_norm"
     frequency: ClassVar[int] = 2
-    epsilon: Epsilon = 1e-3
-    affine: bool = True
+    weights_point: ClassVar[str] = "layer_norm_weights"
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LayerNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-5)), affine=choice.one_of(AFFINE))
+        return cls(epsilon=choice.one_of((1e-3, 1e-5)), **cls.drawn_weights(choice))
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
         """Over one feature it puts out beta, and what flows back through it is rounding alone."""
         return specs[0].shape[-1] > 1
 
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        return affine_parameters(specs, self.affine)
-
     def forward(self, call: Call, *xs: Value) -> Value:
         mean, variance = moments(xs[0], -1)
-        return standardised(xs[0], mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
+        return standardised(xs[0], mean, variance, self.epsilon, self.weights(call))
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchNorm(Layer):
+class BatchNorm(Norm):
     """Standardised over batch and positions, each channel by itself (arXiv 1502.03167).
 
     In training mode with the batch's own moments, which also move the running averages by
@@ -94,22 +114,20 @@ class BatchNorm(Layer):
 
     kind: Literal["batch_norm"] = "batch_norm"
     frequency: ClassVar[int] = 2
-    epsilon: Epsilon = 1e-3
     update: Fraction = 0.25
-    affine: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> BatchNorm:
         return cls(
             epsilon=choice.one_of((1e-3, 1e-5)),
             update=choice.one_of((0.25, 0.125, 0.0625)),
-            affine=choice.one_of(AFFINE),
+            **cls.drawn_weights(choice),
         )
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = specs[0].shape[-1:]
         return (
-            *affine_parameters(specs, self.affine),
+            *super().parameters(specs),
             Parameter("moving_mean", shape, role="state", group="norm"),
             Parameter("moving_variance", shape, role="state", group="norm", initial="variance"),
         )
@@ -128,7 +146,7 @@ class BatchNorm(Layer):
         (x,) = xs
         if not self.uses_batch_moments(call):
             mean, variance = call.parameter("moving_mean"), call.parameter("moving_variance")
-            return standardised(x, mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
+            return standardised(x, mean, variance, self.epsilon, self.weights(call))
         axes = tuple(range(-len(x.shape), -1))
         mean, variance = moments(x, axes)
         count = 1
@@ -140,7 +158,7 @@ class BatchNorm(Layer):
         for name, moment in (("moving_mean", mean), ("moving_variance", running)):
             kept = call.parameter(name) * (1.0 - self.update)
             call.set_state(name, kept + moment.reshape(x.shape[-1]) * self.update)
-        return standardised(x, mean, variance, self.epsilon, gamma_and_beta(call, self.affine))
+        return standardised(x, mean, variance, self.epsilon, self.weights(call))
 
 
 @dataclass(frozen=True, kw_only=True)

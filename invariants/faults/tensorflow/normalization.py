@@ -41,7 +41,8 @@ _ROWS = {
 
 
 def _affine_of(norm: Any, x: Any) -> Any:
-    return x if norm.gamma is None else x * norm.gamma + norm.beta
+    y = x if norm.gamma is None else x * norm.gamma
+    return y if norm.beta is None else y + norm.beta
 
 
 def layer_norm_forgets_mean(call: Any) -> Any:

@@ -9,8 +9,9 @@ from invariants.backends.tensorflow.rows.common import layer_row, opened
 
 
 def affine(layer: Any) -> dict[str, bool]:
-    """The options of a norm without weights; those that have them say nothing."""
-    return {} if layer.affine else {"center": False, "scale": False}
+    """The options of a norm without gamma or beta; those that have them say nothing."""
+    options = {"center": "beta", "scale": "gamma"}
+    return {option: False for option, name in options.items() if name not in layer.names}
 
 
 ROWS: dict[str, Lowering] = {

@@ -32,11 +32,16 @@ def _instance_norm(layer: Any, specs: Sequence[Spec]) -> str:
     return f"nn.InstanceNorm{spatial_axes(specs)}d({specs[0].shape[-1]}, {options})"
 
 
+def _rms_norm(layer: Any, specs: Sequence[Spec]) -> str:
+    unscaled = {} if layer.scaled else {"elementwise_affine": False}
+    return f"nn.RMSNorm({specs[0].shape[-1]}, {arguments(eps=layer.epsilon, **unscaled)})"
+
+
 ROWS: dict[str, Lowering] = {
     "group_norm": Lowering(_group_norm, _group_norm_call, NORM),
     "instance_norm": Lowering(_instance_norm, channels_second, NORM),
     "rms_norm": Lowering(
-        lambda layer, specs: f"nn.RMSNorm({specs[0].shape[-1]}, {arguments(eps=layer.epsilon)})",
+        _rms_norm,
         on_the_last_axis,
         {"scale": NativeParameter("weight")},
     ),

@@ -13,8 +13,10 @@ NORM = {"gamma": NativeParameter("weight"), "beta": NativeParameter("bias")}
 
 
 def affine(layer: Any, option: str = "affine") -> dict[str, bool]:
-    """The option of a norm without weights; those that have them say nothing."""
-    return {} if layer.affine else {option: False}
+    """The options of a norm without gamma or beta; those that have them say nothing."""
+    if not layer.names:
+        return {option: False}
+    return {} if "beta" in layer.names else {"bias": False}
 
 
 def _layer_norm(layer: Any, specs: Sequence[Spec]) -> str:
