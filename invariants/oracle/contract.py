@@ -239,6 +239,18 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "pool_paddings": Clause(
+            ("valid", "half", "ceil"),
+            "padding: implicit padding, at most half the kernel size, on both sides; ceil_mode: "
+            "when True, will use ceil instead of floor to compute the output shape.",
+            _TORCH + "generated/torch.nn.MaxPool2d.html",
+        ),
+        "pool_counts_padding": Clause(
+            (False, True),
+            "count_include_pad: when True, will include the zero-padding in the averaging "
+            "calculation.",
+            _TORCH + "generated/torch.nn.AvgPool2d.html",
+        ),
         "norm_weights": Clause(
             (("gamma", "beta"), ()),
             "affine: a boolean value that when set to True, this module has learnable affine "
@@ -666,6 +678,17 @@ TENSORFLOW = Contract(
             "mask_zero masks steps of the layers that follow; every row of the table gets its "
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
+        ),
+        "pool_paddings": Clause(
+            ("valid", "same"),
+            "padding: either valid or same; same results in padding evenly to the left/right or "
+            "up/down of the input such that output has the same height/width as the input.",
+            _KERAS + "layers/pooling_layers/max_pooling2d/",
+        ),
+        "pool_counts_padding": Clause(
+            (False,),
+            "Silent; the mean is one of the elements of the input.",
+            _TF + "nn/avg_pool2d",
         ),
         "norm_weights": Clause(
             (("gamma", "beta"), (), ("gamma",), ("beta",)),

@@ -272,30 +272,49 @@ def first_of(stacked: Any) -> Any:
     return np.sum(np.where(places == first, stacked, 0.0), axis=0)
 
 
-def max_pool2d(layer: Any, context: Context, x: Any) -> Any:
-    return first_of(np.stack(window_elements(x, layer.pool_size, layer.strides)))
+def pool_windows(layer: Any, shape: Any) -> Any:
+    """For each axis the places that each window covers, those beyond the ends included."""
+    sizes, strides = layer.pool_size, layer.strides
+    if isinstance(sizes, int):
+        sizes, strides = (sizes,), (strides,)
+    axes = []
+    for n, k, s in zip(shape, sizes, strides, strict=False):
+        first = {"same": -same_zeros(n, k, s, 1)[0], "half": -(k // 2)}.get(layer.padding, 0)
+        if layer.padding == "same":
+            starts = [first + s * m for m in range((n + s - 1) // s)]
+        elif layer.padding == "ceil":
+            starts = [m for m in range(0, n, s) if m == 0 or m + k - s < n]
+        else:
+            starts = list(range(first, n - first - k + 1, s))
+        axes.append([range(start, start + k) for start in starts])
+    return axes
 
 
-def avg_pool2d(layer: Any, context: Context, x: Any) -> Any:
-    elements = window_elements(x, layer.pool_size, layer.strides)
-    return sum(elements) / len(elements)
+def pooled(layer: Any, x: Any, of: Any) -> Any:
+    """of(elements of a window, how many places it covers) for each window of an image."""
+    if x.ndim == 3:
+        return pooled(layer, x[:, :, None], of)[:, :, 0]
+    rows, *columns = pool_windows(layer, x.shape[1:-1])
+    h, w = x.shape[1:3]
+    lines = []
+    for row in rows:
+        line = []
+        for column in columns[0] if columns else [range(w)]:
+            met = [x[:, i, j] for i in row for j in column if 0 <= i < h and 0 <= j < w]
+            line.append(of(met, len(row) * len(column)))
+        lines.append(np.stack(line, axis=1))
+    return np.stack(lines, axis=1)
 
 
-def steps(layer: Any, x: Any) -> list[Any]:
-    """For each place in a window in time the elements that it meets."""
-    count = 1 + (x.shape[1] - layer.pool_size) // layer.strides
-    return [
-        np.stack([x[:, layer.strides * n + k] for n in range(count)], axis=1)
-        for k in range(layer.pool_size)
-    ]
+def max_pool(layer: Any, context: Context, x: Any) -> Any:
+    return pooled(layer, x, lambda met, places: first_of(np.stack(met)))
 
 
-def max_pool1d(layer: Any, context: Context, x: Any) -> Any:
-    return first_of(np.stack(steps(layer, x)))
+def avg_pool(layer: Any, context: Context, x: Any) -> Any:
+    def mean(met: Any, places: int) -> Any:
+        return sum(met) / (places if layer.counts_padding else len(met))
 
-
-def avg_pool1d(layer: Any, context: Context, x: Any) -> Any:
-    return sum(steps(layer, x)) / layer.pool_size
+    return pooled(layer, x, mean)
 
 
 def global_max(layer: Any, context: Context, x: Any) -> Any:
@@ -772,8 +791,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "batch_norm": batch_norm,
     "dropout": lambda layer, context, x: x,
     "conv2d": conv2d,
-    "max_pool2d": max_pool2d,
-    "avg_pool2d": avg_pool2d,
+    "max_pool2d": max_pool,
+    "avg_pool2d": avg_pool,
     "global_avg_pool2d": lambda layer, context, x: np.mean(x, axis=(1, 2)),
     "global_avg_pool1d": lambda layer, context, x: np.mean(x, axis=1),
     "depthwise_conv2d": depthwise_conv2d,
@@ -784,8 +803,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "conv3d": conv3d,
     "global_avg_pool3d": lambda layer, context, x: np.mean(x, axis=(1, 2, 3)),
     "global_max_pool3d": global_max,
-    "max_pool1d": max_pool1d,
-    "avg_pool1d": avg_pool1d,
+    "max_pool1d": max_pool,
+    "avg_pool1d": avg_pool,
     "global_max_pool2d": global_max,
     "global_max_pool1d": global_max,
     "up_sampling2d": up_sampling2d,

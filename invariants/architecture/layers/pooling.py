@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from invariants.architecture.layers.base import Call, Choice, Layer, ShapeError, Size, Spec
 from invariants.architecture.layers.convolution import (
@@ -12,36 +14,124 @@ from invariants.architecture.layers.convolution import (
     Series,
     as_image,
     as_series,
-    describe_image,
+    padded,
+    same_padding,
 )
-from invariants.oracle.primitives import windows
+from invariants.oracle.primitives import Pair, windows
 from invariants.oracle.tape import Value
+
+#: "same" puts a window at each multiple of the stride; "half" goes half a window beyond both ends;
+#: "ceil" lets the last window reach beyond the end.
+Padding = Literal["valid", "same", "half", "ceil"]
+
+
+def edges(extent: int, size: int, stride: int, padding: str) -> Pair:
+    """How many places windows reach beyond the first and the last element."""
+    if padding == "same":
+        return same_padding(extent, size, stride)
+    if padding == "half":
+        return size // 2, size // 2
+    if padding == "valid":
+        return 0, 0
+    count = -(-(extent - size) // stride) + 1
+    if (count - 1) * stride >= extent:
+        count -= 1  # a window that begins beyond the end is none
+    return 0, max((count - 1) * stride + size - extent, 0)
+
+
+def met(extent: int, size: int, stride: int, padding: str, counts_padding: bool) -> list[int]:
+    """How many places each window counts: elements, and where it is said those of the padding."""
+    before, after = edges(extent, size, stride, padding)
+    starts = [stride * n - before for n in range(windows(before + extent + after, size, stride))]
+    if counts_padding:
+        return [min(start + size, extent + after) - start for start in starts]
+    return [min(start + size, extent) - max(start, 0) for start in starts]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pool2D(Image):
+class _Pool(Layer):
+    """What pools over windows have in common; a sequence counts as an image of one column."""
+
+    padding: Padding = "valid"
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"pool_paddings": self.padding}
+
+    @classmethod
+    def drawn_options(cls, choice: Choice, padding: str) -> dict[str, Any]:
+        """What it has beside a window."""
+        return {}
+
+    def window(self) -> tuple[Pair, Pair]:
+        """The size of a window and the strides, of an image."""
+        raise TypeError(f"{self.kind} has no window")
+
+    def axes(self, spatial: Sequence[int]) -> Iterator[tuple[int, int, int, str]]:
+        """(extent, size, stride, padding) of both axes of an image."""
+        sizes, strides = self.window()
+        paddings = (self.padding, self.padding if len(spatial) > 1 else "valid")
+        yield from zip((*spatial, 1)[:2], sizes, strides, paddings, strict=True)
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        *spatial, channels = super().output(specs).shape
+        counts = []
+        for extent, size, stride, padding in self.axes(spatial):
+            before, after = edges(extent, size, stride, padding)
+            counts.append(windows(before + extent + after, size, stride))
+        if min(counts) < 1:
+            raise ShapeError(f"a window of the pool is larger than {spatial}")
+        return Spec((*counts[: len(spatial)], channels))
+
+    def windows_of(self, x: Value) -> Value:
+        """(N, H, W, C) -> (N, OH, OW, KH·KW, C), with zeros where a window meets no element."""
+        rows, columns = (edges(*axis) for axis in self.axes(x.shape[1:-1]))
+        sizes, strides = self.window()
+        return padded(x, rows, columns).apply("patches", kernel=sizes, strides=strides)
+
+    def largest(self, call: Call, x: Value) -> Value:
+        """(N, H, W, C) -> (N, OH, OW, C), the largest element of each window."""
+        held = self.windows_of(x)
+        if self.padding != "valid":
+            met_ = self.windows_of(x.tape.constant(np.ones((1, 1, *x.shape[1:3], 1))))
+            lowest = x.tape.lift(float(x.data.min()) - 1.0)  # never the largest
+            held = x.tape.apply("where_positive", met_, held, lowest)
+        return held.apply("max", tie=call.contract["max_pool_tie"])
+
+    def mean(self, x: Value, counts_padding: bool) -> Value:
+        """(N, H, W, C) -> (N, OH, OW, C), the mean of the elements of each window."""
+        if self.padding == "valid":
+            return self.windows_of(x).mean(-2)
+        rows, columns = (met(*axis, counts_padding) for axis in self.axes(x.shape[1:3]))
+        counts = np.outer(rows, columns).astype(np.float64)[None, None, :, :, None]
+        return self.windows_of(x).sum(-2) / x.tape.constant(counts)
+
+
+def _draw_window(choice: Choice, extent: int, padding: str) -> int:
+    return choice.integer(1, min(3, extent) if padding in ("valid", "ceil") else 3)
+
+
+def _draw_padding(choice: Choice) -> Padding:
+    first, *others = choice.offered("pool_paddings")
+    padding: Padding = choice.one_of((first, first, *others))
+    return padding
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pool2D(_Pool, Image):
     pool_size: tuple[Size, Size] = (2, 2)
     strides: tuple[Size, Size] = (2, 2)
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Pool2D:
+        padding = _draw_padding(choice)
         h, w, _ = specs[0].shape
-        size = (choice.integer(1, min(2, h)), choice.integer(1, min(2, w)))
-        return cls(kind=cls.kind, pool_size=size, strides=choice.one_of((size, (1, 1))))
+        size = (_draw_window(choice, h, padding), _draw_window(choice, w, padding))
+        strides = choice.one_of((size, (1, 1), (2, 1)))
+        options = cls.drawn_options(choice, padding)
+        return cls(kind=cls.kind, pool_size=size, strides=strides, padding=padding, **options)
 
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        spec = super().output(specs)
-        extents = zip(spec.shape[:2], self.pool_size, self.strides, strict=True)
-        spatial = tuple(windows(*e) for e in extents)
-        if min(spatial) < 1:
-            raise ShapeError(
-                f"a pool of {list(self.pool_size)} is larger than {describe_image(spec)}"
-            )
-        return Spec((*spatial, spec.shape[2]))
-
-    def windows_of(self, x: Value) -> Value:
-        """(N, H, W, C) -> (N, OH, OW, KH·KW, C)."""
-        return x.apply("patches", kernel=self.pool_size, strides=self.strides)
+    def window(self) -> tuple[Pair, Pair]:
+        return self.pool_size, self.strides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,39 +143,52 @@ class MaxPool2D(_Pool2D):
     kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.windows_of(xs[0]).apply("max", tie=call.contract["max_pool_tie"])
+        return self.largest(call, xs[0])
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvgPool2D(_Pool2D):
+class _Averaging(_Pool):
+    """counts_padding: whether what lies beyond the ends counts as zeros."""
+
+    counts_padding: bool = False
+
+    @classmethod
+    def drawn_options(cls, choice: Choice, padding: str) -> dict[str, Any]:
+        return {"counts_padding": padding == "half" and choice.boolean()}
+
+    def needs(self) -> Mapping[str, Any]:
+        counting = {"pool_counts_padding": True} if self.counts_padding else {}
+        return {**super().needs(), **counting}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool2D(_Averaging, _Pool2D):
     """The mean of each window."""
 
     kind: Literal["avg_pool2d"] = "avg_pool2d"
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.windows_of(xs[0]).mean(-2)
+        return self.mean(xs[0], self.counts_padding)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pool1D(Series):
+class _Pool1D(_Pool, Series):
     pool_size: Size = 2
     strides: Size = 2
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Pool1D:
-        size = choice.integer(1, min(3, specs[0].shape[0]))
-        return cls(kind=cls.kind, pool_size=size, strides=choice.one_of((size, 1)))
+        padding = _draw_padding(choice)
+        size = _draw_window(choice, specs[0].shape[0], padding)
+        strides = choice.one_of((size, 1, 2))
+        options = cls.drawn_options(choice, padding)
+        return cls(kind=cls.kind, pool_size=size, strides=strides, padding=padding, **options)
 
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        time, features = super().output(specs).shape
-        count = windows(time, self.pool_size, self.strides)
-        if count < 1:
-            raise ShapeError(f"a pool of {self.pool_size} is longer than {time} steps")
-        return Spec((count, features))
+    def window(self) -> tuple[Pair, Pair]:
+        return (self.pool_size, 1), (self.strides, 1)
 
-    def windows_of(self, x: Value) -> Value:
-        """(N, T, F) -> (N, OT, 1, K, F)."""
-        return as_image(x).apply("patches", kernel=(self.pool_size, 1), strides=(self.strides, 1))
+    def axes(self, spatial: Sequence[int]) -> Iterator[tuple[int, int, int, str]]:
+        yield from super().axes(spatial[:1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,17 +200,17 @@ class MaxPool1D(_Pool1D):
     kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return as_series(self.windows_of(xs[0]).apply("max", tie=call.contract["max_pool_tie"]))
+        return as_series(self.largest(call, as_image(xs[0])))
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvgPool1D(_Pool1D):
+class AvgPool1D(_Averaging, _Pool1D):
     """The mean of each window in time."""
 
     kind: Literal["avg_pool1d"] = "avg_pool1d"
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return as_series(self.windows_of(xs[0]).mean(-2))
+        return as_series(self.mean(as_image(xs[0]), self.counts_padding))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,8 @@ _ROWS = {
 
 def max_pool_splits_ties(forward: Any) -> Any:
     def splitting(self: Any, x: Any) -> Any:
+        if self.padding or self.ceil_mode:
+            return forward(self, x)
         (h, w), (rows, columns) = self.kernel_size, self.stride
         windows = x.unfold(2, h, rows).unfold(3, w, columns)
         return with_gradient_of(forward(self, x), windows.amax((-2, -1)))

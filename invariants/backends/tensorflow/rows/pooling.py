@@ -10,7 +10,8 @@ from invariants.backends.tensorflow.rows.common import layer_row
 
 def _pool(kind: str) -> Any:
     return lambda layer, specs: (
-        f"keras.layers.{kind}({layer.pool_size}, {arguments(strides=layer.strides)}, "
+        f"keras.layers.{kind}({layer.pool_size}, "
+        f"{arguments(strides=layer.strides, padding=layer.padding)}, "
     )
 
 

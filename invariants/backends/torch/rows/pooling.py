@@ -11,7 +11,18 @@ from invariants.backends.torch.rows.common import plain
 
 
 def _pool(kind: str) -> Any:
-    return lambda layer, specs: f"nn.{kind}({layer.pool_size}, {arguments(stride=layer.strides)})"
+    def made(layer: Any, specs: Sequence[Spec]) -> str:
+        options: dict[str, Any] = {"stride": layer.strides}
+        if layer.padding == "half":
+            size = layer.pool_size
+            options["padding"] = size // 2 if isinstance(size, int) else tuple(n // 2 for n in size)
+        if layer.padding == "ceil":
+            options["ceil_mode"] = True
+        if layer.padding != "valid" and kind.startswith("Avg"):
+            options["count_include_pad"] = layer.counts_padding
+        return f"nn.{kind}({layer.pool_size}, {arguments(**options)})"
+
+    return made
 
 
 def _in_time(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
