@@ -158,7 +158,8 @@ class Growing:
             return self.add_layer(Add(), [a, b])
         if not Concatenate.accepts(pair):
             a, b = self.flat(a), self.flat(b)
-        return self.add_layer(Concatenate(), [a, b])
+            pair = [self.specs[a], self.specs[b]]
+        return self.add_layer(Concatenate(axis=Concatenate.fitting(pair)[0]), [a, b])
 
     def flat(self, value: int) -> int:
         """The value as a vector."""

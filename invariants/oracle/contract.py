@@ -25,6 +25,8 @@ _LINEAR_ON_SEQUENCES = (
     "gru",
     "bidirectional_lstm",
     "stacked_lstm",
+    "bidirectional_gru",
+    "stacked_gru",
     "multi_head_attention",
     "cross_attention",
     "packed_multi_head_attention",
@@ -58,6 +60,7 @@ _WITHOUT_CONFIG = (
     "hard_shrink",
     "softshrink",
     "slice",
+    "split",
 )
 
 #: The layers with torch's parametrizations.

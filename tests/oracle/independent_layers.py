@@ -476,6 +476,8 @@ def minimum(layer: Any, context: Context, *xs: Any) -> Any:
 def dot(layer: Any, context: Context, a: Any, b: Any) -> Any:
     if a.ndim == 2:
         return np.sum(a * b, axis=-1, keepdims=True)
+    if layer.over == "steps":
+        return np.matmul(np.swapaxes(a, 1, 2), b)
     return np.matmul(a, np.swapaxes(b, 1, 2))
 
 
@@ -643,19 +645,19 @@ def recurrent(cell: Any) -> Callable[..., Any]:
     return forward
 
 
-def bidirectional_lstm(layer: Any, context: Context, x: Any) -> Any:
+def both_ends(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     weights = context.weights
-    there = recurrence(layer, long_short_term, "forward_", weights, x)
-    back = recurrence(layer, long_short_term, "backward_", weights, x[:, ::-1, :])
+    there = recurrence(layer, cell, "forward_", weights, x)
+    back = recurrence(layer, cell, "backward_", weights, x[:, ::-1, :])
     if layer.return_sequences:
         return np.concatenate([there, back[:, ::-1, :]], axis=-1)
     return np.concatenate([there[:, -1, :], back[:, -1, :]], axis=-1)
 
 
-def stacked_lstm(layer: Any, context: Context, x: Any) -> Any:
+def stacked(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     weights = context.weights
-    first = recurrence(layer, long_short_term, "first_", weights, x)
-    second = recurrence(layer, long_short_term, "second_", weights, first)
+    first = recurrence(layer, cell, "first_", weights, x)
+    second = recurrence(layer, cell, "second_", weights, first)
     return second if layer.return_sequences else second[:, -1, :]
 
 
@@ -821,8 +823,10 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "simple_rnn": recurrent(elman),
     "lstm": recurrent(long_short_term),
     "gru": recurrent(gated),
-    "bidirectional_lstm": bidirectional_lstm,
-    "stacked_lstm": stacked_lstm,
+    "bidirectional_lstm": lambda layer, context, x: both_ends(layer, long_short_term, context, x),
+    "stacked_lstm": lambda layer, context, x: stacked(layer, long_short_term, context, x),
+    "bidirectional_gru": lambda layer, context, x: both_ends(layer, gated, context, x),
+    "stacked_gru": lambda layer, context, x: stacked(layer, gated, context, x),
     "dot_product_attention": dot_product_attention,
     "multi_head_attention": lambda layer, context, x: heads_of_attention(
         layer, context.weights, "", x
@@ -839,7 +843,12 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),
     "multiply": lambda layer, context, *xs: multiply(*xs),
-    "concatenate": lambda layer, context, *xs: np.concatenate(xs, axis=-1),
+    "concatenate": lambda layer, context, *xs: np.concatenate(
+        xs, axis=-1 if layer.axis == "last" else 1
+    ),
+    "split": lambda layer, context, x: np.split(
+        x, layer.parts, axis=-1 if layer.axis == "last" else 1
+    )[layer.part],
     "projection": projection,
 }
 

@@ -98,5 +98,41 @@ class Slice(Layer):
         return xs[0].apply("slice", start=self.start, stop=self.stop, axis=axis)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Split(Layer):
+    """Part number `part` of an axis that is split into `parts` of one size."""
+
+    kind: Literal["split"] = "split"
+    axis: Literal["last", "first"] = "last"
+    parts: Size = 1
+    part: Annotated[int, Field(ge=0, le=65536)] = 0
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Split:
+        axes: tuple[Literal["last", "first"], ...] = ("last", "first")
+        axis = choice.one_of(axes[: specs[0].rank])
+        extent = specs[0].shape[-1 if axis == "last" else 0]
+        parts = choice.one_of([n for n in (2, 3, 4, 1) if extent % n == 0])
+        return cls(axis=axis, parts=parts, part=choice.integer(0, parts - 1))
+
+    def place(self, rank: int) -> int:
+        """The axis, counted from the end."""
+        return -1 if self.axis == "last" else -rank
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        shape = list(super().output(specs).shape)
+        place = self.place(len(shape))
+        if shape[place] % self.parts or self.part >= self.parts:
+            raise ShapeError(f"there is no part {self.part} of {self.parts} in {shape}")
+        shape[place] //= self.parts
+        return Spec(tuple(shape))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        axis = self.place(len(xs[0].shape) - 1)
+        size = xs[0].shape[axis] // self.parts
+        start = self.part * size
+        return xs[0].apply("slice", start=start, stop=start + size, axis=axis)
+
+
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (Permute, RepeatVector, Slice)
+LAYERS: tuple[type[Layer], ...] = (Permute, RepeatVector, Slice, Split)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from invariants.architecture.layers.base import Call, Layer, ShapeError, Spec, describe
+from invariants.architecture.layers.base import Call, Choice, Layer, ShapeError, Spec, describe
 from invariants.architecture.layers.shaping import Merge
 from invariants.oracle.tape import Value
 
@@ -71,30 +71,50 @@ class Minimum(Merge):
 
 @dataclass(frozen=True, kw_only=True)
 class Dot(Layer):
-    """Inner products over the last axis: (F,), (F,) -> (1,) and (T, F), (S, F) -> (T, S)."""
+    """Inner products over the features, (F,), (F,) -> (1,) and (T, F), (S, F) -> (T, S).
+
+    Or over the steps: (T, F), (T, G) -> (F, G).
+    """
 
     kind: Literal["dot"] = "dot"
+    over: Literal["features", "steps"] = "features"
     frequency: ClassVar[int] = 2
     arity: ClassVar[int | None] = 2
 
+    @staticmethod
+    def fitting(specs: Sequence[Spec]) -> tuple[Literal["features", "steps"], ...]:
+        """What products of values of `specs` can go over."""
+        a, b = specs
+        if a.rank != b.rank or a.rank > 2 or {a.vocabulary, b.vocabulary} != {None}:
+            return ()
+        found: list[Literal["features", "steps"]] = []
+        if a.shape[-1] == b.shape[-1]:
+            found.append("features")
+        if a.rank == 2 and a.shape[0] == b.shape[0]:
+            found.append("steps")
+        return tuple(found)
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Dot:
+        return cls(over=choice.one_of(cls.fitting(specs)))
+
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return (
-            len(specs) == 2
-            and all(s.vocabulary is None and s.rank in (1, 2) for s in specs)
-            and specs[0].rank == specs[1].rank
-            and specs[0].shape[-1] == specs[1].shape[-1]
-        )
+        return len(specs) == 2 and bool(cls.fitting(specs))
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        if not self.accepts(specs):
+        if not self.accepts(specs) or self.over not in self.fitting(specs):
             raise ShapeError(f"a dot layer does not take {describe(specs)}")
-        return Spec((1,) if specs[0].rank == 1 else (specs[0].shape[0], specs[1].shape[0]))
+        if specs[0].rank == 1:
+            return Spec((1,))
+        kept = 0 if self.over == "features" else 1
+        return Spec((specs[0].shape[kept], specs[1].shape[kept]))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        a, b = xs
-        if len(a.shape) == 2:
-            return (a * b).sum(-1, keepdims=True)
+        if len(xs[0].shape) == 2:
+            return (xs[0] * xs[1]).sum(-1, keepdims=True)
+        turned = (0, 2, 1)
+        a, b = xs if self.over == "features" else (x.apply("transpose", axes=turned) for x in xs)
         n, t, f = a.shape
         s = b.shape[1]
         return (a.reshape(n, t, 1, f) * b.reshape(n, 1, s, f)).sum(-1)

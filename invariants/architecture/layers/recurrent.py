@@ -252,13 +252,12 @@ class GRU(_Recurrent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BidirectionalLSTM(LSTM):
-    """Two LSTMs, one from each end; their outputs are joined at each step.
+class _BothEnds(_Recurrent):
+    """Two cells, one from each end; their outputs are joined at each step.
 
     Without the whole sequence: what each has put out after its own last step.
     """
 
-    kind: Literal["bidirectional_lstm"] = "bidirectional_lstm"  # type: ignore[assignment]
     frequency: ClassVar[int] = 1
 
     @property
@@ -280,10 +279,9 @@ class BidirectionalLSTM(LSTM):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StackedLSTM(LSTM):
-    """Two LSTMs, the second over the outputs of the first."""
+class _Stacked(_Recurrent):
+    """Two cells, the second over the outputs of the first."""
 
-    kind: Literal["stacked_lstm"] = "stacked_lstm"  # type: ignore[assignment]
     frequency: ClassVar[int] = 1
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
@@ -295,5 +293,41 @@ class StackedLSTM(LSTM):
         return sequence(outputs) if self.return_sequences else outputs[-1]
 
 
+@dataclass(frozen=True, kw_only=True)
+class BidirectionalLSTM(_BothEnds, LSTM):
+    """Two LSTMs, one from each end."""
+
+    kind: Literal["bidirectional_lstm"] = "bidirectional_lstm"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidirectionalGRU(_BothEnds, GRU):
+    """Two GRUs, one from each end."""
+
+    kind: Literal["bidirectional_gru"] = "bidirectional_gru"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedLSTM(_Stacked, LSTM):
+    """Two LSTMs, the second over the outputs of the first."""
+
+    kind: Literal["stacked_lstm"] = "stacked_lstm"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedGRU(_Stacked, GRU):
+    """Two GRUs, the second over the outputs of the first."""
+
+    kind: Literal["stacked_gru"] = "stacked_gru"  # type: ignore[assignment]
+
+
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (SimpleRNN, LSTM, GRU, BidirectionalLSTM, StackedLSTM)
+LAYERS: tuple[type[Layer], ...] = (
+    SimpleRNN,
+    LSTM,
+    GRU,
+    BidirectionalLSTM,
+    StackedLSTM,
+    BidirectionalGRU,
+    StackedGRU,
+)

@@ -152,24 +152,49 @@ class Multiply(Merge):
 
 @dataclass(frozen=True, kw_only=True)
 class Concatenate(Merge):
-    """Values joined along the last axis; the other axes agree."""
+    """Values joined along the last axis or the first (time, rows); the other axes agree."""
 
     kind: Literal["concatenate"] = "concatenate"
+    axis: Literal["last", "first"] = "last"
+
+    @staticmethod
+    def fitting(specs: Sequence[Spec]) -> tuple[Literal["last", "first"], ...]:
+        """The axes along which values of `specs` can be joined."""
+        shape = specs[0].shape
+        found: list[Literal["last", "first"]] = []
+        if all(spec.shape[:-1] == shape[:-1] for spec in specs):
+            found.append("last")
+        if len(shape) > 1 and all(spec.shape[1:] == shape[1:] for spec in specs):
+            found.append("first")
+        return tuple(found)
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return len(specs) >= 2 and all(
-            s.vocabulary is None and s.rank == specs[0].rank and s.shape[:-1] == specs[0].shape[:-1]
-            for s in specs
+        return (
+            len(specs) >= 2
+            and all(s.vocabulary is None and s.rank == specs[0].rank for s in specs)
+            and bool(cls.fitting(specs))
         )
 
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Concatenate:
+        return cls(axis=choice.one_of(cls.fitting(specs)))
+
     def output(self, specs: Sequence[Spec]) -> Spec:
-        if not self.accepts(specs):
+        if not self.accepts(specs) or self.axis not in self.fitting(specs):
             raise ShapeError(f"a concatenate layer does not take {describe(specs)}")
-        return Spec((*specs[0].shape[:-1], sum(s.shape[-1] for s in specs)))
+        shape = list(specs[0].shape)
+        place = -1 if self.axis == "last" else 0
+        shape[place] = sum(s.shape[place] for s in specs)
+        return Spec(tuple(shape))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return xs[0].tape.apply("concatenate", *xs)
+        if self.axis == "last":
+            return xs[0].tape.apply("concatenate", *xs)
+        rank = len(xs[0].shape)
+        swapped = (0, rank - 1, *range(2, rank - 1), 1)
+        turned = [x.apply("transpose", axes=swapped) for x in xs]
+        return xs[0].tape.apply("concatenate", *turned).apply("transpose", axes=swapped)
 
 
 #: The layers of this family, the simplest first.

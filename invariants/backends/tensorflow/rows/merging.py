@@ -10,5 +10,7 @@ ROWS: dict[str, Lowering] = {
     "average": layer_row("keras.layers.Average("),
     "maximum": layer_row("keras.layers.Maximum("),
     "minimum": layer_row("keras.layers.Minimum("),
-    "dot": layer_row("keras.layers.Dot(axes=-1, "),
+    "dot": layer_row(
+        lambda layer, specs: f"keras.layers.Dot(axes={-1 if layer.over == 'features' else 1}, "
+    ),
 }

@@ -23,19 +23,45 @@ def _row(construct: Any, cells: dict[str, tuple[str, str]]) -> Lowering:
     return Lowering(row.construct, row.call, parameters)
 
 
-def _bidirectional(layer: Any, specs: Any) -> str:
-    inner = f"keras.layers.LSTM({layer.units}, {arguments(**_options(layer))}, name='lstm')"
-    return f"keras.layers.Bidirectional({inner}, "
+def _reset(layer: Any) -> dict[str, Any]:
+    return {"reset_after": layer.reset == "after"} if layer.kind.endswith("gru") else {}
 
 
-def _stacked(layer: Any, specs: Any) -> str:
-    use_bias = arguments(use_bias=layer.biases != "none")
-    cells = ", ".join(
-        f"keras.layers.LSTMCell({layer.units}, {use_bias}, name={name!r})"
-        for name in ("first", "second")
+def _bidirectional(cell: str) -> Lowering:
+    def made(layer: Any, specs: Any) -> str:
+        options = arguments(**_options(layer), **_reset(layer))
+        inner = f"keras.layers.{cell}({layer.units}, {options}, name={cell.lower()!r})"
+        return f"keras.layers.Bidirectional({inner}, "
+
+    name = cell.lower()
+    return _row(
+        made,
+        {
+            "forward_": (f"forward_{name}/{name}_cell", "forward_layer.cell"),
+            "backward_": (f"backward_{name}/{name}_cell", "backward_layer.cell"),
+        },
     )
-    options = arguments(return_sequences=layer.return_sequences)
-    return f"keras.layers.RNN(keras.layers.StackedRNNCells([{cells}], name='cells'), {options}, "
+
+
+def _stacked(cell: str) -> Lowering:
+    def made(layer: Any, specs: Any) -> str:
+        inner = arguments(use_bias=layer.biases != "none", **_reset(layer))
+        cells = ", ".join(
+            f"keras.layers.{cell}Cell({layer.units}, {inner}, name={name!r})"
+            for name in ("first", "second")
+        )
+        options = arguments(return_sequences=layer.return_sequences)
+        return (
+            f"keras.layers.RNN(keras.layers.StackedRNNCells([{cells}], name='cells'), {options}, "
+        )
+
+    return _row(
+        made,
+        {
+            "first_": ("cells/first", "cell.cells[0]"),
+            "second_": ("cells/second", "cell.cells[1]"),
+        },
+    )
 
 
 ROWS: dict[str, Lowering] = {
@@ -55,18 +81,8 @@ ROWS: dict[str, Lowering] = {
         ),
         {"": ("gru_cell", "cell")},
     ),
-    "bidirectional_lstm": _row(
-        _bidirectional,
-        {
-            "forward_": ("forward_lstm/lstm_cell", "forward_layer.cell"),
-            "backward_": ("backward_lstm/lstm_cell", "backward_layer.cell"),
-        },
-    ),
-    "stacked_lstm": _row(
-        _stacked,
-        {
-            "first_": ("cells/first", "cell.cells[0]"),
-            "second_": ("cells/second", "cell.cells[1]"),
-        },
-    ),
+    "bidirectional_lstm": _bidirectional("LSTM"),
+    "bidirectional_gru": _bidirectional("GRU"),
+    "stacked_lstm": _stacked("LSTM"),
+    "stacked_gru": _stacked("GRU"),
 }

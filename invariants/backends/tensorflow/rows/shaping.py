@@ -14,5 +14,9 @@ ROWS: dict[str, Lowering] = {
     "reshape": layer_row(lambda layer, specs: f"keras.layers.Reshape({layer.shape}, "),
     "add": layer_row("keras.layers.Add("),
     "multiply": layer_row("keras.layers.Multiply("),
-    "concatenate": layer_row("keras.layers.Concatenate("),
+    "concatenate": layer_row(
+        lambda layer, specs: (
+            "keras.layers.Concatenate(" + ("" if layer.axis == "last" else "axis=1, ")
+        )
+    ),
 }

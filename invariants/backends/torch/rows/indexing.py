@@ -25,6 +25,13 @@ def _slice(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) ->
     return f"{args[0]}[{':, ' * before}{layer.start}:{layer.stop}]"
 
 
+def _split(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    rank = specs[0].rank
+    held = VALUE_AXES.get(rank, tuple(range(rank + 1)))
+    axis = held.index(rank if layer.axis == "last" else 1)
+    return f"{args[0]}.chunk({layer.parts}, dim={axis})[{layer.part}]"
+
+
 ROWS: dict[str, Lowering] = {
     "permute": Lowering(None, _permute),
     "repeat_vector": Lowering(
@@ -32,4 +39,5 @@ ROWS: dict[str, Lowering] = {
         lambda layer, name, args, specs: f"{args[0]}.unsqueeze(1).repeat(1, {layer.times}, 1)",
     ),
     "slice": Lowering(None, _slice),
+    "split": Lowering(None, _split),
 }

@@ -21,7 +21,9 @@ def _dot(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> s
     a, b = args
     if specs[0].rank == 1:
         return f"({a} * {b}).sum(-1, keepdim=True)"
-    return f"{a} @ {b}.transpose(1, 2)"
+    return (
+        f"{a} @ {b}.transpose(1, 2)" if layer.over == "features" else f"{a}.transpose(1, 2) @ {b}"
+    )
 
 
 ROWS: dict[str, Lowering] = {

@@ -29,9 +29,11 @@ def _reset_first(array: Array) -> Array:
     return np.concatenate([r, z, n], axis=-1).T
 
 
-_GRU = {
-    name: NativeParameter(native.name, moved=_reset_first) for name, native in _parameters().items()
-}
+def _gru(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]:
+    return {
+        name: NativeParameter(native.name, moved=_reset_first)
+        for name, native in _parameters(suffix, prefix).items()
+    }
 
 
 def _made(module: str, layer: Any, specs: Sequence[Spec], **options: Any) -> str:
@@ -46,10 +48,11 @@ def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> 
 
 
 def _both_ends(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
-    """The second result of an LSTM is (h_n, c_n), h_n of shape (directions, N, units)."""
+    """The second result is h_n, of shape (directions, N, units); that of an LSTM (h_n, c_n)."""
     if layer.return_sequences:
         return f"{name}({args[0]})[0]"
-    return f"torch.cat(tuple({name}({args[0]})[1][0]), dim=-1)"
+    last = "[1][0]" if layer.states > 1 else "[1]"
+    return f"torch.cat(tuple({name}({args[0]}){last}), dim=-1)"
 
 
 def _row(module: str, parameters: Mapping[str, NativeParameter], **options: Any) -> Lowering:
@@ -63,12 +66,18 @@ ROWS: dict[str, Lowering] = {
         _parameters(),
     ),
     "lstm": _row("LSTM", _parameters()),
-    "gru": _row("GRU", _GRU),
+    "gru": _row("GRU", _gru()),
     "bidirectional_lstm": Lowering(
         lambda layer, specs: _made("LSTM", layer, specs, bidirectional=True),
         _both_ends,
         {**_parameters("l0", "forward_"), **_parameters("l0_reverse", "backward_")},
     ),
+    "bidirectional_gru": Lowering(
+        lambda layer, specs: _made("GRU", layer, specs, bidirectional=True),
+        _both_ends,
+        {**_gru("l0", "forward_"), **_gru("l0_reverse", "backward_")},
+    ),
+    "stacked_gru": _row("GRU", {**_gru("l0", "first_"), **_gru("l1", "second_")}, num_layers=2),
     "stacked_lstm": _row(
         "LSTM", {**_parameters("l0", "first_"), **_parameters("l1", "second_")}, num_layers=2
     ),

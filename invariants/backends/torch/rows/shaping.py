@@ -7,7 +7,13 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter
-from invariants.backends.torch.rows.common import canonical, channel_axis, native, plain
+from invariants.backends.torch.rows.common import (
+    CHANNELS_LAST,
+    canonical,
+    channel_axis,
+    native,
+    plain,
+)
 
 
 def _reshape_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
@@ -17,6 +23,13 @@ def _reshape_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Sp
 
 def _flatten_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     return f"{canonical(args[0], specs[0].rank)}.flatten(1)"
+
+
+def _axis(axis: str, rank: int) -> int:
+    """Where a value of `rank` holds its channels, or its first axis, which comes behind them."""
+    if axis == "last":
+        return channel_axis(rank)
+    return 2 if rank in CHANNELS_LAST else 1
 
 
 def _joined(operator: str) -> Lowering:
@@ -40,7 +53,7 @@ ROWS: dict[str, Lowering] = {
     "concatenate": Lowering(
         None,
         lambda layer, name, args, specs: (
-            f"torch.cat(({', '.join(args)}), dim={channel_axis(specs[0].rank)})"
+            f"torch.cat(({', '.join(args)}), dim={_axis(layer.axis, specs[0].rank)})"
         ),
     ),
 }
