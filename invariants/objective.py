@@ -35,19 +35,31 @@ class Term(Document):
 
     A loss has one value for each position of the output, that is for each index of all axes but the
     last. `weighting`: "none", "samples" (each value times its weight, all counted) or "mask" (the
-    values where the mask is 1, which alone are counted).
+    values where the mask is 1, which alone are counted). `reduction`: "mean", "sum", or "by_hand",
+    the mean of what a loss without a reduction gives. `delta` is that of the Huber loss, where its
+    parabola ends; `smoothing` how much of the target label smoothing spreads over all classes.
     """
 
     loss: LossName = "mse"
     output: Annotated[int, Field(ge=0)] = 0
     weight: Factor = 1.0
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: Literal["mean", "sum", "by_hand"] = "mean"
     weighting: Literal["none", "samples", "mask"] = "none"
+    delta: Factor = 1.0
+    smoothing: Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)] = 0.125
 
 
 @dataclass(frozen=True, kw_only=True)
 class Penalty(Document):
-    """`factor` times Σ|w| ("l1") or Σw² ("l2") of one weight."""
+    """`factor` times Σ|w| ("l1") or Σw² ("l2") of one weight; "l1_l2": and `second` times Σw²."""
 
-    kind: Literal["l1", "l2"] = "l2"
+    kind: Literal["l1", "l2", "l1_l2"] = "l2"
     factor: Factor = 0.0625
+    second: Factor = 0.0625
+
+    @property
+    def parts(self) -> tuple[tuple[str, float], ...]:
+        """What it adds up, "l1" or "l2" with its factor."""
+        if self.kind == "l1_l2":
+            return (("l1", self.factor), ("l2", self.second))
+        return ((self.kind, self.factor),)

@@ -43,8 +43,12 @@ def draw_terms(choice: Drawn, losses: tuple[LossName, ...]) -> tuple[Term, ...]:
 
 def _term(choice: Drawn, loss: LossName, output: int) -> Term:
     term = Term(loss=loss, output=output)
-    if choice.chance(6):
-        term = replace(term, reduction="sum")
+    if loss == "huber":
+        term = replace(term, delta=choice.one_of((1.0, 0.5, 2.0)))
+    if loss == "smoothed_cross_entropy":
+        term = replace(term, smoothing=choice.one_of((0.125, 0.25, 0.1)))
+    if choice.chance(4):
+        term = replace(term, reduction=choice.one_of(("sum", "by_hand")))
     if choice.chance(5):
         term = replace(term, weighting="samples")
     elif choice.chance(6):
@@ -58,7 +62,7 @@ def draw_penalties(choice: Drawn, architecture: Architecture) -> dict[str, Penal
     if not kernels or not choice.chance(8):
         return {}
     factor = choice.one_of((0.0625, 0.25, 0.01))
-    penalty = Penalty(kind="l1" if choice.chance(3) else "l2", factor=factor)
+    penalty = Penalty(kind=choice.one_of(("l2", "l2", "l1", "l1_l2")), factor=factor)
     held = [name for name in kernels if choice.boolean()] or kernels[-1:]
     return dict.fromkeys(held, penalty)
 

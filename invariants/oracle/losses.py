@@ -45,22 +45,23 @@ def _absolute(error: Value) -> Value:
     return positive + (error * -1.0).apply("relu", at_zero=0.0)
 
 
-def squared_error(y: Value, target: Array, contract: Contract) -> Value:
+def squared_error(y: Value, target: Array, contract: Contract, term: Term) -> Value:
     """(y - target)²."""
     return (y - _known(y, target)).apply("square")
 
 
-def absolute_error(y: Value, target: Array, contract: Contract) -> Value:
+def absolute_error(y: Value, target: Array, contract: Contract, term: Term) -> Value:
     """|y - target|."""
     return _absolute(y - _known(y, target))
 
 
-def huber(y: Value, target: Array, contract: Contract) -> Value:
-    """e²/2 where |e| <= 1, elsewhere |e| - 1/2 (Huber 1964); e = y - target."""
+def huber(y: Value, target: Array, contract: Contract, term: Term) -> Value:
+    """e²/2 where |e| <= δ, elsewhere δ·(|e| - δ/2) (Huber 1964); e = y - target."""
     error = y - _known(y, target)
-    size = _absolute(error)
-    inside = size.tape.lift(1.0) - size
-    return size.tape.apply("where_positive", inside, error.apply("square") * 0.5, size - 0.5)
+    size, delta = _absolute(error), term.delta
+    inside = size.tape.lift(delta) - size
+    outside = (size - delta / 2.0) * delta if delta != 1.0 else size - 0.5
+    return size.tape.apply("where_positive", inside, error.apply("square") * 0.5, outside)
 
 
 def _margin(y: Value, target: Array) -> Value:
@@ -68,17 +69,17 @@ def _margin(y: Value, target: Array) -> Value:
     return (y.tape.lift(1.0) - y * _known(y, target)).apply("relu", at_zero=1.0)
 
 
-def hinge(y: Value, target: Array, contract: Contract) -> Value:
+def hinge(y: Value, target: Array, contract: Contract, term: Term) -> Value:
     """max(0, 1 - t·y), t of -1 or 1 (Cortes & Vapnik 1995)."""
     return _margin(y, target)
 
 
-def squared_hinge(y: Value, target: Array, contract: Contract) -> Value:
+def squared_hinge(y: Value, target: Array, contract: Contract, term: Term) -> Value:
     """max(0, 1 - t·y)², t of -1 or 1."""
     return _margin(y, target).apply("square")
 
 
-def binary_cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+def binary_cross_entropy(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """log(1 + exp(x)) - t·x, t of 0 or 1.
 
     So written its derivative is σ(x) - t, rounded relative to 1 at t = 1, as torch takes it.
@@ -102,7 +103,7 @@ def _clipped(p: Value, contract: Contract) -> Value:
 _FLOOR = float(np.float32(1e-12))
 
 
-def binary_likelihood(logits: Value, target: Array, contract: Contract) -> Value:
+def binary_likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-(t·log p + (1 - t)·log(1 - p)) of the probabilities p = σ(x), t of 0 or 1."""
     p, t = logits.apply("sigmoid"), _known(logits, target)
     if contract["probability_floor"] is None:
@@ -111,10 +112,6 @@ def binary_likelihood(logits: Value, target: Array, contract: Contract) -> Value
     p = _clipped(p, contract)
     one = p.tape.lift(1.0)
     return (t * p.apply("log") + (one - t) * (one - p).apply("log")) * -1.0
-
-
-#: How much of the target is spread over all classes by label smoothing.
-SMOOTHING = 0.125
 
 
 def _chosen(logits: Value, target: Array) -> Value:
@@ -131,22 +128,22 @@ def _cross_entropy(logits: Value, target: Value, smoothing: float = 0.0) -> Valu
     return z.apply("exp").sum(-1).apply("log") - picked
 
 
-def cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+def cross_entropy(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """log Σ exp(x) - x at the target's class."""
     return _cross_entropy(logits, _chosen(logits, target))
 
 
-def smoothed_cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
-    """Cross-entropy with label smoothing of 1/8 (Szegedy et al. 2016, arXiv 1512.00567)."""
-    return _cross_entropy(logits, _chosen(logits, target), SMOOTHING)
+def smoothed_cross_entropy(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, arXiv 1512.00567)."""
+    return _cross_entropy(logits, _chosen(logits, target), term.smoothing)
 
 
-def dense_cross_entropy(logits: Value, target: Array, contract: Contract) -> Value:
+def dense_cross_entropy(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """Cross-entropy against a distribution over the classes."""
     return _cross_entropy(logits, _known(logits, target))
 
 
-def likelihood(logits: Value, target: Array, contract: Contract) -> Value:
+def likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-log p at the target's class, p = softmax(x)."""
     chosen = _chosen(logits, target)
     log_p = _clipped(softmax(logits), contract).apply("log")
@@ -155,7 +152,7 @@ def likelihood(logits: Value, target: Array, contract: Contract) -> Value:
     return (log_p * chosen).sum(-1) * -1.0
 
 
-def dense_likelihood(logits: Value, target: Array, contract: Contract) -> Value:
+def dense_likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-Σ t·log p against a distribution t over the classes, p = softmax(x)."""
     p = softmax(logits)
     if contract["probabilities_normalised_again"]:
@@ -163,7 +160,7 @@ def dense_likelihood(logits: Value, target: Array, contract: Contract) -> Value:
     return (_clipped(p, contract).apply("log") * _known(logits, target)).sum(-1) * -1.0
 
 
-def kl_divergence(logits: Value, target: Array, contract: Contract) -> Value:
+def kl_divergence(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """Σ t·log(t / p) of a distribution t over the classes, p = softmax(x)."""
     floor = contract["probability_floor"]
     if floor is None:  # by way of log p
@@ -180,7 +177,7 @@ def kl_divergence(logits: Value, target: Array, contract: Contract) -> Value:
     return (t * ratio.apply("log")).sum(-1)
 
 
-def cosine(y: Value, target: Array, contract: Contract) -> Value:
+def cosine(y: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-Σ y·t / (|y||t|) over the last axis."""
     length = np.sqrt((target**2).sum(axis=-1, keepdims=True))
     t = y.tape.constant((target / np.where(length > 0.0, length, 1.0))[None])
@@ -197,7 +194,7 @@ class Loss:
     "classes" (whole numbers, one a position). elementwise: whether it has a value for each element.
     """
 
-    forward: Callable[[Value, Array, Contract], Value]
+    forward: Callable[[Value, Array, Contract, Term], Value]
     target: str
     title: str
     elementwise: bool = True
@@ -246,7 +243,7 @@ def _reduced(
 ) -> Value:
     """One number from the values of a loss; weights: (N, ...), one for each position."""
     if weights is None:
-        if term.reduction == "mean":
+        if term.reduction != "sum":
             return values.mean(_all(values))
         if elementwise and contract["sum_of_losses"] == "of_positions":
             values = values.mean(-1)
@@ -273,16 +270,16 @@ def objective(
     total: Value | None = None
     for term, target, held in zip(terms, targets, weights, strict=True):
         loss = LOSSES[term.loss]
-        values = loss.forward(outputs[term.output], target, contract)
+        values = loss.forward(outputs[term.output], target, contract, term)
         value = _reduced(term, values, loss.elementwise, held, contract)
         value = value if term.weight == 1.0 else value * term.weight
         total = value if total is None else total + value
     assert total is not None
     for name, penalty in penalties.items():
         weight = parameters[name]
-        size = weight.apply("square") if penalty.kind == "l2" else _absolute(weight)
-        factor = penalty.factor
-        if contract["penalty_factor"] == "float32":
-            factor = float(np.float32(factor))
-        total = total + size.sum(_all(size)) * factor
+        for kind, factor in penalty.parts:
+            size = weight.apply("square") if kind == "l2" else _absolute(weight)
+            if contract["penalty_factor"] == "float32":
+                factor = float(np.float32(factor))
+            total = total + size.sum(_all(size)) * factor
     return total

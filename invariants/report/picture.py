@@ -259,7 +259,11 @@ class _Drawing:
         if line:
             self.rows.append(_Row(line, ""))
         told = [f"{term_title(t)} of {outputs[t.output][1]}" for t in case.objective]
-        told += [f"{p.kind} {p.factor:g} of {name}" for name, p in case.penalties.items()]
+        told += [
+            f"{kind} {factor:g} of {name}"
+            for name, penalty in case.penalties.items()
+            for kind, factor in penalty.parts
+        ]
         self.row("loss", "()", tuple(told), mark=(_LOSS, "loss"), at=at)
         return self.rows
 

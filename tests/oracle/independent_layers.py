@@ -860,9 +860,9 @@ def absolute(x: Any) -> Any:
     return np.where(x > 0, x, np.where(x < 0, -x, 0.0 * x))
 
 
-def huber(y: Any, target: Any) -> Any:
+def huber(y: Any, target: Any, delta: float) -> Any:
     size = np.abs(y - target)
-    return np.where(size <= 1.0, 0.5 * np.square(y - target), size - 0.5)
+    return np.where(size <= delta, 0.5 * np.square(y - target), delta * (size - 0.5 * delta))
 
 
 def one_hot(logits: Any, target: Any) -> Any:
@@ -874,9 +874,9 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     return -np.sum(target * log_softmax(logits), axis=-1)
 
 
-def smoothed_cross_entropy(logits: Any, target: Any) -> Any:
-    chosen = one_hot(logits, target)
-    return cross_entropy(logits, 0.875 * chosen + 0.125 / logits.shape[-1])
+def smoothed_cross_entropy(logits: Any, target: Any, smoothing: float) -> Any:
+    chosen = (1.0 - smoothing) * one_hot(logits, target)
+    return cross_entropy(logits, chosen + smoothing / logits.shape[-1])
 
 
 def bounded(p: Any, backend: str) -> Any:
@@ -925,21 +925,23 @@ ELEMENTWISE_LOSSES = (
     *("binary_cross_entropy", "binary_likelihood"),
 )
 
-LOSS_FORWARDS: dict[str, Callable[[Any, Any, str], Any]] = {
-    "mse": lambda y, target, backend: np.square(y - target),
-    "mae": lambda y, target, backend: np.abs(y - target),
-    "huber": lambda y, target, backend: huber(y, target),
-    "cross_entropy": lambda z, target, backend: cross_entropy(z, one_hot(z, target)),
-    "smoothed_cross_entropy": lambda z, target, backend: smoothed_cross_entropy(z, target),
-    "dense_cross_entropy": lambda z, target, backend: cross_entropy(z, target),
-    "likelihood": likelihood,
-    "dense_likelihood": dense_likelihood,
-    "binary_cross_entropy": lambda z, target, backend: softplus(z) - target * z,
-    "binary_likelihood": binary_likelihood,
-    "kl_divergence": kl_divergence,
-    "cosine": lambda y, target, backend: cosine(y, target),
-    "hinge": lambda y, target, backend: margin(y, target),
-    "squared_hinge": lambda y, target, backend: np.square(margin(y, target)),
+LOSS_FORWARDS: dict[str, Callable[[Any, Any, str, Any], Any]] = {
+    "mse": lambda y, target, backend, term: np.square(y - target),
+    "mae": lambda y, target, backend, term: np.abs(y - target),
+    "huber": lambda y, target, backend, term: huber(y, target, term.delta),
+    "cross_entropy": lambda z, target, backend, term: cross_entropy(z, one_hot(z, target)),
+    "smoothed_cross_entropy": lambda z, target, backend, term: smoothed_cross_entropy(
+        z, target, term.smoothing
+    ),
+    "dense_cross_entropy": lambda z, target, backend, term: cross_entropy(z, target),
+    "likelihood": lambda z, target, backend, term: likelihood(z, target, backend),
+    "dense_likelihood": lambda z, target, backend, term: dense_likelihood(z, target, backend),
+    "binary_cross_entropy": lambda z, target, backend, term: softplus(z) - target * z,
+    "binary_likelihood": lambda z, target, backend, term: binary_likelihood(z, target, backend),
+    "kl_divergence": lambda z, target, backend, term: kl_divergence(z, target, backend),
+    "cosine": lambda y, target, backend, term: cosine(y, target),
+    "hinge": lambda y, target, backend, term: margin(y, target),
+    "squared_hinge": lambda y, target, backend, term: np.square(margin(y, target)),
 }
 
 # --- networks -----------------------------------------------------------------------------------
@@ -978,17 +980,20 @@ class Network:
             self.case.objective, batch.targets, batch.weights, strict=True
         ):
             given = target if target.ndim < outputs[term.output].ndim else target.astype(self.dtype)
-            losses = LOSS_FORWARDS[term.loss](outputs[term.output], given, self.backend)
+            losses = LOSS_FORWARDS[term.loss](outputs[term.output], given, self.backend, term)
             total = total + term.weight * self._one_number(term, losses, held)
         for name, penalty in self.case.penalties.items():
             held = self.state.get(name)
             weight = rewritten(weights[name], held) if name in weights else held
-            size = weight**2 if penalty.kind == "l2" else absolute(weight)
-            total = total + penalty.factor * np.sum(size)
+            if penalty.kind != "l2":
+                total = total + penalty.factor * np.sum(absolute(weight))
+            if penalty.kind != "l1":
+                factor = penalty.factor if penalty.kind == "l2" else penalty.second
+                total = total + factor * np.sum(weight**2)
         return total
 
     def _one_number(self, term: Any, losses: Any, held: Any) -> Any:
-        if held is None and term.reduction == "mean":
+        if held is None and term.reduction != "sum":
             return np.mean(losses)
         if held is None and self.backend == "torch":
             return np.sum(losses)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import arguments
 from invariants.objective import Term
-from invariants.oracle.losses import SMOOTHING
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,15 @@ class Row:
     """
 
     name: str
-    options: tuple[tuple[str, object], ...] = ()
+    options: Callable[[Term], dict[str, object]] = lambda term: {}
     prediction: str = "{z}"
     target: str = "{y}"
 
 
-_LOGITS = (("from_logits", True),)
+def _logits(term: Term) -> dict[str, object]:
+    return {"from_logits": True}
+
+
 # keras.ops.softmax leaves its logits on what it puts out (_keras_logits), and the losses then take
 # those: as if from_logits were set. Probabilities that come from elsewhere are what these rows are
 # about.
@@ -32,18 +35,18 @@ _SOFTMAX = "tf.nn.softmax({z})"
 ROWS: dict[str, Row] = {
     "mse": Row("MeanSquaredError"),
     "mae": Row("MeanAbsoluteError"),
-    "huber": Row("Huber"),
-    "cross_entropy": Row("SparseCategoricalCrossentropy", _LOGITS),
+    "huber": Row("Huber", lambda term: {} if term.delta == 1.0 else {"delta": term.delta}),
+    "cross_entropy": Row("SparseCategoricalCrossentropy", _logits),
     # Keras smooths dense targets alone.
     "smoothed_cross_entropy": Row(
         "CategoricalCrossentropy",
-        (*_LOGITS, ("label_smoothing", SMOOTHING)),
+        lambda term: {"from_logits": True, "label_smoothing": term.smoothing},
         target="keras.ops.one_hot({y}, {classes})",
     ),
-    "dense_cross_entropy": Row("CategoricalCrossentropy", _LOGITS),
+    "dense_cross_entropy": Row("CategoricalCrossentropy", _logits),
     "likelihood": Row("SparseCategoricalCrossentropy", prediction=_SOFTMAX),
     "dense_likelihood": Row("CategoricalCrossentropy", prediction=_SOFTMAX),
-    "binary_cross_entropy": Row("BinaryCrossentropy", _LOGITS),
+    "binary_cross_entropy": Row("BinaryCrossentropy", _logits),
     "binary_likelihood": Row("BinaryCrossentropy", prediction="tf.math.sigmoid({z})"),
     "kl_divergence": Row("KLDivergence", prediction=_SOFTMAX),
     "cosine": Row("CosineSimilarity"),
@@ -55,9 +58,11 @@ ROWS: dict[str, Row] = {
 def made(term: Term) -> str:
     """The expression that makes the loss of a term."""
     row = ROWS[term.loss]
-    options = dict[str, object](row.options)
+    options = dict[str, object](row.options(term))
     if term.reduction == "sum":
         options["reduction"] = "sum"
+    elif term.reduction == "by_hand":
+        options["reduction"] = None
     elif term.weighting == "mask":
         options["reduction"] = "mean_with_sample_weight"
     return f"keras.losses.{row.name}({arguments(**options)})"
@@ -69,4 +74,9 @@ def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
     given = [row.target.format(y=y, classes=spec.shape[-1]), row.prediction.format(z=z)]
     if term.weighting != "none":
         given.append(f"sample_weight={w}")
-    return f"{name}({', '.join(given)})"
+    values = f"{name}({', '.join(given)})"
+    if term.reduction != "by_hand":
+        return values
+    if term.weighting == "mask":
+        return f"tf.reduce_sum({values}) / tf.reduce_sum({w})"
+    return f"tf.reduce_mean({values})"

@@ -150,7 +150,8 @@ def _regularizers(case: Case) -> list[str]:
     """Sets the regularizers of the weights that have a penalty."""
     return [
         f"{_attribute(case, name)}.regularizer = "
-        f"keras.regularizers.{penalty.kind.upper()}({penalty.factor!r})"
+        f"keras.regularizers.{penalty.kind.upper().replace('_', '')}"
+        f"({', '.join(repr(factor) for _, factor in penalty.parts)})"
         for name, penalty in case.penalties.items()
     ]
 

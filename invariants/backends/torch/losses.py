@@ -9,7 +9,7 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import arguments
 from invariants.backends.torch.rows.common import channel_axis
 from invariants.objective import Term
-from invariants.oracle.losses import LOSSES, SMOOTHING
+from invariants.oracle.losses import LOSSES
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
     """
 
     module: str = ""
-    options: tuple[tuple[str, float], ...] = ()
+    options: Callable[[Term], dict[str, float]] = lambda term: {}
     values: Callable[[str, str, int], str] | None = None
     prediction: str = "{z}"
     classes_first: bool = False
@@ -32,10 +32,12 @@ class Row:
 ROWS: dict[str, Row] = {
     "mse": Row("nn.MSELoss"),
     "mae": Row("nn.L1Loss"),
-    "huber": Row("nn.HuberLoss"),
+    "huber": Row("nn.HuberLoss", lambda term: {} if term.delta == 1.0 else {"delta": term.delta}),
     "cross_entropy": Row("nn.CrossEntropyLoss", classes_first=True),
     "smoothed_cross_entropy": Row(
-        "nn.CrossEntropyLoss", (("label_smoothing", SMOOTHING),), classes_first=True
+        "nn.CrossEntropyLoss",
+        lambda term: {"label_smoothing": term.smoothing},
+        classes_first=True,
     ),
     "dense_cross_entropy": Row("nn.CrossEntropyLoss", classes_first=True),
     "likelihood": Row(
@@ -56,7 +58,7 @@ ROWS: dict[str, Row] = {
 def _module_reduces(term: Term, spec: Spec) -> bool:
     """Whether the module itself can make one number of its values."""
     row = ROWS[term.loss]
-    if not row.module or term.weighting != "none":
+    if not row.module or term.weighting != "none" or term.reduction == "by_hand":
         return False
     return not row.summed or term.reduction == "sum" or spec.rank == 1
 
@@ -66,7 +68,7 @@ def made(term: Term, spec: Spec) -> str:
     row = ROWS[term.loss]
     if not row.module:
         return ""
-    options = dict[str, object](row.options)
+    options = dict[str, object](row.options(term))
     if not _module_reduces(term, spec):
         options["reduction"] = "none"
     elif term.reduction == "sum":
@@ -92,10 +94,11 @@ def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
     values = f"({values})" if row.values is not None else values
     if row.summed:
         values += f".sum({axis})"
+    reduction = "sum" if term.reduction == "sum" else "mean"
     if term.weighting == "none":
-        return f"{values}.{term.reduction}()"
+        return f"{values}.{reduction}()"
     if LOSSES[term.loss].elementwise:
         values += f".mean({axis})"
     if term.weighting == "samples" or term.reduction == "sum":
-        return f"({values} * {w}).{term.reduction}()"
+        return f"({values} * {w}).{reduction}()"
     return f"({values} * {w}).sum() / {w}.sum()"

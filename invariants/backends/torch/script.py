@@ -131,8 +131,9 @@ def _loss(case: Case, call: str) -> list[str]:
     ]
     lines.append(f"loss = {weighted_sum(case, values)}")
     for name, penalty in case.penalties.items():
-        size = "square()" if penalty.kind == "l2" else "abs()"
-        lines.append(f"loss = loss + {penalty.factor!r} * {_attribute(case, name)}.{size}.sum()")
+        for kind, factor in penalty.parts:
+            size = "square()" if kind == "l2" else "abs()"
+            lines.append(f"loss = loss + {factor!r} * {_attribute(case, name)}.{size}.sum()")
     return lines
 
 
