@@ -92,8 +92,9 @@ class _Pool(Layer):
         """(N, H, W, C) -> (N, OH, OW, C), the largest element of each window."""
         held = self.windows_of(x)
         if self.padding != "valid":
-            met_ = self.windows_of(x.tape.constant(np.ones((1, 1, *x.shape[1:3], 1))))
-            lowest = x.tape.lift(float(x.data.min()) - 1.0)  # never the largest
+            met_ = self.windows_of(x.tape.constant(np.ones((1, 1, *x.shape[1:3], 1)))) - 0.5
+            finite = x.data[np.isfinite(x.data)]  # what cannot be judged may be none
+            lowest = x.tape.lift(float(finite.min(initial=0.0)) - 1.0)  # never the largest
             held = x.tape.apply("where_positive", met_, held, lowest)
         return held.apply("max", tie=call.contract["max_pool_tie"])
 
