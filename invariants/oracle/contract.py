@@ -242,6 +242,11 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "transposed_groups": Clause(
+            (False, True),
+            "groups controls the connections between inputs and outputs.",
+            _TORCH + "generated/torch.nn.ConvTranspose2d.html",
+        ),
         "pool_paddings": Clause(
             ("valid", "half", "ceil"),
             "padding: implicit padding, at most half the kernel size, on both sides; ceil_mode: "
@@ -315,11 +320,15 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.Adam.html",
         ),
         "kernels_depend_on_flags": Clause(
-            (("tied_embedding", 1), *((kind, 2) for kind in _LINEAR_ON_SEQUENCES)),
-            "Silent. A linear layer on (N, T, F), of its own or in a recurrent layer, goes through "
-            "at::matmul, which folds the batch into one mm where an argument requires a gradient "
-            "and may take bmm elsewhere (should_fold in ATen/native/LinearAlgebra.cpp): the last "
-            "bits may depend on flags.",
+            (
+                ("tied_embedding", 1),
+                ("dense", 3),
+                *((kind, 2) for kind in _LINEAR_ON_SEQUENCES),
+            ),
+            "Silent. A linear layer on (N, T, F) or (N, H, W, C), of its own or in a recurrent "
+            "layer, goes through at::matmul, which folds the batch into one mm where an argument "
+            "requires a gradient and may take bmm elsewhere (should_fold in "
+            "ATen/native/LinearAlgebra.cpp): the last bits may depend on flags.",
             _TORCH + "notes/numerical_accuracy.html",
         ),
         "order_of_calls": Clause(
@@ -681,6 +690,11 @@ TENSORFLOW = Contract(
             "mask_zero masks steps of the layers that follow; every row of the table gets its "
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
+        ),
+        "transposed_groups": Clause(
+            (False,),
+            "Conv2DTranspose has no argument groups, which Conv2D has.",
+            _KERAS + "layers/convolution_layers/convolution2d_transpose/",
         ),
         "pool_paddings": Clause(
             ("valid", "same"),

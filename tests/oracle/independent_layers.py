@@ -240,29 +240,35 @@ def spread_out(x: Any, axis: int, stride: int) -> Any:
     return np.reshape(apart, shape)
 
 
-def transposed(x: Any, kernel: Any, strides: Any, dilation: Any, padding: Any) -> Any:
+def transposed(x: Any, kernel: Any, layer: Any, geometry: Any) -> Any:
     """A cross-correlation of the spread out input with the kernel turned round."""
     widths = []
-    for axis, (stride, step, mode) in enumerate(zip(strides, dilation, padding, strict=True)):
+    for axis, (stride, step, mode, extra) in enumerate(geometry):
         x = spread_out(x, axis + 1, stride)
         reach = (kernel.shape[axis] - 1) * step
         total = max(reach + 1 - stride, 0) if mode == "same" else 0
         before, after = reach - total // 2, reach - (total - total // 2)
         # The stride - 1 zeros behind the last element count as zeros after it.
-        widths.append((before, max(after - (stride - 1), 0)))
+        widths.append((before, max(after - (stride - 1), 0) + extra))
     turned = np.swapaxes(kernel[::-1, ::-1], 2, 3)
-    return cross_correlation(zeros_around(x, *widths), turned, 1, (1, 1), dilation)
+    size, dilation = x.shape[-1] // layer.groups, [step for _, step, _, _ in geometry]
+    results = []
+    for g in range(layer.groups):
+        of = slice(g * size, (g + 1) * size)
+        y = zeros_around(x[..., of], *widths)
+        results.append(cross_correlation(y, turned[:, :, of], 1, (1, 1), dilation))
+    return np.concatenate(results, axis=-1)
 
 
 def conv2d_transpose(layer: Any, context: Context, x: Any) -> Any:
-    kernel, padding = context.weights["kernel"], (layer.padding,) * 2
-    return biased(layer, context, transposed(x, kernel, layer.strides, layer.dilation, padding))
+    axes = zip(layer.strides, layer.dilation, (layer.padding,) * 2, layer.extra, strict=True)
+    return biased(layer, context, transposed(x, context.weights["kernel"], layer, list(axes)))
 
 
 def conv1d_transpose(layer: Any, context: Context, x: Any) -> Any:
-    kernel, padding = context.weights["kernel"][:, None], (layer.padding, "valid")
-    y = transposed(x[:, :, None], kernel, (layer.strides, 1), (layer.dilation, 1), padding)
-    return biased(layer, context, y[:, :, 0])
+    kernel = context.weights["kernel"][:, None]
+    axes = [(layer.strides, layer.dilation, layer.padding, layer.extra), (1, 1, "valid", 0)]
+    return biased(layer, context, transposed(x[:, :, None], kernel, layer, axes)[:, :, 0])
 
 
 def first_of(stacked: Any) -> Any:

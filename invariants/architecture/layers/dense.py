@@ -25,7 +25,12 @@ class Dense(Layer):
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].rank in (1, 2)
+        return super().accepts(specs) and specs[0].rank in (1, 2, 3)
+
+    @classmethod
+    def frequency_among(cls, specs: Sequence[Spec]) -> int:
+        """Of vectors and sequences it is what networks are made of; of images it is one of many."""
+        return cls.frequency if specs[0].rank < 3 else 4
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         (spec,) = (super().output(specs),)
