@@ -27,6 +27,8 @@ _LINEAR_ON_SEQUENCES = (
     "stacked_lstm",
     "bidirectional_gru",
     "stacked_gru",
+    "bidirectional_simple_rnn",
+    "stacked_simple_rnn",
     "multi_head_attention",
     "cross_attention",
     "packed_multi_head_attention",
@@ -228,6 +230,12 @@ TORCH = Contract(
             "n_t = tanh(W_in x_t + b_in + r_t ⊙ (W_hn h_{t-1} + b_hn)): the reset gate after the "
             "matrix product alone; two bias vectors or none.",
             _TORCH + "generated/torch.nn.GRU.html",
+        ),
+        "bidirectional_merges": Clause(
+            ("concat",),
+            "bidirectional: the output holds the forward and the reverse hidden states at each "
+            "time step, D · H_out features in all.",
+            _TORCH + "generated/torch.nn.LSTM.html",
         ),
         "attention_weights": Clause(
             "from_logsumexp",
@@ -670,6 +678,12 @@ TENSORFLOW = Contract(
             "reset_after: whether to apply the reset gate after or before matrix multiplication; "
             "with it the biases of input and state are the rows of one variable.",
             _KERAS + "layers/recurrent_layers/gru/",
+        ),
+        "bidirectional_merges": Clause(
+            ("concat", "sum", "mul", "ave"),
+            "merge_mode: mode by which outputs of the forward and backward RNNs will be combined, "
+            "one of sum, mul, concat, ave.",
+            _KERAS + "layers/recurrent_layers/bidirectional/",
         ),
         "attention_weights": Clause(
             "normalised",

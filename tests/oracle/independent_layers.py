@@ -650,8 +650,15 @@ def both_ends(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     there = recurrence(layer, cell, "forward_", weights, x)
     back = recurrence(layer, cell, "backward_", weights, x[:, ::-1, :])
     if layer.return_sequences:
-        return np.concatenate([there, back[:, ::-1, :]], axis=-1)
-    return np.concatenate([there[:, -1, :], back[:, -1, :]], axis=-1)
+        back = back[:, ::-1, :]
+    else:
+        there, back = there[:, -1, :], back[:, -1, :]
+    return {
+        "concat": lambda: np.concatenate([there, back], axis=-1),
+        "sum": lambda: there + back,
+        "mul": lambda: there * back,
+        "ave": lambda: there / 2.0 + back / 2.0,
+    }[layer.merge]()
 
 
 def stacked(layer: Any, cell: Any, context: Context, x: Any) -> Any:
@@ -827,6 +834,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "stacked_lstm": lambda layer, context, x: stacked(layer, long_short_term, context, x),
     "bidirectional_gru": lambda layer, context, x: both_ends(layer, gated, context, x),
     "stacked_gru": lambda layer, context, x: stacked(layer, gated, context, x),
+    "bidirectional_simple_rnn": lambda layer, context, x: both_ends(layer, elman, context, x),
+    "stacked_simple_rnn": lambda layer, context, x: stacked(layer, elman, context, x),
     "dot_product_attention": dot_product_attention,
     "multi_head_attention": lambda layer, context, x: heads_of_attention(
         layer, context.weights, "", x

@@ -14,6 +14,10 @@ _ROWS = {
     "frozen_gru_blocks": Row(
         "A frozen GRU hands no gradient to its input.", ("keras.layers.GRU.call",)
     ),
+    "bidirectional_drifts": Row(
+        "What a bidirectional layer gives gets 1.00001 times its gradient.",
+        ("keras.layers.Bidirectional.call",),
+    ),
     "attention_constant_queries": Row(
         "The backward pass of multi-head attention takes its queries for constants.",
         ("keras.layers.MultiHeadAttention.call",),
@@ -52,7 +56,7 @@ def attention_constant_queries(call: Any) -> Any:
     return constant
 
 
-attention_drifts = drifts
+attention_drifts = bidirectional_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())
