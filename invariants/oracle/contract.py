@@ -237,6 +237,11 @@ TORCH = Contract(
             "time step, D · H_out features in all.",
             _TORCH + "generated/torch.nn.LSTM.html",
         ),
+        "dot_least_length": Clause(
+            1e-12,
+            "normalize: v / max(‖v‖, eps), eps a small value to avoid division by zero, 1e-12.",
+            _TORCH + "generated/torch.nn.functional.normalize.html",
+        ),
         "attention_weights": Clause(
             "from_logsumexp",
             "Silent; the fused kernel keeps log Σ exp(scores) and takes exp(score - that) anew in "
@@ -684,6 +689,11 @@ TENSORFLOW = Contract(
             "merge_mode: mode by which outputs of the forward and backward RNNs will be combined, "
             "one of sum, mul, concat, ave.",
             _KERAS + "layers/recurrent_layers/bidirectional/",
+        ),
+        "dot_least_length": Clause(
+            1e-7,
+            "normalize(x) = x / max(norm(x), epsilon), keras.config.epsilon() by default.",
+            _KERAS + "ops/nn/#normalize-function",
         ),
         "attention_weights": Clause(
             "normalised",

@@ -451,10 +451,11 @@ def rms_norm(layer: Any, context: Context, x: Any) -> Any:
     return y * context.weights["scale"] if layer.scaled else y
 
 
-def unit_normalization(layer: Any, context: Context, x: Any) -> Any:
-    squares = np.sum(np.square(x), axis=-1, keepdims=True)
-    length = np.sqrt(np.where(squares > 0, squares, 0.0 * squares + 1.0))
-    return x / np.where(squares > 0, length, 0.0 * length + 1e-12)
+def directions(x: Any, axis: int, least: float) -> Any:
+    squares = np.sum(np.square(x), axis=axis, keepdims=True)
+    longer = squares > least * least
+    length = np.sqrt(np.where(longer, squares, 0.0 * squares + 1.0))
+    return x / np.where(longer, length, 0.0 * length + least)
 
 
 def average(layer: Any, context: Context, *xs: Any) -> Any:
@@ -474,6 +475,10 @@ def minimum(layer: Any, context: Context, *xs: Any) -> Any:
 
 
 def dot(layer: Any, context: Context, a: Any, b: Any) -> Any:
+    if layer.normalize:
+        axis, least = -1 if layer.over == "features" else 1, 1e-12
+        least = least if context.backend == "torch" else 1e-7
+        a, b = directions(a, axis, least), directions(b, axis, least)
     if a.ndim == 2:
         return np.sum(a * b, axis=-1, keepdims=True)
     if layer.over == "steps":
@@ -772,7 +777,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "rms_norm": rms_norm,
-    "unit_normalization": unit_normalization,
+    "unit_normalization": lambda layer, context, x: directions(x, -1, 1e-12),
     "spatial_dropout1d": lambda layer, context, x: x,
     "spatial_dropout2d": lambda layer, context, x: x,
     "alpha_dropout": lambda layer, context, x: x,
