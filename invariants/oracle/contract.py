@@ -65,6 +65,11 @@ _WITHOUT_CONFIG = (
     "split",
 )
 
+_NO_MASK = (
+    "torch's recurrent layers take no mask; of a packed sequence they skip what stands behind its "
+    "end, no step in between"
+)
+
 #: The layers with torch's parametrizations.
 _PARAMETRIZED = (
     "weight_norm_dense",
@@ -625,6 +630,9 @@ TORCH = Contract(
     lacks={
         "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
         "from the original; no layer assigns it to the kernel",
+        "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
+        "masked_lstm": _NO_MASK,
+        "masked_gru": _NO_MASK,
     },
 )
 

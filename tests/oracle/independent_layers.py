@@ -357,6 +357,12 @@ def tied_embedding(layer: Any, context: Context, x: Any) -> Any:
     return np.dot(np.dot(chosen, table), table.T)
 
 
+def masked_mean(layer: Any, context: Context, x: Any) -> Any:
+    indices = numpy.asarray(x, dtype=numpy.int64)
+    seen = (indices != 0).astype(float)[..., None]
+    return np.sum(context.weights["embeddings"][indices] * seen, axis=1) / seen.sum(axis=1)
+
+
 def projection(layer: Any, context: Context, x: Any) -> Any:
     return np.matmul(x, context.state["components"]) - context.state["mean"]
 
@@ -642,6 +648,22 @@ def recurrence(layer: Any, cell: Any, prefix: str, weights: Mapping[str, Any], x
     return np.stack(outputs, axis=1)
 
 
+def skipping(cell: Any) -> Callable[..., Any]:
+    """A cell that takes rows of a table and leaves its states as they are at index 0."""
+
+    def forward(layer: Any, context: Context, x: Any) -> Any:
+        indices = numpy.asarray(x, dtype=numpy.int64)
+        table = context.weights["embeddings"]
+        h = c = numpy.zeros((len(x), layer.units), dtype=getval(table).dtype)
+        for column in indices.T:
+            seen = (column != 0)[:, None]
+            after = cell(layer, context.weights, table[column], h, c)
+            h, c = (np.where(seen, new, old) for new, old in zip(after, (h, c), strict=True))
+        return h
+
+    return forward
+
+
 def recurrent(cell: Any) -> Callable[..., Any]:
     def forward(layer: Any, context: Context, x: Any) -> Any:
         y = recurrence(layer, cell, "", context.weights, x)
@@ -853,6 +875,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "embedding": embedding,
     "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],
     "tied_embedding": tied_embedding,
+    "masked_mean": masked_mean,
+    "masked_lstm": skipping(long_short_term),
+    "masked_gru": skipping(gated),
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),

@@ -8,7 +8,8 @@ from invariants.backends.source import Lowering, NativeParameter, arguments
 from invariants.backends.tensorflow.rows.common import layer_row, opened
 
 
-def _cell_options(layer: Any) -> dict[str, Any]:
+def cell_options(layer: Any) -> dict[str, Any]:
+    """The options of a cell, beside its units."""
     options = {"use_bias": layer.biases != "none"}
     if layer.kind.endswith("gru"):
         return {**options, "reset_after": layer.reset == "after"}
@@ -16,7 +17,7 @@ def _cell_options(layer: Any) -> dict[str, Any]:
 
 
 def _options(layer: Any) -> dict[str, Any]:
-    return {**_cell_options(layer), "return_sequences": layer.return_sequences}
+    return {**cell_options(layer), "return_sequences": layer.return_sequences}
 
 
 def _row(construct: Any, cells: dict[str, tuple[str, str]]) -> Lowering:
@@ -54,7 +55,7 @@ def _bidirectional(cell: str, name: str) -> Lowering:
 
 def _stacked(cell: str) -> Lowering:
     def made(layer: Any, specs: Any) -> str:
-        inner = arguments(**_cell_options(layer))
+        inner = arguments(**cell_options(layer))
         cells = ", ".join(
             f"keras.layers.{cell}Cell({layer.units}, {inner}, name={name!r})"
             for name in ("first", "second")
