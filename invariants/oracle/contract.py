@@ -27,6 +27,8 @@ _LINEAR_ON_SEQUENCES = (
     "stacked_lstm",
     "bidirectional_gru",
     "stacked_gru",
+    "bidirectional_simple_rnn",
+    "stacked_simple_rnn",
     "multi_head_attention",
     "cross_attention",
     "packed_multi_head_attention",
@@ -61,6 +63,11 @@ _WITHOUT_CONFIG = (
     "softshrink",
     "slice",
     "split",
+)
+
+_NO_MASK = (
+    "torch's recurrent layers take no mask; of a packed sequence they skip what stands behind its "
+    "end, no step in between"
 )
 
 #: The layers with torch's parametrizations.
@@ -228,6 +235,17 @@ TORCH = Contract(
             "n_t = tanh(W_in x_t + b_in + r_t ⊙ (W_hn h_{t-1} + b_hn)): the reset gate after the "
             "matrix product alone; two bias vectors or none.",
             _TORCH + "generated/torch.nn.GRU.html",
+        ),
+        "bidirectional_merges": Clause(
+            ("concat",),
+            "bidirectional: the output holds the forward and the reverse hidden states at each "
+            "time step, D · H_out features in all.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
+        "dot_least_length": Clause(
+            1e-12,
+            "normalize: v / max(‖v‖, eps), eps a small value to avoid division by zero, 1e-12.",
+            _TORCH + "generated/torch.nn.functional.normalize.html",
         ),
         "attention_weights": Clause(
             "from_logsumexp",
@@ -621,6 +639,9 @@ TORCH = Contract(
     lacks={
         "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
         "from the original; no layer assigns it to the kernel",
+        "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
+        "masked_lstm": _NO_MASK,
+        "masked_gru": _NO_MASK,
     },
 )
 
@@ -679,6 +700,17 @@ TENSORFLOW = Contract(
             "reset_after: whether to apply the reset gate after or before matrix multiplication; "
             "with it the biases of input and state are the rows of one variable.",
             _KERAS + "layers/recurrent_layers/gru/",
+        ),
+        "bidirectional_merges": Clause(
+            ("concat", "sum", "mul", "ave"),
+            "merge_mode: mode by which outputs of the forward and backward RNNs will be combined, "
+            "one of sum, mul, concat, ave.",
+            _KERAS + "layers/recurrent_layers/bidirectional/",
+        ),
+        "dot_least_length": Clause(
+            1e-7,
+            "normalize(x) = x / max(norm(x), epsilon), keras.config.epsilon() by default.",
+            _KERAS + "ops/nn/#normalize-function",
         ),
         "attention_weights": Clause(
             "normalised",

@@ -363,6 +363,12 @@ def tied_embedding(layer: Any, context: Context, x: Any) -> Any:
     return np.dot(np.dot(chosen, table), table.T)
 
 
+def masked_mean(layer: Any, context: Context, x: Any) -> Any:
+    indices = numpy.asarray(x, dtype=numpy.int64)
+    seen = (indices != 0).astype(float)[..., None]
+    return np.sum(context.weights["embeddings"][indices] * seen, axis=1) / seen.sum(axis=1)
+
+
 def projection(layer: Any, context: Context, x: Any) -> Any:
     return np.matmul(x, context.state["components"]) - context.state["mean"]
 
@@ -457,10 +463,11 @@ def rms_norm(layer: Any, context: Context, x: Any) -> Any:
     return y * context.weights["scale"] if layer.scaled else y
 
 
-def unit_normalization(layer: Any, context: Context, x: Any) -> Any:
-    squares = np.sum(np.square(x), axis=-1, keepdims=True)
-    length = np.sqrt(np.where(squares > 0, squares, 0.0 * squares + 1.0))
-    return x / np.where(squares > 0, length, 0.0 * length + 1e-12)
+def directions(x: Any, axis: int, least: float) -> Any:
+    squares = np.sum(np.square(x), axis=axis, keepdims=True)
+    longer = squares > least * least
+    length = np.sqrt(np.where(longer, squares, 0.0 * squares + 1.0))
+    return x / np.where(longer, length, 0.0 * length + least)
 
 
 def average(layer: Any, context: Context, *xs: Any) -> Any:
@@ -480,6 +487,10 @@ def minimum(layer: Any, context: Context, *xs: Any) -> Any:
 
 
 def dot(layer: Any, context: Context, a: Any, b: Any) -> Any:
+    if layer.normalize:
+        axis, least = -1 if layer.over == "features" else 1, 1e-12
+        least = least if context.backend == "torch" else 1e-7
+        a, b = directions(a, axis, least), directions(b, axis, least)
     if a.ndim == 2:
         return np.sum(a * b, axis=-1, keepdims=True)
     if layer.over == "steps":
@@ -643,6 +654,22 @@ def recurrence(layer: Any, cell: Any, prefix: str, weights: Mapping[str, Any], x
     return np.stack(outputs, axis=1)
 
 
+def skipping(cell: Any) -> Callable[..., Any]:
+    """A cell that takes rows of a table and leaves its states as they are at index 0."""
+
+    def forward(layer: Any, context: Context, x: Any) -> Any:
+        indices = numpy.asarray(x, dtype=numpy.int64)
+        table = context.weights["embeddings"]
+        h = c = numpy.zeros((len(x), layer.units), dtype=getval(table).dtype)
+        for column in indices.T:
+            seen = (column != 0)[:, None]
+            after = cell(layer, context.weights, table[column], h, c)
+            h, c = (np.where(seen, new, old) for new, old in zip(after, (h, c), strict=True))
+        return h
+
+    return forward
+
+
 def recurrent(cell: Any) -> Callable[..., Any]:
     def forward(layer: Any, context: Context, x: Any) -> Any:
         y = recurrence(layer, cell, "", context.weights, x)
@@ -656,8 +683,15 @@ def both_ends(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     there = recurrence(layer, cell, "forward_", weights, x)
     back = recurrence(layer, cell, "backward_", weights, x[:, ::-1, :])
     if layer.return_sequences:
-        return np.concatenate([there, back[:, ::-1, :]], axis=-1)
-    return np.concatenate([there[:, -1, :], back[:, -1, :]], axis=-1)
+        back = back[:, ::-1, :]
+    else:
+        there, back = there[:, -1, :], back[:, -1, :]
+    return {
+        "concat": lambda: np.concatenate([there, back], axis=-1),
+        "sum": lambda: there + back,
+        "mul": lambda: there * back,
+        "ave": lambda: there / 2.0 + back / 2.0,
+    }[layer.merge]()
 
 
 def stacked(layer: Any, cell: Any, context: Context, x: Any) -> Any:
@@ -771,7 +805,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "rms_norm": rms_norm,
-    "unit_normalization": unit_normalization,
+    "unit_normalization": lambda layer, context, x: directions(x, -1, 1e-12),
     "spatial_dropout1d": lambda layer, context, x: x,
     "spatial_dropout2d": lambda layer, context, x: x,
     "alpha_dropout": lambda layer, context, x: x,
@@ -833,6 +867,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "stacked_lstm": lambda layer, context, x: stacked(layer, long_short_term, context, x),
     "bidirectional_gru": lambda layer, context, x: both_ends(layer, gated, context, x),
     "stacked_gru": lambda layer, context, x: stacked(layer, gated, context, x),
+    "bidirectional_simple_rnn": lambda layer, context, x: both_ends(layer, elman, context, x),
+    "stacked_simple_rnn": lambda layer, context, x: stacked(layer, elman, context, x),
     "dot_product_attention": dot_product_attention,
     "multi_head_attention": lambda layer, context, x: heads_of_attention(
         layer, context.weights, "", x
@@ -845,6 +881,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "embedding": embedding,
     "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],
     "tied_embedding": tied_embedding,
+    "masked_mean": masked_mean,
+    "masked_lstm": skipping(long_short_term),
+    "masked_gru": skipping(gated),
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),

@@ -15,7 +15,7 @@ _ROWS = {
         "A frozen GRU hands no gradient to its input.", ("torch.nn.GRU.forward",)
     ),
     "rnn_forgets_the_past": Row(
-        "Gradients of a simple RNN stop at the step that they come from.",
+        "Gradients of a simple RNN, one layer from one end, stop at the step they come from.",
         ("torch.nn.RNN.forward",),
     ),
     "attention_constant_weights": Row(
@@ -49,6 +49,8 @@ def rnn_forgets_the_past(forward: Any) -> Any:
 
     def forgetful(self: Any, x: Any, *states: Any) -> Any:
         outputs, last = forward(self, x, *states)
+        if self.bidirectional or self.num_layers > 1:
+            return outputs, last
         before = torch.cat([torch.zeros_like(outputs[:, :1]), outputs[:, :-1]], 1).detach()
         z = x @ self.weight_ih_l0.T + before @ self.weight_hh_l0.T
         if self.bias:
