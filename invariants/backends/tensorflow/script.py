@@ -13,13 +13,12 @@ from invariants.backends.source import (
     arrays_of_a_batch,
     definitions,
     indented,
-    numbered,
-    weighted_sum,
+    loss_lines,
+    named_terms,
 )
 from invariants.backends.tensorflow import losses
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case, Freeze, Gradient, Step, Thaw
-from invariants.objective import Term
 
 NAME = "tensorflow"
 
@@ -114,29 +113,6 @@ def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[s
     return [f"{target}.trainable = {value}"]
 
 
-def _named_terms(case: Case) -> list[tuple[str, Term]]:
-    names = numbered("loss_function", len(case.objective))
-    return list(zip(names, case.objective, strict=True))
-
-
-def _loss(case: Case, call: str) -> list[str]:
-    """The lines that compute `loss` from a call of the model."""
-    outputs = case.architecture.outputs
-    plain = len(outputs) == len(case.objective) == 1
-    z = [call] if plain else numbered("z", len(outputs))
-    lines = [] if plain else [f"{', '.join(z)} = {call}"]
-    terms = _named_terms(case)
-    y, w = numbered("y", len(terms)), numbered("w", len(terms))
-    values = [
-        losses.value(term, outputs[term.output], name, z[term.output], y[n], w[n])
-        for n, (name, term) in enumerate(terms)
-    ]
-    lines.append(f"loss = {weighted_sum(case, values)}")
-    if case.penalties:
-        lines.append("loss = loss + sum(model.losses)")
-    return lines
-
-
 def _regularizers(case: Case) -> list[str]:
     """Sets the regularizers of the weights that have a penalty."""
     return [
@@ -158,7 +134,9 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
         if _drawn_once(case) and case.first_of_its_size(number):
             lines.append(f"draws({number}, {case.batches[action.batch].size})")
     inside = [f"tape.watch({name})" for name in watched]
-    inside += _loss(case, f"model({feed}, training={case.training})")
+    inside += loss_lines(case, f"model({feed}, training={case.training})", losses.value)
+    if case.penalties:
+        inside.append("loss = loss + sum(model.losses)")
     lines += ["with tf.GradientTape() as tape:", *indented(inside)]
     lines.append("variables = model.trainable_variables")
     extra = ""
@@ -213,7 +191,7 @@ def render(case: Case) -> str:
         "model = build_network()",
         *_regularizers(case),
         "load(model)",
-        *(f"{name} = {losses.made(term)}" for name, term in _named_terms(case)),
+        *(f"{name} = {losses.made(term)}" for name, term, _ in named_terms(case)),
         f"optimizer = {_optimizer(case)}",
     ]
     if case.realisations[NAME].options["optimizer_build"] == "ahead":

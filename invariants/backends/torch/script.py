@@ -14,8 +14,8 @@ from invariants.backends.source import (
     camel,
     definitions,
     indented,
-    numbered,
-    weighted_sum,
+    loss_lines,
+    named_terms,
 )
 from invariants.backends.torch import losses
 from invariants.backends.torch.rows import LOWERINGS
@@ -108,29 +108,17 @@ def _differentiable(case: Case) -> list[int]:
 
 def _loss_functions(case: Case) -> list[str]:
     """The modules of the terms that have one, each under its name."""
-    names = numbered("loss_function", len(case.objective))
-    outputs = case.architecture.outputs
-    made = [losses.made(term, outputs[term.output]) for term in case.objective]
-    return [f"{name} = {module}" for name, module in zip(names, made, strict=True) if module]
+    made = [(name, losses.made(term, spec)) for name, term, spec in named_terms(case)]
+    return [f"{name} = {module}" for name, module in made if module]
 
 
-def _loss(case: Case, call: str) -> list[str]:
-    """The lines that compute `loss` from a call of the model."""
-    outputs = case.architecture.outputs
-    plain = len(outputs) == len(case.objective) == 1
-    z = [call] if plain else numbered("z", len(outputs))
-    lines = [] if plain else [f"{', '.join(z)} = {call}"]
-    names = numbered("loss_function", len(case.objective))
-    y, w = numbered("y", len(names)), numbered("w", len(names))
-    values = [
-        losses.value(term, outputs[term.output], name, z[term.output], y[n], w[n])
-        for n, (term, name) in enumerate(zip(case.objective, names, strict=True))
+def _penalties(case: Case) -> list[str]:
+    """The lines that add the penalties to `loss`."""
+    size = {"l1": "abs()", "l2": "square()"}
+    return [
+        f"loss = loss + {p.factor!r} * {_attribute(case, name)}.{size[p.kind]}.sum()"
+        for name, p in case.penalties.items()
     ]
-    lines.append(f"loss = {weighted_sum(case, values)}")
-    for name, penalty in case.penalties.items():
-        size = "square()" if penalty.kind == "l2" else "abs()"
-        lines.append(f"loss = loss + {penalty.factor!r} * {_attribute(case, name)}.{size}.sum()")
-    return lines
 
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
@@ -142,8 +130,9 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
         if case.first_of_its_size(number):
             lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
         lines.append(f"torch.manual_seed({case.seed})")
-    lines += ["optimizer.zero_grad()", *_loss(case, f"model({', '.join(names)})")]
-    lines.append("loss.backward()")
+    lines.append("optimizer.zero_grad()")
+    lines += loss_lines(case, f"model({', '.join(names)})", losses.value)
+    lines += [*_penalties(case), "loss.backward()"]
     if isinstance(action, Step):
         lines.append("optimizer.step()")
     inputs = "".join(f"({i}, x{i}), " for i in watched)
