@@ -193,11 +193,7 @@ class _Interpreter:
         ]
         ever = {name for flags in recording for name in flags.trainable}
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
-        self.asked = frozenset(
-            f"input_{n}"
-            for n, spec in enumerate(case.architecture.inputs)
-            if case.input_gradient and spec.vocabulary is None
-        )
+        self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.slots: dict[str, Slots] = {}
         self.updates_of: dict[str, int] = {}
         self.steps = 0
@@ -369,7 +365,7 @@ class _Interpreter:
         loss = objective(
             case.objective,
             case.penalties,
-            [values[-1], *(values[tap] for tap in case.architecture.taps)],
+            [values[n] for n in case.architecture.output_values],
             batch.targets,
             batch.weights,
             {name: forward.parameters[name] for name in case.penalties},
@@ -381,7 +377,7 @@ class _Interpreter:
             if value.data is not self.arrays[name]
         }
         leaves = {name: forward.versions[name] for name in self.wanted}
-        leaves |= {f"input_{i}": [x] for i, x in enumerate(inputs) if f"input_{i}" in self.asked}
+        leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
         narrow = self.case.dtype == "float16"  # 65504 is reached without any training

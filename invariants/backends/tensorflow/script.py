@@ -66,9 +66,9 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
         body.append(f"{values[-1]} = {call}")
     inputs = values[0] if block.arity == 1 else f"[{', '.join(values[: block.arity])}]"
     model_name = path.rpartition(".")[2] or "network"
-    taps = architecture.taps if not path else ()
-    outputs = ", ".join([values[-1], *(values[tap] for tap in taps)])
-    outputs = f"[{outputs}]" if taps else outputs
+    ends = (-1,) if path else architecture.output_values
+    outputs = ", ".join(values[n] for n in ends)
+    outputs = f"[{outputs}]" if len(ends) > 1 else outputs
     body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r})")
     return [f"def {_function(path)}():", *indented(body)]
 
@@ -123,10 +123,8 @@ def _regularizers(case: Case) -> list[str]:
 
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
-    specs = case.architecture.inputs
-    names = [f"x{i}" for i in range(len(specs))]
-    watched = [n for n, s in zip(names, specs, strict=True) if s.vocabulary is None]
-    watched = watched if case.input_gradient else []
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    watched = [names[i] for i in case.watched]
     feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
     lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     if case.stochastic:
@@ -143,8 +141,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     if watched:
         sources = f"(variables, [{', '.join(watched)}])"
         lines.append(f"gradients, to_inputs = tape.gradient(loss, {sources})")
-        numbers = [int(name[1:]) for name in watched]
-        extra = f", inputs=zip({numbers}, to_inputs)"
+        extra = f", inputs=zip({list(case.watched)}, to_inputs)"
     else:
         lines.append("gradients = tape.gradient(loss, variables)")
     if isinstance(action, Step):

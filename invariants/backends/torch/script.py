@@ -44,8 +44,8 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
             made.append(line)
         values.append(f"x{block.arity + number}")
         body.append(f"{values[-1]} = {call}")
-    taps = case.architecture.taps if not path else ()
-    body.append(f"return {', '.join([values[-1], *(values[tap] for tap in taps)])}")
+    ends = (-1,) if path else case.architecture.output_values
+    body.append(f"return {', '.join(values[n] for n in ends)}")
     head = f"def forward(self, {', '.join(values[: block.arity])}):"
     init = ["def __init__(self):", *indented(["super().__init__()", *made])]
     return [f"class {camel(path)}(nn.Module):", *indented([*init, "", head, *indented(body)])]
@@ -100,12 +100,6 @@ def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[s
     return [f"{target}.requires_grad_({value})"]
 
 
-def _differentiable(case: Case) -> list[int]:
-    """The numbers of the inputs whose gradient the case asks for."""
-    specs = case.architecture.inputs
-    return [i for i, spec in enumerate(specs) if case.input_gradient and spec.vocabulary is None]
-
-
 def _loss_functions(case: Case) -> list[str]:
     """The modules of the terms that have one, each under its name."""
     made = [(name, losses.made(term, spec)) for name, term, spec in named_terms(case)]
@@ -123,9 +117,8 @@ def _penalties(case: Case) -> list[str]:
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    watched = _differentiable(case)
     lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
-    lines += [f"x{i}.requires_grad_()" for i in watched]
+    lines += [f"x{i}.requires_grad_()" for i in case.watched]
     if case.stochastic:
         if case.first_of_its_size(number):
             lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
@@ -135,8 +128,8 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     lines += [*_penalties(case), "loss.backward()"]
     if isinstance(action, Step):
         lines.append("optimizer.step()")
-    inputs = "".join(f"({i}, x{i}), " for i in watched)
-    extra = f", inputs=[{inputs[:-2]}]" if watched else ""
+    inputs = "".join(f"({i}, x{i}), " for i in case.watched)
+    extra = f", inputs=[{inputs[:-2]}]" if case.watched else ""
     return [*lines, f"record({number}, loss, optimizer{extra})"]
 
 
