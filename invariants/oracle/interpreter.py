@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
 from invariants.oracle.optimizers import Slots, step
 from invariants.oracle.primitives import Array
@@ -251,11 +252,11 @@ class _Interpreter:
         )
         if draws is None or self.lost:
             self.state_version += any(map(moves, forward))
-            if action.action == "step" and raises is None and self._moving(flags):
+            if action.action == "step" and raises is None and point.moving:
                 self.weights_version += 1
             return point
         result = self._pass(action.batch, flags, forward, draws)
-        moving = self._moving(flags)
+        moving = point.moving
         before = {name: self.arrays[name] for name in moving}
         self._move(result.state)
         if result.state:
@@ -380,9 +381,7 @@ class _Interpreter:
         leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
-        narrow = self.case.dtype == "float16"  # 65504 is reached without any training
-        may_overflow = (narrow or self.weights_version > 0) and self._may_overflow(tape, gradients)
-        if may_overflow or self._may_lose_a_logarithm(tape):
+        if may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {
@@ -404,28 +403,6 @@ class _Interpreter:
                 total = self.rounding.disturb(total + other)
             gradients[name] = total
         return gradients
-
-    def _may_lose_a_logarithm(self, tape: Tape) -> bool:
-        """Whether a logarithm is taken of a number that an implementation may hold as 0.
-
-        Of a probability that underflows, say: there a gradient of 0 becomes NaN.
-        """
-        least = self.rounding.precision.smallest_normal
-        logarithms = (value for value in tape.values if value.name == "log")
-        return any((np.abs(v.parents[0].data) < least).any() for v in logarithms)
-
-    def _may_overflow(self, tape: Tape, gradients: Mapping[str, Array]) -> bool:
-        """Whether a product of two values of this pass, or an adjoint, may leave the dtype's range.
-
-        Training that diverges gets there; from then on an implementation may have infinities and
-        NaN where float64 still counts, and nothing can be judged.
-        """
-        largest = self.rounding.precision.largest
-        if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
-            return True
-        limit = np.sqrt(largest)
-        arrays = (*(value.data for value in tape.values), *gradients.values())
-        return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
     def _step(self, result: _Pass, moving: Sequence[str]) -> None:
         if not moving:
