@@ -220,6 +220,12 @@ class Case(Document):
         inputs = {f"input_{n}" for n in range(len(self.architecture.inputs))}
         return frozenset(inside | (inputs & above) | set(self.penalties))
 
+    @property
+    def watched(self) -> tuple[int, ...]:
+        """The numbers of the inputs whose gradient is asked for: indices have none."""
+        specs = enumerate(self.architecture.inputs)
+        return tuple(n for n, s in specs if self.input_gradient and s.vocabulary is None)
+
     def rate(self, weight: str) -> float:
         """The learning rate of a weight: that of its group, if it is in one."""
         rates = [rate for module, rate in self.groups.items() if within(weight, module)]

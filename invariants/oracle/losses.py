@@ -87,15 +87,22 @@ def binary_cross_entropy(logits: Value, target: Array, contract: Contract, term:
     return logits.apply("softplus") - logits * _known(logits, target)
 
 
-def _clipped(p: Value, contract: Contract) -> Value:
-    """p kept ε away from 0 and 1 where the contract says so: beyond, no gradient passes."""
+def _floored(p: Value, contract: Contract) -> Value:
+    """p kept ε away from 0 where the contract says so: below, no gradient passes."""
     floor = contract["probability_floor"]
     if floor is None:
         return p
-    low, high = p.tape.lift(floor), p.tape.lift(1.0 - floor)
-    p = p.tape.apply("where_positive", p - low, p, low)
-    if 1.0 - floor > 1.0 - p.tape.rounding.precision.unit_roundoff / 2.0:
+    low = p.tape.lift(floor)
+    return p.tape.apply("where_positive", p - low, p, low)
+
+
+def _clipped(p: Value, contract: Contract) -> Value:
+    """p kept ε away from 0 and 1 where the contract says so: beyond, no gradient passes."""
+    floor = contract["probability_floor"]
+    p = _floored(p, contract)
+    if floor is None or 1.0 - floor > 1.0 - p.tape.rounding.precision.unit_roundoff / 2.0:
         return p  # the bound itself is 1 in this dtype
+    high = p.tape.lift(1.0 - floor)
     return p.tape.apply("where_positive", high - p, p, high)
 
 
@@ -168,7 +175,7 @@ def kl_divergence(logits: Value, target: Array, contract: Contract, term: Term) 
         products = logits.apply("log_softmax") * _known(logits, target)
         return (_known(logits, entropy) - products).sum(-1)
     t = _known(logits, np.maximum(target, floor))
-    p = _clipped(softmax(logits), contract)
+    p = _floored(softmax(logits), contract)
     ratio = t / p
     if contract["divergence_in_float16"] == "overflows":  # what a known issue makes of it
         factors = np.array([np.max(1.0 / ratio.data), np.max(ratio.data / p.data)])

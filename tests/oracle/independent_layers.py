@@ -952,7 +952,8 @@ def kl_divergence(logits: Any, target: Any, backend: str) -> Any:
         entropy = numpy.where(known > 0, known * numpy.log(numpy.where(known > 0, known, 1.0)), 0.0)
         return np.sum(entropy - target * log_softmax(logits), axis=-1)
     t = numpy.maximum(target, 1e-7)
-    return np.sum(t * np.log(t / bounded(softmax(logits), backend)), axis=-1)
+    p = softmax(logits)
+    return np.sum(t * np.log(t / np.where(p < 1e-7, 1e-7, p)), axis=-1)
 
 
 def cosine(y: Any, target: Any) -> Any:

@@ -54,6 +54,9 @@ def parts(x: Value, count: int) -> list[Value]:
     return [x.apply("slice", start=i * width, stop=(i + 1) * width) for i in range(count)]
 
 
+GRUBiases = Literal["none", "one", "two", "stacked"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Recurrent(Layer):
     """What recurrent layers have in common.
@@ -192,7 +195,7 @@ class GRU(_Recurrent):
     """
 
     kind: Literal["gru"] = "gru"
-    biases: Literal["none", "one", "two", "stacked"] = "none"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]
     reset: Literal["after", "before"] = "after"
     frequency: ClassVar[int] = 2
     gates: ClassVar[int] = 3
@@ -323,6 +326,7 @@ class BidirectionalGRU(_BothEnds, GRU):
     """Two GRUs, one from each end."""
 
     kind: Literal["bidirectional_gru"] = "bidirectional_gru"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]  # as a GRU has them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,6 +348,7 @@ class StackedGRU(_Stacked, GRU):
     """Two GRUs, the second over the outputs of the first."""
 
     kind: Literal["stacked_gru"] = "stacked_gru"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]  # as a GRU has them
 
 
 @dataclass(frozen=True, kw_only=True)

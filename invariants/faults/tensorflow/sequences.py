@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
 
 _ROWS = {
@@ -34,7 +34,7 @@ _ROWS = {
 
 def lstm_drifts(call: Any) -> Any:
     def drifting(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
-        x = with_gradient_of(sequences, (1.0 + 1e-5) * sequences)
+        x = with_gradient_of(sequences, DRIFT * sequences)
         return call(self, x, *more, **options)
 
     return drifting

@@ -6,8 +6,8 @@ import math
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import DRIFT, drifts, gradient_times, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.tensorflow.gradients import drifts, gradient_times, with_gradient_of
 
 _ROWS = {
     "up_sampling_averages": Row(
@@ -112,7 +112,7 @@ def maximum_splits_ties(call: Any) -> Any:
 def broadcast_drifts(broadcast_to: Any) -> Any:
     def drifting(x: Any, shape: Any) -> Any:
         value = broadcast_to(x, shape)
-        return with_gradient_of(value, (1.0 + 1e-5) * value)
+        return with_gradient_of(value, DRIFT * value)
 
     return drifting
 
@@ -122,7 +122,7 @@ def reshape_drifts(reshape: Any) -> Any:
 
     def drifting(x: Any, newshape: Any) -> Any:
         value = reshape(x, newshape)
-        return with_gradient_of(value, (1.0 + 1e-5) * value) if tf.is_tensor(value) else value
+        return with_gradient_of(value, DRIFT * value) if tf.is_tensor(value) else value
 
     return drifting
 
@@ -132,7 +132,7 @@ def take_drifts(take: Any) -> Any:
 
     def drifting(x: Any, indices: Any, axis: Any = None) -> Any:
         rows = take(x, indices, axis=axis)
-        return with_gradient_of(rows, (1.0 + 1e-5) * rows) if tf.is_tensor(rows) else rows
+        return with_gradient_of(rows, DRIFT * rows) if tf.is_tensor(rows) else rows
 
     return drifting
 
@@ -140,7 +140,7 @@ def take_drifts(take: Any) -> Any:
 up_sampling_averages = partial(
     gradient_times, lambda layer, x, y: math.prod(x.shape[1:]) / math.prod(y.shape[1:])
 )
-padding_drifts = partial(gradient_times, lambda layer, x, y: 1.0 + 1e-5)
+padding_drifts = partial(gradient_times, lambda layer, x, y: DRIFT)
 up_sampling_drifts = repeat_drifts = concatenate_drifts = drifts
 sum_drifts = maximum_drifts = embedding_drifts = drifts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import with_gradient_of
 
 _ROWS = {
@@ -31,7 +31,7 @@ _ROWS = {
 
 def lstm_drifts(forward: Any) -> Any:
     def drifting(self: Any, x: Any, *states: Any) -> Any:
-        return forward(self, with_gradient_of(x, (1.0 + 1e-5) * x), *states)
+        return forward(self, with_gradient_of(x, DRIFT * x), *states)
 
     return drifting
 
@@ -70,7 +70,7 @@ def attention_constant_weights(attention: Any) -> Any:
 
 def attention_drifts(attention: Any) -> Any:
     def drifting(q: Any, k: Any, v: Any, *more: Any, **options: Any) -> Any:
-        return attention(q, k, with_gradient_of(v, (1.0 + 1e-5) * v), *more, **options)
+        return attention(q, k, with_gradient_of(v, DRIFT * v), *more, **options)
 
     return drifting
 

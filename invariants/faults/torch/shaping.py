@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import DRIFT, drifts, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.torch.gradients import drifts, with_gradient_of
 
 _ROWS = {
     "up_sampling_averages": Row(
@@ -69,7 +69,7 @@ def up_sampling_averages(interpolate: Any) -> Any:
 def padding_drifts(pad: Any) -> Any:
     def drifting(x: Any, *args: Any, **options: Any) -> Any:
         value = pad(x, *args, **options)
-        return with_gradient_of(value, value * (1.0 + 1e-5))
+        return with_gradient_of(value, value * DRIFT)
 
     return drifting
 
@@ -97,7 +97,7 @@ def expand_counts_once(expand: Any) -> Any:
 def cat_drifts(cat: Any) -> Any:
     def drifting(*args: Any, **options: Any) -> Any:
         value = cat(*args, **options)
-        return with_gradient_of(value, (1.0 + 1e-5) * value)
+        return with_gradient_of(value, DRIFT * value)
 
     return drifting
 
