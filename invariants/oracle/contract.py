@@ -340,7 +340,7 @@ TORCH = Contract(
         "kernels_depend_on_flags": Clause(
             (
                 ("tied_embedding", 1),
-                ("dense", 3),
+                *((kind, 3) for kind in ("dense", "weight_norm_dense", "spectral_norm_dense")),
                 *((kind, 2) for kind in _LINEAR_ON_SEQUENCES),
             ),
             "Silent. A linear layer on (N, T, F) or (N, H, W, C), of its own or in a recurrent "

@@ -29,7 +29,7 @@ class OnTheLastAxis(Layer):
     @classmethod
     def frequency_among(cls, specs: Sequence[Spec]) -> int:
         """Of vectors and sequences it is what networks are made of; of images it is one of many."""
-        return cls.frequency if specs[0].rank < 3 else 4
+        return cls.frequency if specs[0].rank < 3 else min(cls.frequency, 4)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec((*super().output(specs).shape[:-1], self.units))
