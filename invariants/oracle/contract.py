@@ -196,6 +196,23 @@ TORCH = Contract(
             "Silent; users expect the element whose index return_indices names, the first.",
             _TORCH + "generated/torch.nn.AdaptiveMaxPool2d.html",
         ),
+        "aligned_corners": Clause(
+            (False, True),
+            "align_corners: if True, the corner pixels of the input and output tensors are "
+            "aligned, and thus preserving the values at those pixels.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "up_sampling1d_interpolations": Clause(
+            ("nearest", "linear"),
+            "mode: the upsampling algorithm: one of 'nearest', 'linear', 'bilinear', 'bicubic' and "
+            "'trilinear'.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "interpolation_precision": Clause(
+            "of_the_input",
+            "Silent; users expect a result that is as accurate as its dtype.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
         "dilated_strides": Clause(
             (False, True),
             "stride, padding and dilation are arguments of their own; nothing couples them.",
@@ -471,7 +488,7 @@ TORCH = Contract(
             "Silent; users expect a gradient that depends on the arguments alone.",
             _TORCH + "notes/numerical_accuracy.html",
         ),
-        "divergence_in_float16": Clause(
+        "logarithm_in_float16": Clause(
             "rounded",
             "KLDivLoss: l(y, y_hat) = y_hat (log y_hat - y), y the log-probabilities.",
             _TORCH + "generated/torch.nn.KLDivLoss.html",
@@ -663,6 +680,22 @@ TENSORFLOW = Contract(
             "Silent; global pooling is a reduction by max, whose gradient is divided equally among "
             "equal elements.",
             "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/math_grad.py",
+        ),
+        "aligned_corners": Clause(
+            (False,),
+            "tf.image.resize: half-pixel centers are used; there is no align_corners argument.",
+            _TF + "image/resize",
+        ),
+        "up_sampling1d_interpolations": Clause(
+            ("nearest",),
+            "UpSampling1D repeats each temporal step size times along the time axis.",
+            _KERAS + "layers/reshaping_layers/up_sampling1d/",
+        ),
+        "interpolation_precision": Clause(
+            "float32",
+            "The return value has type float32, unless the method is NEAREST_NEIGHBOR; in float64 "
+            "it is cast back.",
+            _TF + "image/resize",
         ),
         "dilated_strides": Clause(
             (False,),
@@ -927,9 +960,10 @@ TENSORFLOW = Contract(
             "Silent; users expect a gradient that depends on the arguments alone.",
             _TF + "nn/conv2d",
         ),
-        "divergence_in_float16": Clause(
+        "logarithm_in_float16": Clause(
             "rounded",
-            "loss = y_true * log(y_true / y_pred), in every dtype of a model.",
+            "loss = y_true * log(y_true / y_pred); users expect its gradient in every dtype of a "
+            "model.",
             _KERAS + "losses/probabilistic_losses/#kldivergence-class",
         ),
         "parameter_groups": Clause(

@@ -337,10 +337,24 @@ def cropped(x: Any, *widths: Any) -> Any:
     return x[(slice(None), *places)]
 
 
+def stretched(x: Any, axis: int, size: int, layer: Any) -> Any:
+    """`size` times as long on an axis, element by element of the result."""
+    x, results = np.moveaxis(x, axis, 0), []
+    last, count = x.shape[0] - 1, x.shape[0] * size
+    for n in range(count):
+        if layer.interpolation == "nearest":
+            results.append(x[n // size])
+            continue
+        place = n * last / (count - 1) if layer.align_corners else (n + 0.5) / size - 0.5
+        place = min(max(place, 0.0), float(last))
+        left = int(place)
+        share = place - left
+        results.append((1.0 - share) * x[left] + share * x[min(left + 1, last)])
+    return np.moveaxis(np.stack(results), 0, axis)
+
+
 def up_sampling2d(layer: Any, context: Context, x: Any) -> Any:
-    rows = numpy.arange(x.shape[1] * layer.size[0]) // layer.size[0]
-    columns = numpy.arange(x.shape[2] * layer.size[1]) // layer.size[1]
-    return x[:, rows][:, :, columns]
+    return stretched(stretched(x, 1, layer.size[0], layer), 2, layer.size[1], layer)
 
 
 def part(layer: Any, context: Context, x: Any) -> Any:
@@ -850,9 +864,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "global_max_pool2d": global_max,
     "global_max_pool1d": global_max,
     "up_sampling2d": up_sampling2d,
-    "up_sampling1d": lambda layer, context, x: x[
-        :, numpy.arange(x.shape[1] * layer.size) // layer.size
-    ],
+    "up_sampling1d": lambda layer, context, x: stretched(x, 1, layer.size, layer),
     "zero_padding2d": lambda layer, context, x: zeros_around(x, *layer.padding),
     "zero_padding1d": lambda layer, context, x: zeros_around(x, layer.padding),
     "cropping2d": lambda layer, context, x: cropped(x, *layer.cropping),

@@ -14,6 +14,10 @@ _ROWS = {
         "The gradient of an upsampled element is the mean over its copies.",
         ("keras.layers.UpSampling1D.call", "keras.layers.UpSampling2D.call"),
     ),
+    "interpolation_takes_nearest": Row(
+        "The gradient of an interpolation goes to the nearest element alone.",
+        ("keras.layers.UpSampling2D.call",),
+    ),
     "padding_drifts": Row(
         "The gradient through a padding with zeros is 1.00001 times too large.",
         ("keras.layers.ZeroPadding1D.call", "keras.layers.ZeroPadding2D.call"),
@@ -140,6 +144,20 @@ def take_drifts(take: Any) -> Any:
 up_sampling_averages = partial(
     gradient_times, lambda layer, x, y: math.prod(x.shape[1:]) / math.prod(y.shape[1:])
 )
+
+
+def interpolation_takes_nearest(call: Any) -> Any:
+    import tensorflow as tf
+
+    def nearest(self: Any, x: Any) -> Any:
+        value = call(self, x)
+        if self.interpolation == "nearest":
+            return value
+        return with_gradient_of(value, tf.repeat(tf.repeat(x, self.size[0], 1), self.size[1], 2))
+
+    return nearest
+
+
 padding_drifts = partial(gradient_times, lambda layer, x, y: DRIFT)
 up_sampling_drifts = repeat_drifts = concatenate_drifts = drifts
 sum_drifts = maximum_drifts = embedding_drifts = drifts

@@ -12,6 +12,10 @@ _ROWS = {
         "The gradient of an upsampled element is the mean over its copies.",
         ("torch.nn.functional.interpolate",),
     ),
+    "interpolation_takes_nearest": Row(
+        "The gradient of an interpolation goes to the nearest element alone.",
+        ("torch.nn.functional.interpolate",),
+    ),
     "padding_drifts": Row(
         "The gradient through a padding with zeros is 1.00001 times too large.",
         ("torch.nn.functional.pad",),
@@ -64,6 +68,14 @@ def up_sampling_averages(interpolate: Any) -> Any:
         return with_gradient_of(value, value * (x.numel() / value.numel()))
 
     return averaging
+
+
+def interpolation_takes_nearest(interpolate: Any) -> Any:
+    def nearest(x: Any, size: Any, scale_factor: Any, *args: Any, **options: Any) -> Any:
+        value = interpolate(x, size, scale_factor, *args, **options)
+        return with_gradient_of(value, interpolate(x, size, scale_factor))
+
+    return nearest
 
 
 def padding_drifts(pad: Any) -> Any:
