@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from independent_layers import LAYER_FORWARDS, LOSS_FORWARDS, Network
 
 from invariants.architecture.layers import LAYERS
-from invariants.case import Case
+from invariants.case import Case, unsupported
 from invariants.generate.cases import cases
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import ExpectedPoint, expect
@@ -113,6 +113,20 @@ def test_nor_do_layers_of_one_backend_differ(
     assume(any(placed.layer.kind == kind for placed in case.architecture.layers))
     case = unfrozen(case, backend) if whole else up_to_the_first_gradient(case, backend)
     point = expect(case, backend).points[0]
+    assume(point.raises is None and point.loss is not None)
+    compare(case, backend, point)
+
+
+@pytest.mark.parametrize("backend", CONTRACTS)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_nor_do_options_of_one_backend_differ(backend: str, data: st.DataObject) -> None:
+    case = data.draw(cases((backend,)))
+    others = [contract for name, contract in CONTRACTS.items() if name != backend]
+    layers = [placed.layer for placed in case.architecture.layers if placed.layer.needs()]
+    assume(any(unsupported(layer, other) for layer in layers for other in others))
+    case = unfrozen(case, backend)
+    (point,) = expect(case, backend).points
     assume(point.raises is None and point.loss is not None)
     compare(case, backend, point)
 
