@@ -210,7 +210,7 @@ class _Interpreter:
             for n, spec in enumerate(case.architecture.inputs)
             if case.input_gradient and spec.vocabulary is None
         )
-        self.slots: dict[str, Slots] = {}
+        self.slots = self._slots_made_ahead()
         self.updates_of: dict[str, int] = {}
         self.steps = 0
         self.weights_version = 0
@@ -222,6 +222,13 @@ class _Interpreter:
         self.rewritten: frozenset[str] = frozenset()
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
+
+    def _slots_made_ahead(self) -> dict[str, Slots]:
+        """The slots that start with what the weights are when an optimizer is made."""
+        ahead = self.options.get("optimizer_build") == "ahead"
+        if not ahead or self.case.optimizer.kind != "schedule_free_adamw":
+            return {}
+        return {name: {"z": self.arrays[name]} for name in self.case.architecture.weights}
 
     def _calls_in_unknown_order(self) -> bool:
         """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
@@ -235,12 +242,8 @@ class _Interpreter:
         points = []
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.optimizer:
-                self.optimizer, self.slots, self.updates_of, self.steps = (
-                    moment.optimizer,
-                    {},
-                    {},
-                    0,
-                )
+                self.optimizer, self.updates_of, self.steps = moment.optimizer, {}, 0
+                self.slots = self._slots_made_ahead()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
