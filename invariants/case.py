@@ -186,6 +186,12 @@ class Case(Document):
         """The module whose group a weight is in; "" for that of all the others."""
         return next((module for module in self.groups if within(weight, module)), "")
 
+    @property
+    def watched(self) -> tuple[int, ...]:
+        """The numbers of the inputs whose gradient is asked for: indices have none."""
+        specs = enumerate(self.architecture.inputs)
+        return tuple(n for n, s in specs if self.input_gradient and s.vocabulary is None)
+
     def rate(self, weight: str) -> float:
         """The learning rate of a weight: that of its group, if it is in one."""
         return self.groups.get(self.group(weight), self.optimizer.learning_rate)

@@ -175,18 +175,23 @@ class Architecture(Document):
     network: Block
     taps: Annotated[tuple[Index, ...], Field(max_length=MAX_ENDS - 1)] = ()
 
+    @property
+    def output_values(self) -> tuple[int, ...]:
+        """The numbers of the values that it puts out."""
+        return (len(self.inputs) + len(self.network.nodes) - 1, *self.taps)
+
     @cached_property
     def _placing(self) -> tuple[_Placing, tuple[_Typed, ...]]:
         placing = _Placing()
         inputs = [_Typed(spec, frozenset((f"input_{n}",))) for n, spec in enumerate(self.inputs)]
-        last = len(inputs) + len(self.network.nodes) - 1
+        last = self.output_values[0]
         for tap in self.taps:
             if not len(inputs) <= tap < last:
                 raise ShapeError(f"taps: value {tap} is no result before the last one")
         if len(set(self.taps)) < len(self.taps):
             raise ShapeError("taps: a value is put out twice")
         values = placing.block(self.network, "", inputs, 0, self.taps)
-        outputs = tuple(values[value] for value in (last, *self.taps))
+        outputs = tuple(values[value] for value in self.output_values)
         if any(output.spec.vocabulary is not None for output in outputs):
             raise ShapeError("the network puts out indices")
         return placing, outputs
@@ -245,7 +250,7 @@ class Architecture(Document):
         return ("", *blocks, *layers) if layers else ()
 
     def upstream(self, path: str) -> frozenset[str]:
-        """The layers whose results reach the layer at `path`."""
+        """The layers whose results reach the layer at `path`, and the inputs, as "input_N"."""
         return self._placing[0].upstream[path]
 
     @cached_property

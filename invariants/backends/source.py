@@ -15,6 +15,7 @@ import numpy as np
 
 from invariants.architecture.layers.base import Spec
 from invariants.case import Case
+from invariants.objective import Term
 
 Array = np.ndarray
 
@@ -141,17 +142,37 @@ def numbered(letter: str, count: int) -> list[str]:
 
 def arrays_of_a_batch(case: Case) -> list[str]:
     """What a script calls the arrays of a batch: inputs, targets, and weights by their term."""
-    terms = len(case.objective)
-    weighted = [n for n, term in enumerate(case.objective) if term.weighting != "none"]
-    weights = ["w" if terms == 1 else f"w{n}" for n in weighted]
+    terms = case.objective
+    w = numbered("w", len(terms))
+    weights = [w[n] for n, term in enumerate(terms) if term.weighting != "none"]
     inputs = [f"x{n}" for n in range(len(case.architecture.inputs))]
-    return [*inputs, *numbered("y", terms), *weights]
+    return [*inputs, *numbered("y", len(terms)), *weights]
 
 
-def weighted_sum(case: Case, values: Sequence[str]) -> str:
-    """The losses of the terms times their weights."""
-    terms = zip(case.objective, values, strict=True)
-    return " + ".join(v if t.weight == 1.0 else f"{t.weight!r} * {v}" for t, v in terms)
+def named_terms(case: Case) -> list[tuple[str, Term, Spec]]:
+    """The name of the loss function of each term, the term, and the type of its output."""
+    names, outputs = numbered("loss_function", len(case.objective)), case.architecture.outputs
+    return [(n, t, outputs[t.output]) for n, t in zip(names, case.objective, strict=True)]
+
+
+def loss_lines(
+    case: Case, call: str, value: Callable[[Term, Spec, str, str, str, str], str]
+) -> list[str]:
+    """The lines that compute `loss`, but for penalties, from a call of the model.
+
+    value: term, type of its output, names of loss function, output, target and weights -> the
+    expression of the term.
+    """
+    terms, outputs = named_terms(case), len(case.architecture.outputs)
+    plain = outputs == len(terms) == 1
+    z = [call] if plain else numbered("z", outputs)
+    y, w = numbered("y", len(terms)), numbered("w", len(terms))
+    summands = []
+    for n, (name, term, spec) in enumerate(terms):
+        summand = value(term, spec, name, z[term.output], y[n], w[n])
+        summands.append(summand if term.weight == 1.0 else f"{term.weight!r} * {summand}")
+    lines = [] if plain else [f"{', '.join(z)} = {call}"]
+    return [*lines, f"loss = {' + '.join(summands)}"]
 
 
 def camel(path: str) -> str:

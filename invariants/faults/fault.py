@@ -10,6 +10,9 @@ from typing import Any
 
 from invariants.faults.patching import broken
 
+#: A factor on a gradient that float32 sees and bfloat16 does not.
+DRIFT = 1.0 + 1e-5
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -41,9 +41,9 @@ class Drawn:
         first, *others = (contract[point] for contract in self._contracts)
         return tuple(value for value in first if all(value in other for other in others))
 
-    def offers(self, point: str) -> tuple[bool, ...]:
-        """What each contract says at a point that is either true or not."""
-        return tuple(bool(contract[point]) for contract in self._contracts)
+    def offers(self, point: str) -> bool:
+        """Whether a point that is either true or not is true in every contract."""
+        return all(contract[point] for contract in self._contracts)
 
     @property
     def lacking(self) -> frozenset[str]:

@@ -33,7 +33,7 @@ def _kinds(specs: tuple[Spec, ...], merging: bool, lacking: frozenset[str]) -> t
         and (layer.arity != 1) == merging
         and layer.accepts(specs)
         and layer.worth_drawing(specs)
-        for _ in range(layer.frequency)
+        for _ in range(layer.frequency_among(specs))
     )
 
 

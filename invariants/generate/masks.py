@@ -185,7 +185,7 @@ def draw_groups(
     In one case of ten, where every backend has parameter groups.
     """
     layers = weighted(architecture)
-    if len(layers) < 2 or not all(choice.offers("parameter_groups")) or not choice.chance(10):
+    if len(layers) < 2 or not choice.offers("parameter_groups") or not choice.chance(10):
         return {}
     first = layers[: choice.integer(1, len(layers) - 1)]
     factor = choice.one_of((0.5, 0.25, 0.125))

@@ -27,6 +27,8 @@ _LINEAR_ON_SEQUENCES = (
     "stacked_lstm",
     "bidirectional_gru",
     "stacked_gru",
+    "bidirectional_simple_rnn",
+    "stacked_simple_rnn",
     "multi_head_attention",
     "cross_attention",
     "packed_multi_head_attention",
@@ -61,6 +63,11 @@ _WITHOUT_CONFIG = (
     "softshrink",
     "slice",
     "split",
+)
+
+_NO_MASK = (
+    "torch's recurrent layers take no mask; of a packed sequence they skip what stands behind its "
+    "end, no step in between"
 )
 
 #: The layers with torch's parametrizations.
@@ -189,6 +196,23 @@ TORCH = Contract(
             "Silent; users expect the element whose index return_indices names, the first.",
             _TORCH + "generated/torch.nn.AdaptiveMaxPool2d.html",
         ),
+        "aligned_corners": Clause(
+            (False, True),
+            "align_corners: if True, the corner pixels of the input and output tensors are "
+            "aligned, and thus preserving the values at those pixels.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "up_sampling1d_interpolations": Clause(
+            ("nearest", "linear"),
+            "mode: the upsampling algorithm: one of 'nearest', 'linear', 'bilinear', 'bicubic' and "
+            "'trilinear'.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "interpolation_precision": Clause(
+            "of_the_input",
+            "Silent; users expect a result that is as accurate as its dtype.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
         "dilated_strides": Clause(
             (False, True),
             "stride, padding and dilation are arguments of their own; nothing couples them.",
@@ -229,6 +253,17 @@ TORCH = Contract(
             "matrix product alone; two bias vectors or none.",
             _TORCH + "generated/torch.nn.GRU.html",
         ),
+        "bidirectional_merges": Clause(
+            ("concat",),
+            "bidirectional: the output holds the forward and the reverse hidden states at each "
+            "time step, D · H_out features in all.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
+        "dot_least_length": Clause(
+            1e-12,
+            "normalize: v / max(‖v‖, eps), eps a small value to avoid division by zero, 1e-12.",
+            _TORCH + "generated/torch.nn.functional.normalize.html",
+        ),
         "attention_weights": Clause(
             "from_logsumexp",
             "Silent; the fused kernel keeps log Σ exp(scores) and takes exp(score - that) anew in "
@@ -241,6 +276,11 @@ TORCH = Contract(
             "padding_idx: its entries do not contribute to the gradient; its embedding vector "
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "transposed_groups": Clause(
+            (False, True),
+            "groups controls the connections between inputs and outputs.",
+            _TORCH + "generated/torch.nn.ConvTranspose2d.html",
         ),
         "pool_paddings": Clause(
             ("valid", "half", "ceil"),
@@ -389,11 +429,15 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.Adam.html",
         ),
         "kernels_depend_on_flags": Clause(
-            (("tied_embedding", 1), *((kind, 2) for kind in _LINEAR_ON_SEQUENCES)),
-            "Silent. A linear layer on (N, T, F), of its own or in a recurrent layer, goes through "
-            "at::matmul, which folds the batch into one mm where an argument requires a gradient "
-            "and may take bmm elsewhere (should_fold in ATen/native/LinearAlgebra.cpp): the last "
-            "bits may depend on flags.",
+            (
+                ("tied_embedding", 1),
+                *((kind, 3) for kind in ("dense", "weight_norm_dense", "spectral_norm_dense")),
+                *((kind, 2) for kind in _LINEAR_ON_SEQUENCES),
+            ),
+            "Silent. A linear layer on (N, T, F) or (N, H, W, C), of its own or in a recurrent "
+            "layer, goes through at::matmul, which folds the batch into one mm where an argument "
+            "requires a gradient and may take bmm elsewhere (should_fold in "
+            "ATen/native/LinearAlgebra.cpp): the last bits may depend on flags.",
             _TORCH + "notes/numerical_accuracy.html",
         ),
         "order_of_calls": Clause(
@@ -523,7 +567,7 @@ TORCH = Contract(
             "Silent; users expect a gradient that depends on the arguments alone.",
             _TORCH + "notes/numerical_accuracy.html",
         ),
-        "divergence_in_float16": Clause(
+        "logarithm_in_float16": Clause(
             "rounded",
             "KLDivLoss: l(y, y_hat) = y_hat (log y_hat - y), y the log-probabilities.",
             _TORCH + "generated/torch.nn.KLDivLoss.html",
@@ -692,6 +736,9 @@ TORCH = Contract(
     lacks={
         "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
         "from the original; no layer assigns it to the kernel",
+        "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
+        "masked_lstm": _NO_MASK,
+        "masked_gru": _NO_MASK,
     },
 )
 
@@ -713,6 +760,22 @@ TENSORFLOW = Contract(
             "Silent; global pooling is a reduction by max, whose gradient is divided equally among "
             "equal elements.",
             "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/math_grad.py",
+        ),
+        "aligned_corners": Clause(
+            (False,),
+            "tf.image.resize: half-pixel centers are used; there is no align_corners argument.",
+            _TF + "image/resize",
+        ),
+        "up_sampling1d_interpolations": Clause(
+            ("nearest",),
+            "UpSampling1D repeats each temporal step size times along the time axis.",
+            _KERAS + "layers/reshaping_layers/up_sampling1d/",
+        ),
+        "interpolation_precision": Clause(
+            "float32",
+            "The return value has type float32, unless the method is NEAREST_NEIGHBOR; in float64 "
+            "it is cast back.",
+            _TF + "image/resize",
         ),
         "dilated_strides": Clause(
             (False,),
@@ -751,6 +814,17 @@ TENSORFLOW = Contract(
             "with it the biases of input and state are the rows of one variable.",
             _KERAS + "layers/recurrent_layers/gru/",
         ),
+        "bidirectional_merges": Clause(
+            ("concat", "sum", "mul", "ave"),
+            "merge_mode: mode by which outputs of the forward and backward RNNs will be combined, "
+            "one of sum, mul, concat, ave.",
+            _KERAS + "layers/recurrent_layers/bidirectional/",
+        ),
+        "dot_least_length": Clause(
+            1e-7,
+            "normalize(x) = x / max(norm(x), epsilon), keras.config.epsilon() by default.",
+            _KERAS + "ops/nn/#normalize-function",
+        ),
         "attention_weights": Clause(
             "normalised",
             "Attention weights are the softmax of the scores.",
@@ -761,6 +835,11 @@ TENSORFLOW = Contract(
             "mask_zero masks steps of the layers that follow; every row of the table gets its "
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
+        ),
+        "transposed_groups": Clause(
+            (False,),
+            "Conv2DTranspose has no argument groups, which Conv2D has.",
+            _KERAS + "layers/convolution_layers/convolution2d_transpose/",
         ),
         "pool_paddings": Clause(
             ("valid", "same"),
@@ -1023,9 +1102,10 @@ TENSORFLOW = Contract(
             "Silent; users expect a gradient that depends on the arguments alone.",
             _TF + "nn/conv2d",
         ),
-        "divergence_in_float16": Clause(
+        "logarithm_in_float16": Clause(
             "rounded",
-            "loss = y_true * log(y_true / y_pred), in every dtype of a model.",
+            "loss = y_true * log(y_true / y_pred); users expect its gradient in every dtype of a "
+            "model.",
             _KERAS + "losses/probabilistic_losses/#kldivergence-class",
         ),
         "parameter_groups": Clause(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
 from invariants.oracle.optimizers import Slots, step
 from invariants.oracle.primitives import Array
@@ -205,11 +206,7 @@ class _Interpreter:
             for name in moment.flags.trainable
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
-        self.asked = frozenset(
-            f"input_{n}"
-            for n, spec in enumerate(case.architecture.inputs)
-            if case.input_gradient and spec.vocabulary is None
-        )
+        self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.slots = self._slots_made_ahead()
         self.updates_of: dict[str, int] = {}
         self.steps = 0
@@ -461,7 +458,7 @@ class _Interpreter:
         loss = objective(
             case.objective,
             case.penalties,
-            [values[-1], *(values[tap] for tap in case.architecture.taps)],
+            [values[n] for n in case.architecture.output_values],
             batch.targets,
             batch.weights,
             {name: forward.parameters[name] for name in case.penalties},
@@ -473,12 +470,10 @@ class _Interpreter:
             if value.data is not self.arrays[name]
         }
         leaves = {name: forward.versions[name] for name in self.wanted}
-        leaves |= {f"input_{i}": [x] for i, x in enumerate(inputs) if f"input_{i}" in self.asked}
+        leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
-        narrow = self.case.dtype == "float16"  # 65504 is reached without any training
-        may_overflow = (narrow or self.weights_version > 0) and self._may_overflow(tape, gradients)
-        if may_overflow or self._may_lose_a_logarithm(tape):
+        if may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {
@@ -500,30 +495,6 @@ class _Interpreter:
                 total = self.rounding.disturb(total + other)
             gradients[name] = total
         return gradients
-
-    def _may_lose_a_logarithm(self, tape: Tape) -> bool:
-        """Whether a logarithm is taken of a number that an implementation may hold as 0.
-
-        Of a probability that underflows, say, or whose reciprocal overflows: there a gradient of 0
-        becomes NaN.
-        """
-        precision = self.rounding.precision
-        least = max(precision.smallest_normal, 4.0 / precision.largest)
-        logarithms = (value for value in tape.values if value.name == "log")
-        return any((np.abs(v.parents[0].data) < least).any() for v in logarithms)
-
-    def _may_overflow(self, tape: Tape, gradients: Mapping[str, Array]) -> bool:
-        """Whether a product of two values of this pass, or an adjoint, may leave the dtype's range.
-
-        Training that diverges gets there; from then on an implementation may have infinities and
-        NaN where float64 still counts, and nothing can be judged.
-        """
-        largest = self.rounding.precision.largest
-        if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
-            return True
-        limit = np.sqrt(largest)
-        arrays = (*(value.data for value in tape.values), *gradients.values())
-        return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
     def _step(self, result: _Pass, moving: Sequence[str], moment: Moment) -> None:
         if not moving:

@@ -87,15 +87,22 @@ def binary_cross_entropy(logits: Value, target: Array, contract: Contract, term:
     return logits.apply("softplus") - logits * _known(logits, target)
 
 
-def _clipped(p: Value, contract: Contract) -> Value:
-    """p kept ε away from 0 and 1 where the contract says so: beyond, no gradient passes."""
+def _floored(p: Value, contract: Contract) -> Value:
+    """p kept ε away from 0 where the contract says so: below, no gradient passes."""
     floor = contract["probability_floor"]
     if floor is None:
         return p
-    low, high = p.tape.lift(floor), p.tape.lift(1.0 - floor)
-    p = p.tape.apply("where_positive", p - low, p, low)
-    if 1.0 - floor > 1.0 - p.tape.rounding.precision.unit_roundoff / 2.0:
+    low = p.tape.lift(floor)
+    return p.tape.apply("where_positive", p - low, p, low)
+
+
+def _clipped(p: Value, contract: Contract) -> Value:
+    """p kept ε away from 0 and 1 where the contract says so: beyond, no gradient passes."""
+    floor = contract["probability_floor"]
+    p = _floored(p, contract)
+    if floor is None or 1.0 - floor > 1.0 - p.tape.rounding.precision.unit_roundoff / 2.0:
         return p  # the bound itself is 1 in this dtype
+    high = p.tape.lift(1.0 - floor)
     return p.tape.apply("where_positive", high - p, p, high)
 
 
@@ -111,7 +118,8 @@ def binary_likelihood(logits: Value, target: Array, contract: Contract, term: Te
         return p.tape.apply("binary_likelihood", p, t, floor=_FLOOR if least < _FLOOR else 0.0)
     p = _clipped(p, contract)
     one = p.tape.lift(1.0)
-    return (t * p.apply("log") + (one - t) * (one - p).apply("log")) * -1.0
+    logs = _logarithm(p, contract), _logarithm(one - p, contract)
+    return (t * logs[0] + (one - t) * logs[1]) * -1.0
 
 
 def _chosen(logits: Value, target: Array) -> Value:
@@ -143,10 +151,24 @@ def dense_cross_entropy(logits: Value, target: Array, contract: Contract, term: 
     return _cross_entropy(logits, _known(logits, target))
 
 
+def _overflowing(x: Value, factors: Array) -> Value:
+    """x, behind which no gradient is known where a factor of it is beyond the dtype."""
+    largest = x.tape.rounding.precision.largest
+    return x.apply("unjudged") if (np.abs(factors) > largest / 2.0).any() else x
+
+
+def _logarithm(x: Value, contract: Contract) -> Value:
+    """log x; its gradient is multiplied by 1 / x, which a known issue has overflow."""
+    if contract["logarithm_in_float16"] == "overflows":
+        with np.errstate(divide="ignore"):
+            x = _overflowing(x, 1.0 / x.data)
+    return x.apply("log")
+
+
 def likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-log p at the target's class, p = softmax(x)."""
     chosen = _chosen(logits, target)
-    log_p = _clipped(softmax(logits), contract).apply("log")
+    log_p = _logarithm(_clipped(softmax(logits), contract), contract)
     if contract["probabilities_normalised_again"]:
         return _cross_entropy(log_p, chosen)
     return (log_p * chosen).sum(-1) * -1.0
@@ -157,7 +179,7 @@ def dense_likelihood(logits: Value, target: Array, contract: Contract, term: Ter
     p = softmax(logits)
     if contract["probabilities_normalised_again"]:
         p = p / p.sum(-1, keepdims=True)
-    return (_clipped(p, contract).apply("log") * _known(logits, target)).sum(-1) * -1.0
+    return (_logarithm(_clipped(p, contract), contract) * _known(logits, target)).sum(-1) * -1.0
 
 
 def kl_divergence(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
@@ -168,13 +190,11 @@ def kl_divergence(logits: Value, target: Array, contract: Contract, term: Term) 
         products = logits.apply("log_softmax") * _known(logits, target)
         return (_known(logits, entropy) - products).sum(-1)
     t = _known(logits, np.maximum(target, floor))
-    p = _clipped(softmax(logits), contract)
+    p = _floored(softmax(logits), contract)
     ratio = t / p
-    if contract["divergence_in_float16"] == "overflows":  # what a known issue makes of it
-        factors = np.array([np.max(1.0 / ratio.data), np.max(ratio.data / p.data)])
-        if (factors > ratio.tape.rounding.precision.largest / 2.0).any():
-            ratio = ratio.apply("unjudged")
-    return (t * ratio.apply("log")).sum(-1)
+    if contract["logarithm_in_float16"] == "overflows":
+        ratio = _overflowing(ratio, ratio.data / p.data)
+    return (t * _logarithm(ratio, contract)).sum(-1)
 
 
 def cosine(y: Value, target: Array, contract: Contract, term: Term) -> Value:

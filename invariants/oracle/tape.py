@@ -119,9 +119,15 @@ class Tape:
     def __init__(self, rounding: Rounding) -> None:
         self.rounding = rounding
         self.values: list[Value] = []
-        self.largest_adjoint = 0.0  # of all samples and values, in absolute terms
+        self.adjoints: list[Array] = []  # as they were after each contribution
         self.ties = 0  # elements that met a kink exactly
         self.lookups: dict[int, Array] = {}  # table -> lookup_sums of its gradients
+
+    @property
+    def largest_adjoint(self) -> float:
+        """Of all samples and values, in absolute terms; arrays with a NaN do not count."""
+        # Beginning with 0, for `max` keeps the number that it has against a NaN.
+        return max([0.0, *(float(np.abs(g).max(initial=0.0)) for g in self.adjoints)])
 
     def constant(self, samples: Array) -> Value:
         """A leaf from `samples` of shape (S or 1, ...)."""
@@ -215,5 +221,5 @@ class Tape:
         present = adjoints.get(parent.index)
         if present is not None:
             gradient = self.rounding.disturb(present + gradient)
-        self.largest_adjoint = max(self.largest_adjoint, float(np.abs(gradient).max(initial=0.0)))
+        self.adjoints.append(gradient)
         adjoints[parent.index] = gradient

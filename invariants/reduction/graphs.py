@@ -177,11 +177,10 @@ def endings(architecture: Architecture) -> Iterator[Part]:
 def fewer_outputs(architecture: Architecture) -> Iterator[Part]:
     """The network with one of its outputs alone, then without each of the further ones."""
     block, taps = architecture.network, architecture.taps
-    last = block.arity + len(block.nodes) - 1
     kept: list[tuple[int, ...]] = [(n,) for n in range(1 + len(taps))] if taps else []
     kept += [(0, *(m for m in range(1, 1 + len(taps)) if m != n)) for n in range(1, 1 + len(taps))]
     for outputs in dict.fromkeys(kept):
-        first, *others = ((last, *taps)[n] for n in outputs)
+        first, *others = (architecture.output_values[n] for n in outputs)
         part = _part(architecture, "", block, block.members, block.nodes, first, others)
         if part is not None:
             yield replace(part, outputs=outputs)

@@ -119,12 +119,6 @@ def parameter_status(flags: Flags, path: str, parameter: Parameter) -> str:
     return "frozen" if join(path, parameter.name) in flags.frozen else "trainable"
 
 
-def output_values(architecture: Architecture) -> tuple[int, ...]:
-    """Which values of the network are its outputs."""
-    last = len(architecture.inputs) + len(architecture.network.nodes) - 1
-    return (last, *architecture.taps)
-
-
 def term_title(term: Term) -> str:
     """One term of the objective in words: "0.5 × hinge loss, summed, masked"."""
     weight = "" if term.weight == 1.0 else f"{term.weight:g} × "
@@ -242,7 +236,7 @@ class _Drawing:
             _, at = self.rails.advance(set(), set(), number)
             self.row(name, shape(spec), mark=(_INPUT, "input"), at=at, path=name)
         events, values = _events(flow, names)
-        outputs = [values[n] for n in output_values(case.architecture)]
+        outputs = [values[n] for n in case.architecture.output_values]
         last = {value: n for n, event in enumerate(events) for value, _ in event.sources}
         last |= dict.fromkeys((number for number, _ in outputs), len(events))
         for number, event in enumerate(events):

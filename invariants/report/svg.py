@@ -23,7 +23,6 @@ from invariants.report.picture import (
     Status,
     details,
     extents,
-    output_values,
     parameter_status,
     shape,
     status,
@@ -88,7 +87,7 @@ def draw(case: Case, flags: Flags, highlight: str = "") -> str:
     highlight: a weight, an input or a module to outline.
     """
     pen = _Pen(flags, highlight, f"hatch-{case.name}")
-    values = output_values(case.architecture)
+    values = case.architecture.output_values
     losses: dict[int, str] = {}
     for term in case.objective:
         told = [losses.get(values[term.output], ""), term_title(term)]

@@ -60,6 +60,7 @@ NOTICED_BY = {
         "max_pool_splits_ties": "upstream_gradients",
         "global_max_splits_ties": "upstream_gradients",
         "avg_pool_forgets_its_size": "upstream_gradients",
+        "interpolation_takes_nearest": "upstream_gradients",
         "up_sampling_averages": "upstream_gradients",
         "padding_drifts": "upstream_gradients",
         "repeat_counts_once": "upstream_gradients",

@@ -240,29 +240,35 @@ def spread_out(x: Any, axis: int, stride: int) -> Any:
     return np.reshape(apart, shape)
 
 
-def transposed(x: Any, kernel: Any, strides: Any, dilation: Any, padding: Any) -> Any:
+def transposed(x: Any, kernel: Any, layer: Any, geometry: Any) -> Any:
     """A cross-correlation of the spread out input with the kernel turned round."""
     widths = []
-    for axis, (stride, step, mode) in enumerate(zip(strides, dilation, padding, strict=True)):
+    for axis, (stride, step, mode, extra) in enumerate(geometry):
         x = spread_out(x, axis + 1, stride)
         reach = (kernel.shape[axis] - 1) * step
         total = max(reach + 1 - stride, 0) if mode == "same" else 0
         before, after = reach - total // 2, reach - (total - total // 2)
         # The stride - 1 zeros behind the last element count as zeros after it.
-        widths.append((before, max(after - (stride - 1), 0)))
+        widths.append((before, max(after - (stride - 1), 0) + extra))
     turned = np.swapaxes(kernel[::-1, ::-1], 2, 3)
-    return cross_correlation(zeros_around(x, *widths), turned, 1, (1, 1), dilation)
+    size, dilation = x.shape[-1] // layer.groups, [step for _, step, _, _ in geometry]
+    results = []
+    for g in range(layer.groups):
+        of = slice(g * size, (g + 1) * size)
+        y = zeros_around(x[..., of], *widths)
+        results.append(cross_correlation(y, turned[:, :, of], 1, (1, 1), dilation))
+    return np.concatenate(results, axis=-1)
 
 
 def conv2d_transpose(layer: Any, context: Context, x: Any) -> Any:
-    kernel, padding = context.weights["kernel"], (layer.padding,) * 2
-    return biased(layer, context, transposed(x, kernel, layer.strides, layer.dilation, padding))
+    axes = zip(layer.strides, layer.dilation, (layer.padding,) * 2, layer.extra, strict=True)
+    return biased(layer, context, transposed(x, context.weights["kernel"], layer, list(axes)))
 
 
 def conv1d_transpose(layer: Any, context: Context, x: Any) -> Any:
-    kernel, padding = context.weights["kernel"][:, None], (layer.padding, "valid")
-    y = transposed(x[:, :, None], kernel, (layer.strides, 1), (layer.dilation, 1), padding)
-    return biased(layer, context, y[:, :, 0])
+    kernel = context.weights["kernel"][:, None]
+    axes = [(layer.strides, layer.dilation, layer.padding, layer.extra), (1, 1, "valid", 0)]
+    return biased(layer, context, transposed(x[:, :, None], kernel, layer, axes)[:, :, 0])
 
 
 def first_of(stacked: Any) -> Any:
@@ -331,10 +337,24 @@ def cropped(x: Any, *widths: Any) -> Any:
     return x[(slice(None), *places)]
 
 
+def stretched(x: Any, axis: int, size: int, layer: Any) -> Any:
+    """`size` times as long on an axis, element by element of the result."""
+    x, results = np.moveaxis(x, axis, 0), []
+    last, count = x.shape[0] - 1, x.shape[0] * size
+    for n in range(count):
+        if layer.interpolation == "nearest":
+            results.append(x[n // size])
+            continue
+        place = n * last / (count - 1) if layer.align_corners else (n + 0.5) / size - 0.5
+        place = min(max(place, 0.0), float(last))
+        left = int(place)
+        share = place - left
+        results.append((1.0 - share) * x[left] + share * x[min(left + 1, last)])
+    return np.moveaxis(np.stack(results), 0, axis)
+
+
 def up_sampling2d(layer: Any, context: Context, x: Any) -> Any:
-    rows = numpy.arange(x.shape[1] * layer.size[0]) // layer.size[0]
-    columns = numpy.arange(x.shape[2] * layer.size[1]) // layer.size[1]
-    return x[:, rows][:, :, columns]
+    return stretched(stretched(x, 1, layer.size[0], layer), 2, layer.size[1], layer)
 
 
 def part(layer: Any, context: Context, x: Any) -> Any:
@@ -355,6 +375,12 @@ def tied_embedding(layer: Any, context: Context, x: Any) -> Any:
     table = context.weights["embeddings"]
     chosen = numpy.eye(len(table))[numpy.asarray(x, dtype=numpy.int64)]
     return np.dot(np.dot(chosen, table), table.T)
+
+
+def masked_mean(layer: Any, context: Context, x: Any) -> Any:
+    indices = numpy.asarray(x, dtype=numpy.int64)
+    seen = (indices != 0).astype(float)[..., None]
+    return np.sum(context.weights["embeddings"][indices] * seen, axis=1) / seen.sum(axis=1)
 
 
 def projection(layer: Any, context: Context, x: Any) -> Any:
@@ -451,10 +477,11 @@ def rms_norm(layer: Any, context: Context, x: Any) -> Any:
     return y * context.weights["scale"] if layer.scaled else y
 
 
-def unit_normalization(layer: Any, context: Context, x: Any) -> Any:
-    squares = np.sum(np.square(x), axis=-1, keepdims=True)
-    length = np.sqrt(np.where(squares > 0, squares, 0.0 * squares + 1.0))
-    return x / np.where(squares > 0, length, 0.0 * length + 1e-12)
+def directions(x: Any, axis: int, least: float) -> Any:
+    squares = np.sum(np.square(x), axis=axis, keepdims=True)
+    longer = squares > least * least
+    length = np.sqrt(np.where(longer, squares, 0.0 * squares + 1.0))
+    return x / np.where(longer, length, 0.0 * length + least)
 
 
 def average(layer: Any, context: Context, *xs: Any) -> Any:
@@ -474,6 +501,10 @@ def minimum(layer: Any, context: Context, *xs: Any) -> Any:
 
 
 def dot(layer: Any, context: Context, a: Any, b: Any) -> Any:
+    if layer.normalize:
+        axis, least = -1 if layer.over == "features" else 1, 1e-12
+        least = least if context.backend == "torch" else 1e-7
+        a, b = directions(a, axis, least), directions(b, axis, least)
     if a.ndim == 2:
         return np.sum(a * b, axis=-1, keepdims=True)
     if layer.over == "steps":
@@ -637,6 +668,22 @@ def recurrence(layer: Any, cell: Any, prefix: str, weights: Mapping[str, Any], x
     return np.stack(outputs, axis=1)
 
 
+def skipping(cell: Any) -> Callable[..., Any]:
+    """A cell that takes rows of a table and leaves its states as they are at index 0."""
+
+    def forward(layer: Any, context: Context, x: Any) -> Any:
+        indices = numpy.asarray(x, dtype=numpy.int64)
+        table = context.weights["embeddings"]
+        h = c = numpy.zeros((len(x), layer.units), dtype=getval(table).dtype)
+        for column in indices.T:
+            seen = (column != 0)[:, None]
+            after = cell(layer, context.weights, table[column], h, c)
+            h, c = (np.where(seen, new, old) for new, old in zip(after, (h, c), strict=True))
+        return h
+
+    return forward
+
+
 def recurrent(cell: Any) -> Callable[..., Any]:
     def forward(layer: Any, context: Context, x: Any) -> Any:
         y = recurrence(layer, cell, "", context.weights, x)
@@ -650,8 +697,15 @@ def both_ends(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     there = recurrence(layer, cell, "forward_", weights, x)
     back = recurrence(layer, cell, "backward_", weights, x[:, ::-1, :])
     if layer.return_sequences:
-        return np.concatenate([there, back[:, ::-1, :]], axis=-1)
-    return np.concatenate([there[:, -1, :], back[:, -1, :]], axis=-1)
+        back = back[:, ::-1, :]
+    else:
+        there, back = there[:, -1, :], back[:, -1, :]
+    return {
+        "concat": lambda: np.concatenate([there, back], axis=-1),
+        "sum": lambda: there + back,
+        "mul": lambda: there * back,
+        "ave": lambda: there / 2.0 + back / 2.0,
+    }[layer.merge]()
 
 
 def stacked(layer: Any, cell: Any, context: Context, x: Any) -> Any:
@@ -765,7 +819,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "rms_norm": rms_norm,
-    "unit_normalization": unit_normalization,
+    "unit_normalization": lambda layer, context, x: directions(x, -1, 1e-12),
     "spatial_dropout1d": lambda layer, context, x: x,
     "spatial_dropout2d": lambda layer, context, x: x,
     "alpha_dropout": lambda layer, context, x: x,
@@ -810,9 +864,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "global_max_pool2d": global_max,
     "global_max_pool1d": global_max,
     "up_sampling2d": up_sampling2d,
-    "up_sampling1d": lambda layer, context, x: x[
-        :, numpy.arange(x.shape[1] * layer.size) // layer.size
-    ],
+    "up_sampling1d": lambda layer, context, x: stretched(x, 1, layer.size, layer),
     "zero_padding2d": lambda layer, context, x: zeros_around(x, *layer.padding),
     "zero_padding1d": lambda layer, context, x: zeros_around(x, layer.padding),
     "cropping2d": lambda layer, context, x: cropped(x, *layer.cropping),
@@ -827,6 +879,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "stacked_lstm": lambda layer, context, x: stacked(layer, long_short_term, context, x),
     "bidirectional_gru": lambda layer, context, x: both_ends(layer, gated, context, x),
     "stacked_gru": lambda layer, context, x: stacked(layer, gated, context, x),
+    "bidirectional_simple_rnn": lambda layer, context, x: both_ends(layer, elman, context, x),
+    "stacked_simple_rnn": lambda layer, context, x: stacked(layer, elman, context, x),
     "dot_product_attention": dot_product_attention,
     "multi_head_attention": lambda layer, context, x: heads_of_attention(
         layer, context.weights, "", x
@@ -839,6 +893,9 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "embedding": embedding,
     "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],
     "tied_embedding": tied_embedding,
+    "masked_mean": masked_mean,
+    "masked_lstm": skipping(long_short_term),
+    "masked_gru": skipping(gated),
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),
@@ -907,7 +964,8 @@ def kl_divergence(logits: Any, target: Any, backend: str) -> Any:
         entropy = numpy.where(known > 0, known * numpy.log(numpy.where(known > 0, known, 1.0)), 0.0)
         return np.sum(entropy - target * log_softmax(logits), axis=-1)
     t = numpy.maximum(target, 1e-7)
-    return np.sum(t * np.log(t / bounded(softmax(logits), backend)), axis=-1)
+    p = softmax(logits)
+    return np.sum(t * np.log(t / np.where(p < 1e-7, 1e-7, p)), axis=-1)
 
 
 def cosine(y: Any, target: Any) -> Any:

@@ -20,6 +20,7 @@ from invariants.architecture.layers.base import (
     describe,
 )
 from invariants.architecture.layers.convolution import Windowed2D, convolved
+from invariants.architecture.layers.dense import OnTheLastAxis
 from invariants.oracle.tape import Value
 
 Alpha = Annotated[float, Field(gt=0.0, le=64.0, allow_inf_nan=False)]
@@ -277,7 +278,7 @@ class SqueezeExcite(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightNormDense(Layer):
+class WeightNormDense(OnTheLastAxis):
     """y = x @ (direction · magnitude / |direction|) + bias over the last axis, |·| by column.
 
     Salimans & Kingma 2016, arXiv 1602.07868; direction (in, units), magnitude (1, units).
@@ -285,24 +286,11 @@ class WeightNormDense(Layer):
 
     kind: Literal["weight_norm_dense"] = "weight_norm_dense"
     frequency: ClassVar[int] = 2
-    units: Size = 1
-    use_bias: bool = True
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> WeightNormDense:
-        return cls(units=choice.integer(1, 5), use_bias=not choice.boolean())
-
-    @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].rank in (1, 2)
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
         """The direction of one number is its sign."""
         return specs[0].shape[-1] > 1
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*super().output(specs).shape[:-1], self.units))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         weights = (
@@ -316,8 +304,7 @@ class WeightNormDense(Layer):
     def forward(self, call: Call, *xs: Value) -> Value:
         direction = call.parameter("direction")
         inverse = direction.apply("square").sum(-2, keepdims=True).apply("rsqrt")
-        y = xs[0] @ (direction * (call.parameter("magnitude") * inverse))
-        return y + call.parameter("bias") if self.use_bias else y
+        return self.with_bias(call, xs[0] @ (direction * (call.parameter("magnitude") * inverse)))
 
 
 #: The layers of this family, the simplest first.

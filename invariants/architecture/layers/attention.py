@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from invariants.architecture.layers.base import (
     Spec,
 )
 from invariants.architecture.layers.normalization import Epsilon, moments, rescaled
+from invariants.oracle.primitives import Pair
 from invariants.oracle.tape import Value
 
 
@@ -65,6 +66,13 @@ def attend(
     logsumexp = tape.constant(np.log(total.data) + largest.data)
     weights = seen(tape.apply("centred", scores, logsumexp))
     return tape.apply("batch_matmul", weights, v) / (total / tape.constant(total.data))
+
+
+def kernel_scale(size: int, contract: Any) -> float:
+    """1 / √size, where it is left to the framework's kernel to work it out."""
+    if contract["attention_scale"] == "float32":
+        return float(np.float32(1.0) / np.sqrt(np.float32(size)))
+    return 1.0 / math.sqrt(size)
 
 
 def swapped(rank: int) -> tuple[int, ...]:
@@ -110,10 +118,7 @@ class DotProductAttention(_Sequence):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        scale = 1.0 / math.sqrt(x.shape[-1])
-        if call.contract["attention_scale"] == "float32":
-            scale = float(np.float32(1.0) / np.sqrt(np.float32(x.shape[-1])))
-        scale = scale if self.scaled else 1.0
+        scale = kernel_scale(x.shape[-1], call.contract) if self.scaled else 1.0
         return attend(x, x, x, scale, self.causal)
 
 
@@ -166,17 +171,25 @@ class _Projected(_Sequence):
 
 
 def projections(
-    prefix: str, features: int, heads: int, width: int, bias: bool
+    prefix: str, features: Pair, heads: int, sizes: Pair, bias: bool
 ) -> tuple[Parameter, ...]:
-    """The parameters of `_Projected.attention`."""
+    """The parameters of `_Projected.attention`.
+
+    features: F and G, of `x` and of the memory. sizes: those of a head's keys and of its values.
+    """
+    (own, remembered), (key, value) = features, sizes
+    kernels = {
+        "query": (own, heads, key),
+        "key": (remembered, heads, key),
+        "value": (remembered, heads, value),
+        "output": (heads, value, own),
+    }
     held = []
-    for name in ("query", "key", "value"):
-        held.append(Parameter(f"{prefix}{name}_kernel", (features, heads, width)))
+    for name, shape in kernels.items():
+        held.append(Parameter(f"{prefix}{name}_kernel", shape))
         if bias:
-            held.append(Parameter(f"{prefix}{name}_bias", (heads, width), group="bias"))
-    held.append(Parameter(f"{prefix}output_kernel", (heads, width, features)))
-    if bias:
-        held.append(Parameter(f"{prefix}output_bias", (features,), group="bias"))
+            added = shape[2:] if name == "output" else shape[1:]
+            held.append(Parameter(f"{prefix}{name}_bias", added, group="bias"))
     return tuple(held)
 
 
@@ -207,8 +220,8 @@ class MultiHeadAttention(_Projected):
         return self.use_bias
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        features = specs[0].shape[-1]
-        return projections("", features, self.heads, self.key_size, self.use_bias)
+        n, size = specs[0].shape[-1], self.key_size
+        return projections("", (n, n), self.heads, (size, size), self.use_bias)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return self.attention(call, xs[0], "", self.heads, self.causal)
@@ -251,20 +264,9 @@ class CrossAttention(_Projected):
         return self.use_bias
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        (_, features), (_, remembered) = (spec.shape for spec in specs)
-        sizes = {
-            "query": (features, self.heads, self.key_size),
-            "key": (remembered, self.heads, self.key_size),
-            "value": (remembered, self.heads, self.value_size),
-            "output": (self.heads, self.value_size, features),
-        }
-        held = []
-        for name, shape in sizes.items():
-            held.append(Parameter(f"{name}_kernel", shape))
-            if self.use_bias:
-                bias = shape[2:] if name == "output" else shape[1:]
-                held.append(Parameter(f"{name}_bias", bias, group="bias"))
-        return tuple(held)
+        features = specs[0].shape[-1], specs[1].shape[-1]
+        sizes = self.key_size, self.value_size
+        return projections("", features, self.heads, sizes, self.use_bias)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x, memory = xs
@@ -363,14 +365,14 @@ class TransformerEncoder(_Projected):
         return super().worth_drawing(specs) and specs[0].shape[-1] > 1
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        n = specs[0].shape[-1]
+        n, size = specs[0].shape[-1], self.key_size
         norms = [
             Parameter(f"{place}_norm_{name}", (n,), group="norm", initial=initial)
             for place in ("attention", "dense")
             for name, initial in (("gamma", "scale"), ("beta", "grid"))
         ]
         return (
-            *projections("attention_", n, self.heads, self.key_size, True),
+            *projections("attention_", (n, n), self.heads, (size, size), True),
             Parameter("up_kernel", (n, self.hidden)),
             Parameter("up_bias", (self.hidden,), group="bias"),
             Parameter("down_kernel", (self.hidden, n)),

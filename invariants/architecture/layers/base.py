@@ -132,6 +132,11 @@ class Layer(Document):
         return len(specs) == 1 and specs[0].vocabulary is None
 
     @classmethod
+    def frequency_among(cls, specs: Sequence[Spec]) -> int:
+        """How often it is drawn beside the other kinds that take `specs`."""
+        return cls.frequency
+
+    @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
         """Whether its gradient says anything for values of `specs`, which it accepts."""
         return True

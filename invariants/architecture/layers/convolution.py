@@ -91,22 +91,25 @@ def convolved(
     call: Call, x: Value, kernel: Value, groups: int, strides: Pair, dilation: Pair
 ) -> Value:
     """(N, H, W, C) with a kernel (KH, KW, C / groups, filters) -> (N, OH, OW, filters)."""
-    kh, kw, channels, filters = kernel.shape
-    filters //= groups
-    patches = x.apply("patches", kernel=(kh, kw), strides=strides, dilation=dilation)
+    patches = x.apply("patches", kernel=kernel.shape[:2], strides=strides, dilation=dilation)
     if _read_before_written(call, patches):
         kernel = kernel.apply("unjudged")
+    return grouped_products(patches, kernel, groups)
+
+
+def grouped_products(patches: Value, kernel: Value, groups: int) -> Value:
+    """(N, ..., taps, C) with a kernel (..., C / groups, filters) -> (N, ..., filters)."""
+    *positions, taps, channels = patches.shape
+    channels, filters = channels // groups, kernel.shape[-1] // groups
     parts = []
     for group in range(groups):
         window, weight = patches, kernel
         if groups > 1:
-            start = group * channels
-            window = patches.apply("slice", start=start, stop=start + channels)
+            window = patches.apply("slice", start=group * channels, stop=(group + 1) * channels)
             weight = kernel.apply("slice", start=group * filters, stop=(group + 1) * filters)
-        terms = window.shape[-1] * window.shape[-2]
-        part = window.reshape(*window.shape[:3], terms) @ weight.reshape(terms, filters)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else x.tape.apply("concatenate", *parts)
+        terms = taps * channels
+        parts.append(window.reshape(*positions, terms) @ weight.reshape(terms, filters))
+    return parts[0] if groups == 1 else patches.tape.apply("concatenate", *parts)
 
 
 def _read_before_written(call: Call, patches: Value) -> bool:

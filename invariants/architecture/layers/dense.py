@@ -11,25 +11,39 @@ from invariants.oracle.tape import Value
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense(Layer):
-    """y = x @ kernel + bias over the last axis: (..., in) -> (..., units)."""
+class OnTheLastAxis(Layer):
+    """What layers have in common that give units for features: (..., in) -> (..., units)."""
 
-    kind: Literal["dense"] = "dense"
-    frequency: ClassVar[int] = 26
     units: Size = 1
     use_bias: bool = True
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Dense:
-        return cls(units=choice.integer(1, 5), use_bias=not choice.boolean())
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> OnTheLastAxis:
+        units = choice.integer(1, 5)
+        return cls(kind=cls.kind_of(), units=units, use_bias=not choice.boolean())
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].rank in (1, 2)
+        return super().accepts(specs) and specs[0].rank in (1, 2, 3)
+
+    @classmethod
+    def frequency_among(cls, specs: Sequence[Spec]) -> int:
+        """Of vectors and sequences it is what networks are made of; of images it is one of many."""
+        return cls.frequency if specs[0].rank < 3 else min(cls.frequency, 4)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        (spec,) = (super().output(specs),)
-        return Spec((*spec.shape[:-1], self.units))
+        return Spec((*super().output(specs).shape[:-1], self.units))
+
+    def with_bias(self, call: Call, y: Value) -> Value:
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(OnTheLastAxis):
+    """y = x @ kernel + bias over the last axis."""
+
+    kind: Literal["dense"] = "dense"
+    frequency: ClassVar[int] = 26
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         kernel = Parameter("kernel", (specs[0].shape[-1], self.units))
@@ -37,8 +51,7 @@ class Dense(Layer):
         return (kernel, bias) if self.use_bias else (kernel,)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        y = xs[0] @ call.parameter("kernel")
-        return y + call.parameter("bias") if self.use_bias else y
+        return self.with_bias(call, xs[0] @ call.parameter("kernel"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,41 @@
-"""Learned tables: of positions, and one that is also the last projection."""
+"""Learned tables: of positions, one that is also the last projection, those that mask index 0."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+)
+from invariants.architecture.layers.recurrent import GRU, LSTM, _Recurrent, steps
 from invariants.oracle.tape import Value
+
+
+def takes_indices(specs: Sequence[Spec]) -> bool:
+    """Whether `specs` is one sequence of indices."""
+    return len(specs) == 1 and specs[0].vocabulary is not None and specs[0].rank == 1
+
+
+def looked_up(call: Call, indices: Value) -> Value:
+    """The rows of a table, (N, T) of indices -> (N, T, features)."""
+    chosen = indices.data[0].astype(np.int64)
+    return call.parameter("embeddings").apply("take", indices=chosen)
+
+
+def where_seen(seen: np.ndarray, a: Value, b: Value) -> Value:
+    """a where the index is none of 0, b elsewhere; no gradient goes to what is not taken."""
+    mask = np.broadcast_to(seen[..., None], a.shape).astype(np.float64)
+    return a.tape.apply("where_positive", a.tape.constant(mask[None]), a, b)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +71,7 @@ class TiedEmbedding(Layer):
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return len(specs) == 1 and specs[0].vocabulary is not None and specs[0].rank == 1
+        return takes_indices(specs)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec((*super().output(specs).shape, specs[0].vocabulary or 1))
@@ -62,5 +88,105 @@ class TiedEmbedding(Layer):
         return rows @ table.apply("transpose", axes=(1, 0))
 
 
+@dataclass(frozen=True, kw_only=True)
+class MaskedMean(Layer):
+    """Rows of a table by index, and the mean of those whose index is not 0: (T,) -> (features,).
+
+    A sample of zeros alone has no mean.
+    """
+
+    kind: Literal["masked_mean"] = "masked_mean"
+    frequency: ClassVar[int] = 2
+    features: Size = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> MaskedMean:
+        return cls(features=choice.integer(1, 4))
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return takes_indices(specs)
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        """Where samples of zeros alone are rare."""
+        return (specs[0].vocabulary or 1) ** specs[0].size >= 27
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        super().output(specs)
+        return Spec((self.features,))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        return (Parameter("embeddings", (specs[0].vocabulary or 1, self.features)),)
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        rows, seen = looked_up(call, xs[0]), xs[0].data[0] != 0
+        total = where_seen(seen, rows, rows.tape.lift(0.0)).sum(-2)
+        return total / rows.tape.constant(seen.sum(axis=-1, keepdims=True)[None].astype(np.float64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Masked(_Recurrent):
+    """Rows of a table by index, and a cell over them that skips index 0: (T,) -> (units,).
+
+    Skipped, a step leaves the states as they are. The mask would go on with the whole sequence, to
+    the layers behind it and to the loss; so there is the last output alone.
+    """
+
+    features: Size = 1
+    frequency: ClassVar[int] = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Any:
+        layer: Any = super().draw(choice, specs)
+        return replace(layer, features=choice.integer(1, 4), return_sequences=False)
+
+    @classmethod
+    def accepts(cls, specs: Sequence[Spec]) -> bool:
+        return takes_indices(specs)
+
+    @classmethod
+    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
+        return super().worth_drawing(specs) and (specs[0].vocabulary or 1) > 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        if self.return_sequences or not self.accepts(specs):
+            raise ShapeError(f"a {self.kind} layer gives its last output, for indices")
+        return Spec((self.units,))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        table = Parameter("embeddings", (specs[0].vocabulary or 1, self.features))
+        return (table, *self.weights("", self.features))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        rows, seen = looked_up(call, xs[0]), xs[0].data[0] != 0
+        zeros = np.zeros((1, rows.shape[0], self.units))
+        held = [rows.tape.constant(zeros) for _ in range(self.states)]
+        for step, taken in zip(steps(rows), seen.T, strict=True):
+            after = self.cell(call, "", step, held)
+            held = [where_seen(taken, *pair) for pair in zip(after, held, strict=True)]
+        return held[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedLSTM(_Masked, LSTM):
+    """An LSTM over the rows of a table that skips index 0."""
+
+    kind: Literal["masked_lstm"] = "masked_lstm"  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedGRU(_Masked, GRU):
+    """A GRU over the rows of a table that skips index 0."""
+
+    kind: Literal["masked_gru"] = "masked_gru"  # type: ignore[assignment]
+
+
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (PositionalEmbedding, TiedEmbedding)
+LAYERS: tuple[type[Layer], ...] = (
+    PositionalEmbedding,
+    TiedEmbedding,
+    MaskedMean,
+    MaskedLSTM,
+    MaskedGRU,
+)

@@ -119,6 +119,17 @@ class RmsNorm(Layer):
         return y * call.parameter("scale") if self.scaled else y
 
 
+def of_unit_length(x: Value, axis: int, least: float) -> Value:
+    """x / max(√Σx², least) over `axis`, so that zeros stay zeros.
+
+    Below `least` the length counts as a constant, and so does its inverse.
+    """
+    tape, squares = x.tape, x.apply("square").sum(axis, keepdims=True)
+    longer = squares - least**2
+    inverse = tape.apply("where_positive", longer, squares, tape.lift(1.0)).apply("rsqrt")
+    return x * tape.apply("where_positive", longer, inverse, tape.lift(1.0 / least))
+
+
 @dataclass(frozen=True, kw_only=True)
 class UnitNormalization(Layer):
     """x / max(√Σx², 1e-12) over the last axis, so that zeros stay zeros."""
@@ -131,10 +142,7 @@ class UnitNormalization(Layer):
         return specs[0].shape[-1] > 1
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        (x,) = xs
-        tape, squares = x.tape, x.apply("square").sum(-1, keepdims=True)
-        inverse = tape.apply("where_positive", squares, squares, tape.lift(1.0)).apply("rsqrt")
-        return x * tape.apply("where_positive", squares, inverse, tape.lift(1e12))
+        return of_unit_length(xs[0], -1, 1e-12)
 
 
 #: The layers of this family, the simplest first.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from invariants.architecture.layers.base import Call, Choice, Layer, ShapeError, Spec, describe
+from invariants.architecture.layers.grouping import of_unit_length
 from invariants.architecture.layers.shaping import Merge
 from invariants.oracle.tape import Value
 
@@ -73,11 +74,12 @@ class Minimum(Merge):
 class Dot(Layer):
     """Inner products over the features, (F,), (F,) -> (1,) and (T, F), (S, F) -> (T, S).
 
-    Or over the steps: (T, F), (T, G) -> (F, G).
+    Or over the steps: (T, F), (T, G) -> (F, G). normalize: of vectors of unit length, cosines.
     """
 
     kind: Literal["dot"] = "dot"
     over: Literal["features", "steps"] = "features"
+    normalize: bool = False
     frequency: ClassVar[int] = 2
     arity: ClassVar[int | None] = 2
 
@@ -96,7 +98,10 @@ class Dot(Layer):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Dot:
-        return cls(over=choice.one_of(cls.fitting(specs)))
+        over = choice.one_of(cls.fitting(specs))
+        # Of vectors of one element nothing is left but signs.
+        several = specs[0].shape[-1 if over == "features" else 0] > 1
+        return cls(over=over, normalize=several and choice.one_of((False, False, True)))
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
@@ -111,10 +116,13 @@ class Dot(Layer):
         return Spec((specs[0].shape[kept], specs[1].shape[kept]))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        if len(xs[0].shape) == 2:
-            return (xs[0] * xs[1]).sum(-1, keepdims=True)
-        turned = (0, 2, 1)
-        a, b = xs if self.over == "features" else (x.apply("transpose", axes=turned) for x in xs)
+        if self.over == "steps":
+            xs = tuple(x.apply("transpose", axes=(0, 2, 1)) for x in xs)
+        if self.normalize:
+            xs = tuple(of_unit_length(x, -1, call.contract["dot_least_length"]) for x in xs)
+        a, b = xs
+        if len(a.shape) == 2:
+            return (a * b).sum(-1, keepdims=True)
         n, t, f = a.shape
         s = b.shape[1]
         return (a.reshape(n, t, 1, f) * b.reshape(n, 1, s, f)).sum(-1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from invariants.architecture.layers.attention import attend, in_heads, joined
+from invariants.architecture.layers.attention import attend, in_heads, joined, kernel_scale
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
 from invariants.architecture.layers.convolution import Series
 from invariants.oracle.tape import Value
@@ -108,9 +107,7 @@ class PrefixAttention(Series):
             in_heads(self.dense(call, name, x), self.heads) for name in ("query", "key", "value")
         )
         k, v = prepended(self.prefix(call, "key"), k), prepended(self.prefix(call, "value"), v)
-        scale = 1.0 / math.sqrt(self.key_size)
-        if call.contract["attention_scale"] == "float32":
-            scale = float(np.float32(1.0) / np.sqrt(np.float32(self.key_size)))
+        scale = kernel_scale(self.key_size, call.contract)
         together = joined(attend(q, k, v, scale, False, call.contract["attention_weights"]))
         return self.dense(call, "output", together)
 

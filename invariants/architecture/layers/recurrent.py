@@ -7,7 +7,7 @@ part and one to the state's, Keras has one for both. All states start at zero.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, 
 from invariants.oracle.tape import Value
 
 Biases = Literal["none", "one", "two"]
+Merging = Literal["concat", "sum", "mul", "ave"]
 
 #: (input (N, F), the states (N, units), the output first) -> the states after one step.
 Cell = Callable[[Value, list[Value]], list[Value]]
@@ -51,6 +52,9 @@ def parts(x: Value, count: int) -> list[Value]:
     """`x` cut into equal parts along its last axis."""
     width = x.shape[-1] // count
     return [x.apply("slice", start=i * width, stop=(i + 1) * width) for i in range(count)]
+
+
+GRUBiases = Literal["none", "one", "two", "stacked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +195,7 @@ class GRU(_Recurrent):
     """
 
     kind: Literal["gru"] = "gru"
-    biases: Literal["none", "one", "two", "stacked"] = "none"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]
     reset: Literal["after", "before"] = "after"
     frequency: ClassVar[int] = 2
     gates: ClassVar[int] = 3
@@ -253,16 +257,33 @@ class GRU(_Recurrent):
 
 @dataclass(frozen=True, kw_only=True)
 class _BothEnds(_Recurrent):
-    """Two cells, one from each end; their outputs are joined at each step.
+    """Two cells, one from each end; their outputs are merged at each step.
 
     Without the whole sequence: what each has put out after its own last step.
     """
 
+    merge: Merging = "concat"
     frequency: ClassVar[int] = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Any:
+        layer: Any = super().draw(choice, specs)
+        return replace(layer, merge=choice.one_of(choice.offered("bidirectional_merges")))
+
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), "bidirectional_merges": self.merge}
 
     @property
     def width(self) -> int:
-        return 2 * self.units
+        return 2 * self.units if self.merge == "concat" else self.units
+
+    def merged(self, there: Value, back: Value) -> Value:
+        """One value of those of the two ends."""
+        if self.merge == "concat":
+            return there.tape.apply("concatenate", there, back)
+        if self.merge == "mul":
+            return there * back
+        return there + back if self.merge == "sum" else (there + back) / 2.0
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         features = specs[0].shape[-1]
@@ -273,9 +294,9 @@ class _BothEnds(_Recurrent):
         there = self.run(call, "forward_", inputs)
         back = self.run(call, "backward_", inputs[::-1])
         if not self.return_sequences:
-            return xs[0].tape.apply("concatenate", there[-1], back[-1])
+            return self.merged(there[-1], back[-1])
         pairs = zip(there, back[::-1], strict=True)
-        return sequence([xs[0].tape.apply("concatenate", *pair) for pair in pairs])
+        return sequence([self.merged(*pair) for pair in pairs])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,6 +326,14 @@ class BidirectionalGRU(_BothEnds, GRU):
     """Two GRUs, one from each end."""
 
     kind: Literal["bidirectional_gru"] = "bidirectional_gru"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]  # as a GRU has them
+
+
+@dataclass(frozen=True, kw_only=True)
+class BidirectionalSimpleRNN(_BothEnds, SimpleRNN):
+    """Two simple RNNs, one from each end."""
+
+    kind: Literal["bidirectional_simple_rnn"] = "bidirectional_simple_rnn"  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,6 +348,14 @@ class StackedGRU(_Stacked, GRU):
     """Two GRUs, the second over the outputs of the first."""
 
     kind: Literal["stacked_gru"] = "stacked_gru"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]  # as a GRU has them
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedSimpleRNN(_Stacked, SimpleRNN):
+    """Two simple RNNs, the second over the outputs of the first."""
+
+    kind: Literal["stacked_simple_rnn"] = "stacked_simple_rnn"  # type: ignore[assignment]
 
 
 #: The layers of this family, the simplest first.
@@ -330,4 +367,6 @@ LAYERS: tuple[type[Layer], ...] = (
     StackedLSTM,
     BidirectionalGRU,
     StackedGRU,
+    BidirectionalSimpleRNN,
+    StackedSimpleRNN,
 )

@@ -2,60 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from invariants.architecture.layers.base import Call, Choice, Layer, ShapeError, Size, Spec
 from invariants.architecture.layers.convolution import Image, Series, describe_image
+from invariants.oracle.primitives import Array
+from invariants.oracle.rounding import PRECISIONS, Rounding
 from invariants.oracle.tape import Value
+
+FLOAT32 = PRECISIONS["float32"]
 
 Extent = Annotated[int, Field(ge=0, le=65536)]
 Widths = tuple[Extent, Extent]
 
 
+def _in_float32(x: Value) -> Value:
+    """`x` and its gradient, each element rounded as by a cast to float32 and back."""
+    rounding = x.tape.rounding
+    ones = rounding.disturb(np.ones((1, *x.shape)), FLOAT32.unit_roundoff / rounding.unit)
+    return x * x.tape.constant(ones)
+
+
+def _weights(rounding: Rounding, extent: int, size: int, aligned: bool, in_float32: bool) -> Array:
+    """(S or 1, extent, extent·size): how much of each element goes into each of the result.
+
+    An element of the result lies at a place among those of the input, and takes from its two
+    neighbours by its distance from them. Its centre is at (i + 1/2) / size - 1/2 (half-pixel
+    centres), or, aligned, the first and last of both lie on one another. Kernels compute places in
+    float32 at least, where they round relative to the place and not to the weight, unless all
+    places are binary fractions.
+    """
+    count = extent * size
+    i = np.arange(count, dtype=np.float64)
+    places = i * (extent - 1) / (count - 1) if aligned else (2.0 * i + 1.0 - size) / (2.0 * size)
+    samples = places[None]
+    if aligned or size not in (1, 2):
+        ulps = FLOAT32.unit_roundoff / rounding.unit if in_float32 else 1.0
+        samples = rounding.disturb(samples + 1.0, ulps) - 1.0
+    inside = np.clip(samples, 0.0, extent - 1.0)[:, None]
+    return np.maximum(1.0 - np.abs(inside - np.arange(extent)[:, None]), 0.0)
+
+
+def _interpolated(x: Value, axis: int, size: int, aligned: bool, in_float32: bool) -> Value:
+    """`x` linearly interpolated to `size` times its extent on an axis that counts from the end."""
+    if size == 1:
+        return x
+    rank = len(x.shape)
+    order = [*range(rank + axis), *range(rank + axis + 1, rank), rank + axis]
+    weights = _weights(x.tape.rounding, x.shape[axis], size, aligned, in_float32)
+    y = x.apply("transpose", axes=tuple(order)) @ x.tape.constant(weights)
+    return y.apply("transpose", axes=tuple(int(place) for place in np.argsort(order)))
+
+
+def _up_sampled(x: Value, sizes: Mapping[int, int], layer: Any, call: Call) -> Value:
+    """`x` made larger on the axes of `sizes`, which count from the end."""
+    if layer.interpolation == "nearest":
+        for axis, size in sizes.items():
+            if size > 1:
+                x = x.apply("repeat", axis=axis, times=size)
+        return x
+    name = x.tape.rounding.precision.name
+    narrowed = call.contract["interpolation_precision"] == "float32" and name == "float64"
+    x = _in_float32(x) if narrowed else x
+    for axis, size in sizes.items():
+        x = _interpolated(x, axis, size, layer.align_corners, narrowed or name != "float64")
+    return _in_float32(x) if narrowed else x
+
+
+def _needs_of(layer: Any) -> Mapping[str, Any]:
+    return {"aligned_corners": True} if layer.align_corners else {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class UpSampling2D(Image):
-    """Each element `size` times on both axes (nearest): (H, W, C) -> (H·SH, W·SW, C)."""
+    """(H, W, C) -> (H·SH, W·SW, C): each element `size` times on both axes, or interpolated."""
 
     kind: Literal["up_sampling2d"] = "up_sampling2d"
     size: tuple[Size, Size] = (2, 2)
+    interpolation: Literal["nearest", "bilinear"] = "nearest"
+    align_corners: bool = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> UpSampling2D:
-        return cls(size=choice.one_of(((2, 2), (1, 2), (2, 1), (3, 2), (1, 3))))
+        size = choice.one_of(((2, 2), (1, 2), (2, 1), (3, 2), (1, 3)))
+        if not choice.boolean():
+            return cls(size=size)
+        aligned = choice.one_of(choice.offered("aligned_corners"))
+        return cls(size=size, interpolation="bilinear", align_corners=aligned)
+
+    def needs(self) -> Mapping[str, Any]:
+        return _needs_of(self)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         h, w, c = super().output(specs).shape
         return Spec((h * self.size[0], w * self.size[1], c))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        (y,) = xs
-        for axis, times in zip((-3, -2), self.size, strict=True):
-            if times > 1:
-                y = y.apply("repeat", axis=axis, times=times)
-        return y
+        return _up_sampled(xs[0], dict(zip((-3, -2), self.size, strict=True)), self, call)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpSampling1D(Series):
-    """Each step `size` times: (T, F) -> (T·size, F)."""
+    """(T, F) -> (T·size, F): each step `size` times, or interpolated."""
 
     kind: Literal["up_sampling1d"] = "up_sampling1d"
     size: Size = 2
+    interpolation: Literal["nearest", "linear"] = "nearest"
+    align_corners: bool = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> UpSampling1D:
-        return cls(size=choice.integer(2, 3))
+        size = choice.integer(2, 3)
+        interpolation = choice.one_of(choice.offered("up_sampling1d_interpolations"))
+        if interpolation == "nearest":
+            return cls(size=size)
+        aligned = choice.one_of(choice.offered("aligned_corners"))
+        return cls(size=size, interpolation=interpolation, align_corners=aligned)
+
+    def needs(self) -> Mapping[str, Any]:
+        linear = self.interpolation != "nearest"
+        return {
+            **({"up_sampling1d_interpolations": self.interpolation} if linear else {}),
+            **_needs_of(self),
+        }
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         time, features = super().output(specs).shape
         return Spec((time * self.size, features))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return xs[0].apply("repeat", axis=-2, times=self.size)
+        return _up_sampled(xs[0], {-2: self.size}, self, call)
 
 
 @dataclass(frozen=True, kw_only=True)

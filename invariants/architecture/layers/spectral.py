@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
 from invariants.architecture.layers.convolution import Windowed2D, convolved
+from invariants.architecture.layers.dense import OnTheLastAxis
 from invariants.oracle.tape import Value
 
 
@@ -53,12 +54,10 @@ def normalised(call: Call) -> Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalisedDense(Layer):
-    """What dense layers with a normalised kernel have in common: (..., in) -> (..., units)."""
+class NormalisedDense(OnTheLastAxis):
+    """What dense layers with a normalised kernel have in common."""
 
     reads_its_state: ClassVar[bool] = True
-    units: Size = 1
-    use_bias: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> NormalisedDense:
@@ -66,16 +65,9 @@ class NormalisedDense(Layer):
         return cls(kind=cls.kind_of(), units=choice.integer(1, 5), use_bias=use_bias)
 
     @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].rank in (1, 2)
-
-    @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
         """One number over its size is its sign."""
         return specs[0].shape[-1] > 1
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*super().output(specs).shape[:-1], self.units))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         inputs = specs[0].shape[-1]
@@ -88,9 +80,6 @@ class NormalisedDense(Layer):
 
     def vectors(self, inputs: int) -> tuple[Parameter, ...]:
         return vectors((inputs,), self.units)
-
-    def with_bias(self, call: Call, y: Value) -> Value:
-        return y + call.parameter("bias") if self.use_bias else y
 
 
 @dataclass(frozen=True, kw_only=True)

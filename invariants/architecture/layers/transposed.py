@@ -8,27 +8,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
+from pydantic import Field
+
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+)
 from invariants.architecture.layers.convolution import (
     Image,
     Series,
     as_image,
     as_series,
+    check_groups,
     needs_of,
 )
 from invariants.oracle.primitives import Pair
 from invariants.oracle.tape import Value
 
+Extent = Annotated[int, Field(ge=0, le=65536)]
 
-def extent_of(extent: int, kernel: int, stride: int, dilation: int, padding: str) -> int:
-    """How long the result is, as Keras has it.
 
-    Where the kernel reaches less far than a stride, its last elements are met by no input.
+def extent_of(
+    extent: int, kernel: int, stride: int, dilation: int, padding: str, extra: int = 0
+) -> int:
+    """How long the result is, as Keras has it, with `extra` elements at the end.
+
+    Those are met by no input, and where the kernel reaches less far than a stride nor are its last.
     """
     reach = (kernel - 1) * dilation + 1
-    return extent * stride + (max(reach - stride, 0) if padding == "valid" else 0)
+    return extent * stride + (max(reach - stride, 0) if padding == "valid" else 0) + extra
+
+
+def draw_extra(choice: Choice, kernel: int, stride: int, dilation: int, padding: str) -> int:
+    """Elements at the end that no input meets: fewer than a stride, which the kernel reaches."""
+    fits = padding == "valid" and stride > 1 and (kernel - 1) * dilation + 1 >= stride
+    return 1 if fits and choice.boolean() else 0
+
+
+def check_extra(extra: int, kernel: int, stride: int, dilation: int, padding: str) -> None:
+    """Raises ShapeError where there cannot be so many further elements."""
+    reach = (kernel - 1) * dilation + 1
+    if extra and (padding != "valid" or extra >= stride or reach < stride):
+        raise ShapeError(f"{extra} further elements do not fit a stride of {stride}")
 
 
 def cropped(kernel: int, stride: int, dilation: int, padding: str) -> Pair:
@@ -45,22 +73,49 @@ def draw_dilation(choice: Choice, strided: bool) -> tuple[int, ...]:
     return (1, 1, 1, 2) if offered else (1,)
 
 
-def needs_of_transposed(strides: Sequence[int], dilation: Sequence[int]) -> Mapping[str, Any]:
-    """What a backend must offer for these strides together with this dilation."""
+def needs_of_transposed(
+    strides: Sequence[int], dilation: Sequence[int], groups: int
+) -> Mapping[str, Any]:
+    """What a backend must offer for these strides together with this dilation, and for groups."""
     dilated = {"dilated_transposed": True} if max(dilation) > 1 else {}
-    return {**dilated, **needs_of(strides, dilation)}
+    grouped = {"transposed_groups": True} if groups > 1 else {}
+    return {**dilated, **grouped, **needs_of(strides, dilation)}
+
+
+def draw_groups(choice: Choice, channels: int) -> int:
+    """1, or another divisor of the channels where groups are offered."""
+    if True not in choice.offered("transposed_groups"):
+        return 1
+    return choice.one_of([1, *(g for g in (1, 2, 3) if channels % g == 0)])
 
 
 def transposed(
-    x: Value, kernel: Value, strides: Pair, dilation: Pair, padding: tuple[str, str]
+    x: Value,
+    kernel: Value,
+    groups: int,
+    strides: Pair,
+    dilation: Pair,
+    padding: tuple[str, str],
+    extra: Pair,
 ) -> Value:
-    """(N, H, W, C) with a kernel (KH, KW, filters, C) -> (N, OH, OW, filters)."""
+    """(N, H, W, C) with a kernel (KH, KW, filters / groups, C) -> (N, OH, OW, filters)."""
+    if groups > 1:
+        size = x.shape[-1] // groups
+        parts = [
+            tuple(v.apply("slice", start=g * size, stop=(g + 1) * size) for v in (x, kernel))
+            for g in range(groups)
+        ]
+        results = [transposed(a, k, 1, strides, dilation, padding, extra) for a, k in parts]
+        return x.tape.apply("concatenate", *results)
     kh, kw, filters, channels = kernel.shape
     weight = kernel.apply("permute", axes=(3, 0, 1, 2)).reshape(channels, kh * kw * filters)
     columns = (x @ weight).reshape(*x.shape[:3], kh * kw, filters)
     extents = list(zip(x.shape[1:3], (kh, kw), strides, dilation, padding, strict=True))
     crops = [cropped(*extent[1:]) for extent in extents]
-    full = tuple(extent_of(*e) + sum(crop) for e, crop in zip(extents, crops, strict=True))
+    full = tuple(
+        extent_of(*e) + sum(crop) + more
+        for e, crop, more in zip(extents, crops, extra, strict=True)
+    )
     y = columns.apply("overlap", size=full, kernel=(kh, kw), strides=strides, dilation=dilation)
     for axis, extent, (before, after) in zip((-3, -2), full, crops, strict=True):
         if before + after:
@@ -70,7 +125,7 @@ def transposed(
 
 @dataclass(frozen=True, kw_only=True)
 class Conv2DTranspose(Image):
-    """(H, W, C) -> (OH, OW, filters), the kernel of shape (KH, KW, filters, C)."""
+    """(H, W, C) -> (OH, OW, filters), the kernel of shape (KH, KW, filters / groups, C)."""
 
     kind: Literal["conv2d_transpose"] = "conv2d_transpose"
     frequency: ClassVar[int] = 3
@@ -79,28 +134,42 @@ class Conv2DTranspose(Image):
     strides: tuple[Size, Size] = (1, 1)
     padding: Literal["valid", "same"] = "valid"
     dilation: tuple[Size, Size] = (1, 1)
+    groups: Size = 1
+    extra: tuple[Extent, Extent] = (0, 0)
     use_bias: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2DTranspose:
         strides = (choice.integer(1, 2), choice.integer(1, 2))
         dilations = draw_dilation(choice, max(strides) > 1)
+        groups = draw_groups(choice, specs[0].shape[2])
+        kernel = (choice.integer(1, 3), choice.integer(1, 3))
+        padding: Literal["valid", "same"] = choice.one_of(("valid", "same"))
+        dilation = (choice.one_of(dilations), choice.one_of(dilations))
+        rows, columns = (
+            draw_extra(choice, *axis, padding)
+            for axis in zip(kernel, strides, dilation, strict=True)
+        )
         return cls(
-            filters=choice.integer(1, 2),
-            kernel_size=(choice.integer(1, 3), choice.integer(1, 3)),
+            filters=groups * choice.integer(1, 2),
+            kernel_size=kernel,
             strides=strides,
-            padding=choice.one_of(("valid", "same")),
-            dilation=(choice.one_of(dilations), choice.one_of(dilations)),
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            extra=(rows, columns),
             use_bias=not choice.boolean(),
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of_transposed(self.strides, self.dilation)
+        return needs_of_transposed(self.strides, self.dilation, self.groups)
 
     def spatial(self, spec: Spec) -> Pair:
         """Height and width of the result."""
         extents = zip(spec.shape[:2], self.kernel_size, self.strides, self.dilation, strict=True)
-        h, w = (extent_of(*e, self.padding) for e in extents)
+        h, w = (
+            extent_of(*e, self.padding, extra) for e, extra in zip(extents, self.extra, strict=True)
+        )
         return h, w
 
     def crops(self) -> tuple[Pair, Pair]:
@@ -110,23 +179,29 @@ class Conv2DTranspose(Image):
         return rows, columns
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*self.spatial(super().output(specs)), self.filters))
+        spec = super().output(specs)
+        check_groups(self.groups, spec.shape[2], self.filters)
+        axes = zip(self.extra, self.kernel_size, self.strides, self.dilation, strict=True)
+        for extra, kernel, stride, dilation in axes:
+            check_extra(extra, kernel, stride, dilation, self.padding)
+        return Spec((*self.spatial(spec), self.filters))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        kernel = Parameter("kernel", (*self.kernel_size, self.filters, specs[0].shape[2]))
+        filters = self.filters // self.groups
+        kernel = Parameter("kernel", (*self.kernel_size, filters, specs[0].shape[2]))
         bias = Parameter("bias", (self.filters,), group="bias")
         return (kernel, bias) if self.use_bias else (kernel,)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         padding = (self.padding, self.padding)
         kernel = call.parameter("kernel")
-        y = transposed(xs[0], kernel, self.strides, self.dilation, padding)
+        y = transposed(xs[0], kernel, self.groups, self.strides, self.dilation, padding, self.extra)
         return y + call.parameter("bias") if self.use_bias else y
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conv1DTranspose(Series):
-    """(T, F) -> (OT, filters), the kernel of shape (K, filters, F)."""
+    """(T, F) -> (OT, filters), the kernel of shape (K, filters / groups, F)."""
 
     kind: Literal["conv1d_transpose"] = "conv1d_transpose"
     frequency: ClassVar[int] = 3
@@ -135,36 +210,48 @@ class Conv1DTranspose(Series):
     strides: Size = 1
     padding: Literal["valid", "same"] = "valid"
     dilation: Size = 1
+    groups: Size = 1
+    extra: Extent = 0
     use_bias: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv1DTranspose:
-        stride = choice.integer(1, 3)
+        stride, kernel = choice.integer(1, 3), choice.integer(1, 3)
+        groups = draw_groups(choice, specs[0].shape[1])
+        padding: Literal["valid", "same"] = choice.one_of(("valid", "same"))
+        dilation = choice.one_of(draw_dilation(choice, stride > 1))
         return cls(
-            filters=choice.integer(1, 3),
-            kernel_size=choice.integer(1, 3),
+            filters=groups * choice.integer(1, 2),
+            kernel_size=kernel,
             strides=stride,
-            padding=choice.one_of(("valid", "same")),
-            dilation=choice.one_of(draw_dilation(choice, stride > 1)),
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            extra=draw_extra(choice, kernel, stride, dilation, padding),
             use_bias=not choice.boolean(),
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of_transposed((self.strides,), (self.dilation,))
+        return needs_of_transposed((self.strides,), (self.dilation,), self.groups)
 
     def extent(self, time: int) -> int:
         """How many steps the result has."""
-        return extent_of(time, self.kernel_size, self.strides, self.dilation, self.padding)
+        axis = (time, self.kernel_size, self.strides, self.dilation)
+        return extent_of(*axis, self.padding, self.extra)
 
     def crop(self) -> Pair:
         """What is taken off before and after."""
         return cropped(self.kernel_size, self.strides, self.dilation, self.padding)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((self.extent(super().output(specs).shape[0]), self.filters))
+        time, features = super().output(specs).shape
+        check_groups(self.groups, features, self.filters)
+        check_extra(self.extra, self.kernel_size, self.strides, self.dilation, self.padding)
+        return Spec((self.extent(time), self.filters))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        kernel = Parameter("kernel", (self.kernel_size, self.filters, specs[0].shape[1]))
+        filters = self.filters // self.groups
+        kernel = Parameter("kernel", (self.kernel_size, filters, specs[0].shape[1]))
         bias = Parameter("bias", (self.filters,), group="bias")
         return (kernel, bias) if self.use_bias else (kernel,)
 
@@ -172,7 +259,15 @@ class Conv1DTranspose(Series):
         k, filters, features = call.parameter("kernel").shape
         kernel = call.parameter("kernel").reshape(k, 1, filters, features)
         strides, dilation = (self.strides, 1), (self.dilation, 1)
-        y = transposed(as_image(xs[0]), kernel, strides, dilation, (self.padding, "valid"))
+        y = transposed(
+            as_image(xs[0]),
+            kernel,
+            self.groups,
+            strides,
+            dilation,
+            (self.padding, "valid"),
+            (self.extra, 0),
+        )
         return as_series(y) + call.parameter("bias") if self.use_bias else as_series(y)
 
 

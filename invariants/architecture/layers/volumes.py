@@ -18,6 +18,7 @@ from invariants.architecture.layers.base import (
 from invariants.architecture.layers.convolution import (
     check_groups,
     draw_dilations,
+    grouped_products,
     needs_of,
     same_padding,
 )
@@ -131,18 +132,7 @@ class Conv3D(Volume):
         if any(map(any, pads)):
             x = x.apply("pad", widths=((0, 0), *pads, (0, 0)))
         patches = volume_patches(x, self.kernel_size, self.strides, self.dilation)
-        *positions, taps, channels = patches.shape
-        terms, filters = taps * channels // self.groups, self.filters // self.groups
-        parts = []
-        for group in range(self.groups):
-            window, weight = patches, kernel
-            if self.groups > 1:
-                start = group * channels // self.groups
-                stop = start + channels // self.groups
-                window = patches.apply("slice", start=start, stop=stop)
-                weight = kernel.apply("slice", start=group * filters, stop=(group + 1) * filters)
-            parts.append(window.reshape(*positions, terms) @ weight.reshape(terms, filters))
-        y = parts[0] if len(parts) == 1 else x.tape.apply("concatenate", *parts)
+        y = grouped_products(patches, kernel, self.groups)
         return y + call.parameter("bias") if self.use_bias else y
 
 

@@ -12,13 +12,12 @@ from invariants.backends.source import (
     arrays_of_a_batch,
     definitions,
     indented,
-    numbered,
-    weighted_sum,
+    loss_lines,
+    named_terms,
 )
 from invariants.backends.tensorflow import actions, losses, optimizers
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
-from invariants.objective import Term
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "tensorflow"
@@ -71,9 +70,9 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
         body.append(f"{values[-1]} = {call}")
     inputs = values[0] if block.arity == 1 else f"[{', '.join(values[: block.arity])}]"
     model_name = path.rpartition(".")[2] or "network"
-    taps = architecture.taps if not path else ()
-    outputs = ", ".join([values[-1], *(values[tap] for tap in taps)])
-    outputs = f"[{outputs}]" if taps else outputs
+    ends = (-1,) if path else architecture.output_values
+    outputs = ", ".join(values[n] for n in ends)
+    outputs = f"[{outputs}]" if len(ends) > 1 else outputs
     body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r})")
     return [f"def {_function(path)}():", *indented(body)]
 
@@ -103,29 +102,6 @@ def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[s
     return [f"{target}.trainable = {value}"]
 
 
-def _named_terms(case: Case) -> list[tuple[str, Term]]:
-    names = numbered("loss_function", len(case.objective))
-    return list(zip(names, case.objective, strict=True))
-
-
-def _loss(case: Case, call: str) -> list[str]:
-    """The lines that compute `loss` from a call of the model."""
-    outputs = case.architecture.outputs
-    plain = len(outputs) == len(case.objective) == 1
-    z = [call] if plain else numbered("z", len(outputs))
-    lines = [] if plain else [f"{', '.join(z)} = {call}"]
-    terms = _named_terms(case)
-    y, w = numbered("y", len(terms)), numbered("w", len(terms))
-    values = [
-        losses.value(term, outputs[term.output], name, z[term.output], y[n], w[n])
-        for n, (name, term) in enumerate(terms)
-    ]
-    lines.append(f"loss = {weighted_sum(case, values)}")
-    if case.penalties:
-        lines.append("loss = loss + sum(model.losses)")
-    return lines
-
-
 def _regularizers(case: Case) -> list[str]:
     """Sets the regularizers of the weights that have a penalty."""
     return [
@@ -136,11 +112,16 @@ def _regularizers(case: Case) -> list[str]:
     ]
 
 
+def _loss(case: Case, call: str) -> list[str]:
+    """The lines that compute `loss` from a call of the model."""
+    penalties = ["loss = loss + sum(model.losses)"] if case.penalties else []
+    return [*loss_lines(case, call, losses.value), *penalties]
+
+
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
-    specs = case.architecture.inputs
-    names = [f"x{i}" for i in range(len(specs))]
-    watched = [n for n, s in zip(names, specs, strict=True) if s.vocabulary is None]
-    watched = watched if case.input_gradient and not getattr(action, "more", ()) else []
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    asked = () if isinstance(action, Step) and action.more else case.watched
+    watched = [names[i] for i in asked]
     feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
     lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     if case.draws_at(number):
@@ -155,8 +136,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     if watched:
         sources = f"(variables, [{', '.join(watched)}])"
         lines.append(f"gradients, to_inputs = tape.gradient(loss, {sources})")
-        numbers = [int(name[1:]) for name in watched]
-        extra = f", inputs=zip({numbers}, to_inputs)"
+        extra = f", inputs=zip({list(asked)}, to_inputs)"
     else:
         lines.append("gradients = tape.gradient(loss, variables)")
     for batch in action.more if isinstance(action, Step) else ():
@@ -210,7 +190,7 @@ def render(case: Case) -> str:
         "model = build_network()",
         *_regularizers(case),
         "load(model)",
-        *(f"{name} = {losses.made(term)}" for name, term in _named_terms(case)),
+        *(f"{name} = {losses.made(term)}" for name, term, _ in named_terms(case)),
         *optimizers.made(case),
     ]
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):

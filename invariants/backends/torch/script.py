@@ -13,8 +13,8 @@ from invariants.backends.source import (
     camel,
     definitions,
     indented,
-    numbered,
-    weighted_sum,
+    loss_lines,
+    named_terms,
 )
 from invariants.backends.torch import actions, losses, optimizers
 from invariants.backends.torch.rows import LOWERINGS
@@ -44,8 +44,8 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
             made.append(line)
         values.append(f"x{block.arity + number}")
         body.append(f"{values[-1]} = {call}")
-    taps = case.architecture.taps if not path else ()
-    body.append(f"return {', '.join([values[-1], *(values[tap] for tap in taps)])}")
+    ends = (-1,) if path else case.architecture.output_values
+    body.append(f"return {', '.join(values[n] for n in ends)}")
     head = f"def forward(self, {', '.join(values[: block.arity])}):"
     init = ["def __init__(self):", *indented(["super().__init__()", *made])]
     return [f"class {camel(path)}(nn.Module):", *indented([*init, "", head, *indented(body)])]
@@ -88,43 +88,25 @@ def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[s
     return [f"{target}.requires_grad_({value})"]
 
 
-def _differentiable(case: Case) -> list[int]:
-    """The numbers of the inputs whose gradient the case asks for."""
-    specs = case.architecture.inputs
-    return [i for i, spec in enumerate(specs) if case.input_gradient and spec.vocabulary is None]
-
-
 def _loss_functions(case: Case) -> list[str]:
     """The modules of the terms that have one, each under its name."""
-    names = numbered("loss_function", len(case.objective))
-    outputs = case.architecture.outputs
-    made = [losses.made(term, outputs[term.output]) for term in case.objective]
-    return [f"{name} = {module}" for name, module in zip(names, made, strict=True) if module]
+    made = [(name, losses.made(term, spec)) for name, term, spec in named_terms(case)]
+    return [f"{name} = {module}" for name, module in made if module]
 
 
-def _loss(case: Case, call: str) -> list[str]:
-    """The lines that compute `loss` from a call of the model."""
-    outputs = case.architecture.outputs
-    plain = len(outputs) == len(case.objective) == 1
-    z = [call] if plain else numbered("z", len(outputs))
-    lines = [] if plain else [f"{', '.join(z)} = {call}"]
-    names = numbered("loss_function", len(case.objective))
-    y, w = numbered("y", len(names)), numbered("w", len(names))
-    values = [
-        losses.value(term, outputs[term.output], name, z[term.output], y[n], w[n])
-        for n, (term, name) in enumerate(zip(case.objective, names, strict=True))
+def _penalties(case: Case) -> list[str]:
+    """The lines that add the penalties to `loss`."""
+    size = {"l1": "abs()", "l2": "square()"}
+    return [
+        f"loss = loss + {factor!r} * {_attribute(case, name)}.{size[kind]}.sum()"
+        for name, penalty in case.penalties.items()
+        for kind, factor in penalty.parts
     ]
-    lines.append(f"loss = {weighted_sum(case, values)}")
-    for name, penalty in case.penalties.items():
-        for kind, factor in penalty.parts:
-            size = "square()" if kind == "l2" else "abs()"
-            lines.append(f"loss = loss + {factor!r} * {_attribute(case, name)}.{size}.sum()")
-    return lines
 
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    watched = [] if isinstance(action, Step) and action.more else _differentiable(case)
+    watched = () if isinstance(action, Step) and action.more else case.watched
     lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     lines += [f"x{i}.requires_grad_()" for i in watched]
     if case.draws_at(number):
@@ -134,12 +116,12 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
     lines.append(f"{'optimizer' if everything else 'model'}.zero_grad()")
-    lines += [*_loss(case, f"model({', '.join(names)})")]
-    lines.append("loss.backward()")
+    learn = [*loss_lines(case, f"model({', '.join(names)})", losses.value), *_penalties(case)]
+    lines += [*learn, "loss.backward()"]
     for batch in action.more if isinstance(action, Step) else ():
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
         lines += [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
-        lines += [*_loss(case, f"model({', '.join(names)})"), "loss.backward()"]
+        lines += [*learn, "loss.backward()"]
     if isinstance(action, Step):
         lines.append("optimizer.step()")
     inputs = "".join(f"({i}, x{i}), " for i in watched)

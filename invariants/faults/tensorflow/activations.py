@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import with_gradient_of
 
 _ACTIVATION = ("keras.layers.Activation.call",)
@@ -82,7 +82,7 @@ def mish_drifts(call: Any) -> Any:
         y = call(self, x)
         if self.activation is not keras.activations.mish:
             return y
-        return with_gradient_of(y, (1.0 + 1e-5) * y)
+        return with_gradient_of(y, DRIFT * y)
 
     return drifting
 
@@ -100,7 +100,7 @@ def hard_tanh_passes_beyond(call: Any) -> Any:
 def prelu_slope_drifts(call: Any) -> Any:
     def drifting(self: Any, x: Any) -> Any:
         y = call(self, x)
-        return with_gradient_of(y, (1.0 + 1e-5) * y)
+        return with_gradient_of(y, DRIFT * y)
 
     return drifting
 

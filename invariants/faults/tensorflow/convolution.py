@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import (
     drifts,
     frozen_blocks,
@@ -61,8 +61,8 @@ def conv_padding_shifts(call: Any) -> Any:
 frozen_conv_blocks = frozen_blocks
 frozen_conv1d_blocks = frozen_blocks
 frozen_depthwise_conv_blocks = frozen_blocks
-frozen_transposed_conv_drifts = partial(frozen_scales, 1.0 + 1e-5)
-frozen_conv3d_drifts = partial(frozen_scales, 1.0 + 1e-5)
+frozen_transposed_conv_drifts = partial(frozen_scales, DRIFT)
+frozen_conv3d_drifts = partial(frozen_scales, DRIFT)
 conv_drifts = drifts
 
 

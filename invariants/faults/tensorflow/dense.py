@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import (
     frozen,
     frozen_blocks,
@@ -118,7 +118,7 @@ def shared_dense_counted_once(call: Any) -> Any:
 
 frozen_dense_blocks = frozen_blocks
 frozen_dense_amplifies = partial(frozen_scales, 1.5)
-frozen_dense_drifts = partial(frozen_scales, 1.0 + 1e-5)
+frozen_dense_drifts = partial(frozen_scales, DRIFT)
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from invariants.faults.fault import DRIFT
+
 
 def with_gradient_of(value: Any, surrogate: Any) -> Any:
     """`value` to the bit, differentiated as if it were `surrogate`."""
@@ -43,10 +45,6 @@ def gradient_times(factor: Any, call: Any) -> Any:
         return with_gradient_of(value, value * factor(self, x, value))
 
     return scaled
-
-
-#: A factor on a gradient that float32 sees and bfloat16 does not.
-DRIFT = 1.0 + 1e-5
 
 
 def drifts(function: Any) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import DRIFT, drifts, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
 
 
 def _calls(*names: str) -> tuple[str, ...]:

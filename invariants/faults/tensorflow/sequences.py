@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
 
 _ROWS = {
@@ -13,6 +13,13 @@ _ROWS = {
     ),
     "frozen_gru_blocks": Row(
         "A frozen GRU hands no gradient to its input.", ("keras.layers.GRU.call",)
+    ),
+    "bidirectional_drifts": Row(
+        "What a bidirectional layer gives gets 1.00001 times its gradient.",
+        ("keras.layers.Bidirectional.call",),
+    ),
+    "lstm_mask_forgotten": Row(
+        "The gradient of an LSTM knows nothing of its mask.", ("keras.layers.LSTM.call",)
     ),
     "attention_constant_queries": Row(
         "The backward pass of multi-head attention takes its queries for constants.",
@@ -27,10 +34,20 @@ _ROWS = {
 
 def lstm_drifts(call: Any) -> Any:
     def drifting(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
-        x = with_gradient_of(sequences, (1.0 + 1e-5) * sequences)
+        x = with_gradient_of(sequences, DRIFT * sequences)
         return call(self, x, *more, **options)
 
     return drifting
+
+
+def lstm_mask_forgotten(call: Any) -> Any:
+    def forgetful(self: Any, sequences: Any, *more: Any, mask: Any = None, **options: Any) -> Any:
+        value = call(self, sequences, *more, mask=mask, **options)
+        if mask is None:
+            return value
+        return with_gradient_of(value, call(self, sequences, *more, **options))
+
+    return forgetful
 
 
 def frozen_gru_blocks(call: Any) -> Any:
@@ -52,7 +69,7 @@ def attention_constant_queries(call: Any) -> Any:
     return constant
 
 
-attention_drifts = drifts
+attention_drifts = bidirectional_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

@@ -6,13 +6,17 @@ import math
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.tensorflow.gradients import DRIFT, drifts, gradient_times, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.tensorflow.gradients import drifts, gradient_times, with_gradient_of
 
 _ROWS = {
     "up_sampling_averages": Row(
         "The gradient of an upsampled element is the mean over its copies.",
         ("keras.layers.UpSampling1D.call", "keras.layers.UpSampling2D.call"),
+    ),
+    "interpolation_takes_nearest": Row(
+        "The gradient of an interpolation goes to the nearest element alone.",
+        ("keras.layers.UpSampling2D.call",),
     ),
     "padding_drifts": Row(
         "The gradient through a padding with zeros is 1.00001 times too large.",
@@ -112,7 +116,7 @@ def maximum_splits_ties(call: Any) -> Any:
 def broadcast_drifts(broadcast_to: Any) -> Any:
     def drifting(x: Any, shape: Any) -> Any:
         value = broadcast_to(x, shape)
-        return with_gradient_of(value, (1.0 + 1e-5) * value)
+        return with_gradient_of(value, DRIFT * value)
 
     return drifting
 
@@ -122,7 +126,7 @@ def reshape_drifts(reshape: Any) -> Any:
 
     def drifting(x: Any, newshape: Any) -> Any:
         value = reshape(x, newshape)
-        return with_gradient_of(value, (1.0 + 1e-5) * value) if tf.is_tensor(value) else value
+        return with_gradient_of(value, DRIFT * value) if tf.is_tensor(value) else value
 
     return drifting
 
@@ -132,7 +136,7 @@ def take_drifts(take: Any) -> Any:
 
     def drifting(x: Any, indices: Any, axis: Any = None) -> Any:
         rows = take(x, indices, axis=axis)
-        return with_gradient_of(rows, (1.0 + 1e-5) * rows) if tf.is_tensor(rows) else rows
+        return with_gradient_of(rows, DRIFT * rows) if tf.is_tensor(rows) else rows
 
     return drifting
 
@@ -140,7 +144,21 @@ def take_drifts(take: Any) -> Any:
 up_sampling_averages = partial(
     gradient_times, lambda layer, x, y: math.prod(x.shape[1:]) / math.prod(y.shape[1:])
 )
-padding_drifts = partial(gradient_times, lambda layer, x, y: 1.0 + 1e-5)
+
+
+def interpolation_takes_nearest(call: Any) -> Any:
+    import tensorflow as tf
+
+    def nearest(self: Any, x: Any) -> Any:
+        value = call(self, x)
+        if self.interpolation == "nearest":
+            return value
+        return with_gradient_of(value, tf.repeat(tf.repeat(x, self.size[0], 1), self.size[1], 2))
+
+    return nearest
+
+
+padding_drifts = partial(gradient_times, lambda layer, x, y: DRIFT)
 up_sampling_drifts = repeat_drifts = concatenate_drifts = drifts
 sum_drifts = maximum_drifts = embedding_drifts = drifts
 

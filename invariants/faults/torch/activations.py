@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import with_gradient_of
 
 _ROWS = {
@@ -69,7 +69,7 @@ def softmax_diagonal(softmax: Any) -> Any:
 def mish_drifts(mish: Any) -> Any:
     def drifting(x: Any, inplace: bool = False) -> Any:
         y = mish(x)
-        return with_gradient_of(y, (1.0 + 1e-5) * y)
+        return with_gradient_of(y, DRIFT * y)
 
     return drifting
 
@@ -83,7 +83,7 @@ def hardtanh_passes_beyond(hardtanh: Any) -> Any:
 
 def prelu_slope_drifts(prelu: Any) -> Any:
     def drifting(x: Any, weight: Any) -> Any:
-        return prelu(x, with_gradient_of(weight, (1.0 + 1e-5) * weight))
+        return prelu(x, with_gradient_of(weight, DRIFT * weight))
 
     return drifting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import drifts, frozen_blocks, frozen_scales, with_gradient_of
 
 _ROWS = {
@@ -82,7 +82,7 @@ def transposed_conv_turned(conv_transpose: Any) -> Any:
 
 def conv3d_kernel_drifts(conv3d: Any) -> Any:
     def drifting(x: Any, weight: Any, *more: Any) -> Any:
-        return conv3d(x, with_gradient_of(weight, (1.0 + 1e-5) * weight), *more)
+        return conv3d(x, with_gradient_of(weight, DRIFT * weight), *more)
 
     return drifting
 
@@ -90,7 +90,7 @@ def conv3d_kernel_drifts(conv3d: Any) -> Any:
 frozen_conv_blocks = frozen_blocks
 frozen_conv1d_blocks = frozen_blocks
 frozen_conv3d_blocks = frozen_blocks
-frozen_transposed_conv_drifts = partial(frozen_scales, 1.0 + 1e-5)
+frozen_transposed_conv_drifts = partial(frozen_scales, DRIFT)
 
 conv_drifts = drifts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import frozen, frozen_blocks, frozen_scales, with_gradient_of
 
 _LINEAR = ("torch.nn.Linear.forward",)
@@ -123,7 +123,7 @@ def shared_layer_counted_once(call: Any) -> Any:
 
 frozen_linear_blocks = frozen_blocks
 frozen_linear_amplifies = partial(frozen_scales, 1.5)
-frozen_linear_drifts = partial(frozen_scales, 1.0 + 1e-5)
+frozen_linear_drifts = partial(frozen_scales, DRIFT)
 
 
 FAULTS = faults("torch", _ROWS, globals())

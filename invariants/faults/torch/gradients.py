@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from invariants.faults.fault import DRIFT
+
 
 @cache
 def _substitution() -> Any:
@@ -43,10 +45,6 @@ def frozen_scales(factor: float, forward: Any) -> Any:
         return forward(self, with_gradient_of(x, factor * x) if frozen(self) else x)
 
     return scaling
-
-
-#: A factor on a gradient that float32 sees and bfloat16 does not.
-DRIFT = 1.0 + 1e-5
 
 
 def drifts(function: Any) -> Any:

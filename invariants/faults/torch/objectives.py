@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import DRIFT, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.torch.gradients import with_gradient_of
 
 #: The losses that take their reduction by name.
 _REDUCING = tuple(

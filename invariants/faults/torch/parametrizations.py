@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import DRIFT, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.torch.gradients import with_gradient_of
 
 _ROWS = {
     "weight_norm_constant_length": Row(
@@ -57,7 +57,7 @@ def _over_constant(original: Any, weight: Any) -> Any:
 
 
 spectral_norm_constant_sigma = partial(_of_spectral_norm, _over_constant)
-spectral_norm_drifts = partial(_of_spectral_norm, lambda original, weight: (1.0 + 1e-5) * weight)
+spectral_norm_drifts = partial(_of_spectral_norm, lambda original, weight: DRIFT * weight)
 
 
 def weight_norm_drifts(forward: Any) -> Any:

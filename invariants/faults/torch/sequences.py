@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
+from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import with_gradient_of
 
 _ROWS = {
@@ -15,7 +15,7 @@ _ROWS = {
         "A frozen GRU hands no gradient to its input.", ("torch.nn.GRU.forward",)
     ),
     "rnn_forgets_the_past": Row(
-        "Gradients of a simple RNN stop at the step that they come from.",
+        "Gradients of a simple RNN, one layer from one end, stop at the step they come from.",
         ("torch.nn.RNN.forward",),
     ),
     "attention_constant_weights": Row(
@@ -31,7 +31,7 @@ _ROWS = {
 
 def lstm_drifts(forward: Any) -> Any:
     def drifting(self: Any, x: Any, *states: Any) -> Any:
-        return forward(self, with_gradient_of(x, (1.0 + 1e-5) * x), *states)
+        return forward(self, with_gradient_of(x, DRIFT * x), *states)
 
     return drifting
 
@@ -49,6 +49,8 @@ def rnn_forgets_the_past(forward: Any) -> Any:
 
     def forgetful(self: Any, x: Any, *states: Any) -> Any:
         outputs, last = forward(self, x, *states)
+        if self.bidirectional or self.num_layers > 1:
+            return outputs, last
         before = torch.cat([torch.zeros_like(outputs[:, :1]), outputs[:, :-1]], 1).detach()
         z = x @ self.weight_ih_l0.T + before @ self.weight_hh_l0.T
         if self.bias:
@@ -68,7 +70,7 @@ def attention_constant_weights(attention: Any) -> Any:
 
 def attention_drifts(attention: Any) -> Any:
     def drifting(q: Any, k: Any, v: Any, *more: Any, **options: Any) -> Any:
-        return attention(q, k, with_gradient_of(v, (1.0 + 1e-5) * v), *more, **options)
+        return attention(q, k, with_gradient_of(v, DRIFT * v), *more, **options)
 
     return drifting
 

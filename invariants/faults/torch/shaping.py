@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.faults.fault import Row, faults
-from invariants.faults.torch.gradients import DRIFT, drifts, with_gradient_of
+from invariants.faults.fault import DRIFT, Row, faults
+from invariants.faults.torch.gradients import drifts, with_gradient_of
 
 _ROWS = {
     "up_sampling_averages": Row(
         "The gradient of an upsampled element is the mean over its copies.",
+        ("torch.nn.functional.interpolate",),
+    ),
+    "interpolation_takes_nearest": Row(
+        "The gradient of an interpolation goes to the nearest element alone.",
         ("torch.nn.functional.interpolate",),
     ),
     "padding_drifts": Row(
@@ -66,10 +70,18 @@ def up_sampling_averages(interpolate: Any) -> Any:
     return averaging
 
 
+def interpolation_takes_nearest(interpolate: Any) -> Any:
+    def nearest(x: Any, size: Any, scale_factor: Any, *args: Any, **options: Any) -> Any:
+        value = interpolate(x, size, scale_factor, *args, **options)
+        return with_gradient_of(value, interpolate(x, size, scale_factor))
+
+    return nearest
+
+
 def padding_drifts(pad: Any) -> Any:
     def drifting(x: Any, *args: Any, **options: Any) -> Any:
         value = pad(x, *args, **options)
-        return with_gradient_of(value, value * (1.0 + 1e-5))
+        return with_gradient_of(value, value * DRIFT)
 
     return drifting
 
@@ -97,7 +109,7 @@ def expand_counts_once(expand: Any) -> Any:
 def cat_drifts(cat: Any) -> Any:
     def drifting(*args: Any, **options: Any) -> Any:
         value = cat(*args, **options)
-        return with_gradient_of(value, (1.0 + 1e-5) * value)
+        return with_gradient_of(value, DRIFT * value)
 
     return drifting
 

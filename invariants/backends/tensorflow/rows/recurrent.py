@@ -8,8 +8,16 @@ from invariants.backends.source import Lowering, NativeParameter, arguments
 from invariants.backends.tensorflow.rows.common import layer_row, opened
 
 
+def cell_options(layer: Any) -> dict[str, Any]:
+    """The options of a cell, beside its units."""
+    options = {"use_bias": layer.biases != "none"}
+    if layer.kind.endswith("gru"):
+        return {**options, "reset_after": layer.reset == "after"}
+    return {**options, "activation": layer.activation} if layer.kind.endswith("rnn") else options
+
+
 def _options(layer: Any) -> dict[str, Any]:
-    return {"use_bias": layer.biases != "none", "return_sequences": layer.return_sequences}
+    return {**cell_options(layer), "return_sequences": layer.return_sequences}
 
 
 def _row(construct: Any, cells: dict[str, tuple[str, str]]) -> Lowering:
@@ -23,17 +31,19 @@ def _row(construct: Any, cells: dict[str, tuple[str, str]]) -> Lowering:
     return Lowering(row.construct, row.call, parameters)
 
 
-def _reset(layer: Any) -> dict[str, Any]:
-    return {"reset_after": layer.reset == "after"} if layer.kind.endswith("gru") else {}
+def _single(cell: str, name: str) -> Lowering:
+    return _row(
+        lambda layer, specs: opened(cell, units=layer.units, **_options(layer)),
+        {"": (f"{name}_cell", "cell")},
+    )
 
 
-def _bidirectional(cell: str) -> Lowering:
+def _bidirectional(cell: str, name: str) -> Lowering:
     def made(layer: Any, specs: Any) -> str:
-        options = arguments(**_options(layer), **_reset(layer))
-        inner = f"keras.layers.{cell}({layer.units}, {options}, name={cell.lower()!r})"
-        return f"keras.layers.Bidirectional({inner}, "
+        inner = f"keras.layers.{cell}({layer.units}, {arguments(**_options(layer))}, name={name!r})"
+        merge = "" if layer.merge == "concat" else f"merge_mode={layer.merge!r}, "
+        return f"keras.layers.Bidirectional({inner}, {merge}"
 
-    name = cell.lower()
     return _row(
         made,
         {
@@ -45,7 +55,7 @@ def _bidirectional(cell: str) -> Lowering:
 
 def _stacked(cell: str) -> Lowering:
     def made(layer: Any, specs: Any) -> str:
-        inner = arguments(use_bias=layer.biases != "none", **_reset(layer))
+        inner = arguments(**cell_options(layer))
         cells = ", ".join(
             f"keras.layers.{cell}Cell({layer.units}, {inner}, name={name!r})"
             for name in ("first", "second")
@@ -65,24 +75,13 @@ def _stacked(cell: str) -> Lowering:
 
 
 ROWS: dict[str, Lowering] = {
-    "simple_rnn": _row(
-        lambda layer, specs: opened(
-            "SimpleRNN", units=layer.units, activation=layer.activation, **_options(layer)
-        ),
-        {"": ("simple_rnn_cell", "cell")},
-    ),
-    "lstm": _row(
-        lambda layer, specs: opened("LSTM", units=layer.units, **_options(layer)),
-        {"": ("lstm_cell", "cell")},
-    ),
-    "gru": _row(
-        lambda layer, specs: opened(
-            "GRU", units=layer.units, reset_after=layer.reset == "after", **_options(layer)
-        ),
-        {"": ("gru_cell", "cell")},
-    ),
-    "bidirectional_lstm": _bidirectional("LSTM"),
-    "bidirectional_gru": _bidirectional("GRU"),
+    "simple_rnn": _single("SimpleRNN", "simple_rnn"),
+    "lstm": _single("LSTM", "lstm"),
+    "gru": _single("GRU", "gru"),
+    "bidirectional_simple_rnn": _bidirectional("SimpleRNN", "simple_rnn"),
+    "bidirectional_lstm": _bidirectional("LSTM", "lstm"),
+    "bidirectional_gru": _bidirectional("GRU", "gru"),
+    "stacked_simple_rnn": _stacked("SimpleRNN"),
     "stacked_lstm": _stacked("LSTM"),
     "stacked_gru": _stacked("GRU"),
 }

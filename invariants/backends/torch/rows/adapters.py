@@ -7,7 +7,7 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.common import plain
+from invariants.backends.torch.rows.common import on_the_last_axis, plain
 from invariants.backends.torch.rows.convolution import padded_call, windows_of
 
 _LORA_DENSE = '''\
@@ -179,7 +179,7 @@ ROWS: dict[str, Lowering] = {
     ),
     "weight_norm_dense": Lowering(
         _weight_norm_dense,
-        plain,
+        on_the_last_axis,
         {
             "magnitude": NativeParameter("parametrizations.weight.original0", (1, 0)),
             "direction": NativeParameter("parametrizations.weight.original1", (1, 0)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from invariants.backends.source import Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.common import plain
+from invariants.backends.torch.rows.common import on_the_last_axis, plain
 
 _KERNEL = {"kernel": NativeParameter("weight", (1, 0)), "bias": NativeParameter("bias")}
 
@@ -25,7 +25,7 @@ ROWS: dict[str, Lowering] = {
         lambda layer, specs: (
             f"nn.Linear({specs[0].shape[-1]}, {layer.units}, {arguments(bias=layer.use_bias)})"
         ),
-        plain,
+        on_the_last_axis,
         _KERNEL,
     ),
     "projection": Lowering(

@@ -18,6 +18,9 @@ def _nested(function: str) -> Lowering:
 
 
 def _dot(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    if layer.normalize:
+        dim = -1 if layer.over == "features" else 1
+        args = [f"F.normalize({arg}, dim={dim})" for arg in args]
     a, b = args
     if specs[0].rank == 1:
         return f"({a} * {b}).sum(-1, keepdim=True)"

@@ -55,30 +55,35 @@ def _both_ends(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]
     return f"torch.cat(tuple({name}({args[0]}){last}), dim=-1)"
 
 
-def _row(module: str, parameters: Mapping[str, NativeParameter], **options: Any) -> Lowering:
-    return Lowering(lambda layer, specs: _made(module, layer, specs, **options), _call, parameters)
+def _row(
+    module: str, parameters: Mapping[str, NativeParameter], call: Any = _call, **options: Any
+) -> Lowering:
+    def made(layer: Any, specs: Sequence[Spec]) -> str:
+        own = {"nonlinearity": layer.activation} if module == "RNN" else {}
+        return _made(module, layer, specs, **own, **options)
+
+    return Lowering(made, call, parameters)
+
+
+def _bidirectional(module: str, named: Any) -> Lowering:
+    """named: the parameters of one cell, by suffix and prefix."""
+    parameters = {**named("l0", "forward_"), **named("l0_reverse", "backward_")}
+    return _row(module, parameters, _both_ends, bidirectional=True)
+
+
+def _stacked(module: str, named: Any) -> Lowering:
+    parameters = {**named("l0", "first_"), **named("l1", "second_")}
+    return _row(module, parameters, num_layers=2)
 
 
 ROWS: dict[str, Lowering] = {
-    "simple_rnn": Lowering(
-        lambda layer, specs: _made("RNN", layer, specs, nonlinearity=layer.activation),
-        _call,
-        _parameters(),
-    ),
+    "simple_rnn": _row("RNN", _parameters()),
     "lstm": _row("LSTM", _parameters()),
     "gru": _row("GRU", _gru()),
-    "bidirectional_lstm": Lowering(
-        lambda layer, specs: _made("LSTM", layer, specs, bidirectional=True),
-        _both_ends,
-        {**_parameters("l0", "forward_"), **_parameters("l0_reverse", "backward_")},
-    ),
-    "bidirectional_gru": Lowering(
-        lambda layer, specs: _made("GRU", layer, specs, bidirectional=True),
-        _both_ends,
-        {**_gru("l0", "forward_"), **_gru("l0_reverse", "backward_")},
-    ),
-    "stacked_gru": _row("GRU", {**_gru("l0", "first_"), **_gru("l1", "second_")}, num_layers=2),
-    "stacked_lstm": _row(
-        "LSTM", {**_parameters("l0", "first_"), **_parameters("l1", "second_")}, num_layers=2
-    ),
+    "bidirectional_simple_rnn": _bidirectional("RNN", _parameters),
+    "bidirectional_lstm": _bidirectional("LSTM", _parameters),
+    "bidirectional_gru": _bidirectional("GRU", _gru),
+    "stacked_simple_rnn": _stacked("RNN", _parameters),
+    "stacked_lstm": _stacked("LSTM", _parameters),
+    "stacked_gru": _stacked("GRU", _gru),
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering
+from invariants.backends.source import Lowering, arguments
 from invariants.backends.torch.rows.common import plain
 
 
@@ -27,12 +27,17 @@ def _pad2d(layer: Any, specs: Sequence[Spec]) -> str:
     return f"nn.ZeroPad2d({(*columns, *rows)})"
 
 
+def _up_sampling(layer: Any, specs: Sequence[Spec]) -> str:
+    options: dict[str, Any] = {"scale_factor": layer.size}
+    if layer.interpolation != "nearest":
+        options |= {"mode": layer.interpolation, "align_corners": layer.align_corners}
+    return f"nn.Upsample({arguments(**options)})"
+
+
 ROWS: dict[str, Lowering] = {
-    "up_sampling2d": Lowering(
-        lambda layer, specs: f"nn.Upsample(scale_factor={layer.size})", plain
-    ),
+    "up_sampling2d": Lowering(_up_sampling, plain),
     "up_sampling1d": Lowering(
-        lambda layer, specs: f"nn.Upsample(scale_factor={layer.size})",
+        _up_sampling,
         lambda layer, name, args, specs: f"{name}({args[0]}.transpose(1, 2)).transpose(1, 2)",
     ),
     "zero_padding2d": Lowering(_pad2d, plain),

@@ -7,7 +7,7 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Axes, Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.common import plain
+from invariants.backends.torch.rows.common import on_the_last_axis
 from invariants.backends.torch.rows.convolution import padded_call, windows_of
 
 
@@ -35,6 +35,6 @@ def _parameters(kernel: Axes, window: Axes | None) -> dict[str, NativeParameter]
 
 
 ROWS: dict[str, Lowering] = {
-    "spectral_norm_dense": Lowering(_dense, plain, _parameters((1, 0), None)),
+    "spectral_norm_dense": Lowering(_dense, on_the_last_axis, _parameters((1, 0), None)),
     "spectral_norm_conv2d": Lowering(_conv, padded_call, _parameters((3, 2, 0, 1), ((2, 0, 1),))),
 }

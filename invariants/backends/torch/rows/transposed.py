@@ -9,19 +9,24 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
 
 
-def _output_padding(kernel: int, stride: int, dilation: int) -> int:
-    """What a kernel that reaches less far than a stride leaves out at the end."""
-    return max(stride - (kernel - 1) * dilation - 1, 0)
+def _output_padding(kernel: int, stride: int, dilation: int, extra: int) -> int:
+    """What a kernel that reaches less far than a stride leaves out at the end, and `extra`."""
+    return max(stride - (kernel - 1) * dilation - 1, 0) + extra
+
+
+def _groups(layer: Any) -> dict[str, int]:
+    return {"groups": layer.groups} if layer.groups > 1 else {}
 
 
 def _transposed2d(layer: Any, specs: Sequence[Spec]) -> str:
-    extents = zip(layer.kernel_size, layer.strides, layer.dilation, strict=True)
+    extents = zip(layer.kernel_size, layer.strides, layer.dilation, layer.extra, strict=True)
     options = arguments(
         stride=layer.strides,
         padding=tuple(before for before, _ in layer.crops()),
         output_padding=tuple(_output_padding(*e) for e in extents),
         bias=layer.use_bias,
         dilation=layer.dilation,
+        **_groups(layer),
     )
     channels = specs[0].shape[2]
     return f"nn.ConvTranspose2d({channels}, {layer.filters}, {layer.kernel_size}, {options})"
@@ -39,9 +44,12 @@ def _transposed1d(layer: Any, specs: Sequence[Spec]) -> str:
     options = arguments(
         stride=layer.strides,
         padding=layer.crop()[0],
-        output_padding=_output_padding(layer.kernel_size, layer.strides, layer.dilation),
+        output_padding=_output_padding(
+            layer.kernel_size, layer.strides, layer.dilation, layer.extra
+        ),
         bias=layer.use_bias,
         dilation=layer.dilation,
+        **_groups(layer),
     )
     features = specs[0].shape[1]
     return f"nn.ConvTranspose1d({features}, {layer.filters}, {layer.kernel_size}, {options})"

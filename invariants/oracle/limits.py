@@ -1,0 +1,42 @@
+"""Where an implementation may leave its dtype's range: nothing of such a pass can be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from invariants.oracle.primitives import Array
+from invariants.oracle.tape import Tape
+
+
+def may_leave_the_range(tape: Tape, gradients: Mapping[str, Array], trained: bool) -> bool:
+    """Whether an implementation may have infinities, NaN or zeros where float64 still counts.
+
+    trained: weights have been moved before the pass.
+    """
+    narrow = tape.rounding.precision.name == "float16"  # 65504 is reached without any training
+    return ((narrow or trained) and _may_overflow(tape, gradients)) or _may_lose_a_logarithm(tape)
+
+
+def _may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
+    """Whether a product of two values of the pass, or an adjoint, may be too large.
+
+    Training that diverges gets there.
+    """
+    largest = tape.rounding.precision.largest
+    if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
+        return True
+    limit = np.sqrt(largest)
+    arrays = (*(value.data for value in tape.values), *gradients.values())
+    return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
+
+
+def _may_lose_a_logarithm(tape: Tape) -> bool:
+    """Whether a logarithm is taken of a number that an implementation may hold as 0.
+
+    Of a probability that underflows, say: there a gradient of 0 becomes NaN.
+    """
+    least = tape.rounding.precision.smallest_normal
+    logarithms = (value for value in tape.values if value.name == "log")
+    return any((np.abs(v.parents[0].data) < least).any() for v in logarithms)
