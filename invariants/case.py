@@ -33,6 +33,7 @@ from invariants.course import Moment, course
 from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
+from invariants.optimizer import Optimizer, Positive, refused
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.losses import CLASSIFYING, LOSSES
 from invariants.program import (
@@ -112,45 +113,6 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
 
 
-Positive = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, le=1e6, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0.0, lt=1.0, allow_inf_nan=False)]
-
-# --- optimizers ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class SGD(Document):
-    """Stochastic gradient descent."""
-
-    kind: Literal["sgd"] = "sgd"
-    learning_rate: Positive = 0.125
-    momentum: Decay = 0.0
-    weight_decay: NotNegative = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adam(Document):
-    """Adam (Kingma & Ba 2015, arXiv 1412.6980)."""
-
-    kind: Literal["adam"] = "adam"
-    learning_rate: Positive = 0.0625
-    beta_1: Decay = 0.9
-    beta_2: Decay = 0.999
-    epsilon: Positive = 1e-7
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
-
-    kind: Literal["adamw"] = "adamw"  # type: ignore[assignment]
-    weight_decay: NotNegative = 0.0625
-
-
-Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="kind")]
-
-
 @dataclass(frozen=True)
 class Batch(Document):
     """One batch: inputs of shape (N, *spec.shape), and for each term of the objective its target.
@@ -220,6 +182,10 @@ class Case(Document):
         inputs = {f"input_{n}" for n in range(len(self.architecture.inputs))}
         return frozenset(inside | (inputs & above) | set(self.penalties))
 
+    def group(self, weight: str) -> str:
+        """The module whose group a weight is in; "" for that of all the others."""
+        return next((module for module in self.groups if within(weight, module)), "")
+
     @property
     def watched(self) -> tuple[int, ...]:
         """The numbers of the inputs whose gradient is asked for: indices have none."""
@@ -228,8 +194,7 @@ class Case(Document):
 
     def rate(self, weight: str) -> float:
         """The learning rate of a weight: that of its group, if it is in one."""
-        rates = [rate for module, rate in self.groups.items() if within(weight, module)]
-        return rates[0] if rates else self.optimizer.learning_rate
+        return self.groups.get(self.group(weight), self.optimizer.learning_rate)
 
     @cached_property
     def modes(self) -> tuple[bool, ...]:
@@ -501,6 +466,9 @@ class Case(Document):
         for name, value in realisation.options.items():
             if value not in domains[name]:
                 raise CaseError(f"{where}: {name} cannot be {value!r}")
+        reason = refused(self.optimizer, contract, self.options(backend), bool(self.groups))
+        if reason:
+            raise CaseError(f"{where}: optimizer: {reason}")
         self._check_ways(where, contract, realisation.ways)
 
     def _check_ways(self, where: str, contract: Contract, ways: tuple[str | None, ...]) -> None:

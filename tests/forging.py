@@ -15,10 +15,11 @@ from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense, Projection
 from invariants.architecture.layers.normalization import BatchNorm
-from invariants.case import SGD, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import gather
 from invariants.objective import Term
 from invariants.observation import Array, Observation, ObservedPoint
+from invariants.optimizer import SGD
 from invariants.program import Action, Freeze, Gradient, Step, Thaw
 from invariants.properties.evidence import Evidence
 

@@ -14,11 +14,12 @@ from forging import at, gradient_of, last_bit_flipped, real, since, torch_case
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.normalization import LayerNorm
-from invariants.case import AdamW, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.finding import Severity
 from invariants.judge import VIOLATED, InvariantViolated, check, judge, measure, raise_for
 from invariants.ledger import KnownIssue
 from invariants.objective import LossName, Term
+from invariants.optimizer import AdamW
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.rounding import LAMBDA

@@ -13,10 +13,11 @@ from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.spectral import SpectralNormalizationDense
 from invariants.backends import installed
-from invariants.case import SGD, Batch, Case, Realisation
+from invariants.case import Batch, Case, Realisation
 from invariants.case import frozen as fixed
 from invariants.judge import gather, judge
 from invariants.objective import Term
+from invariants.optimizer import SGD
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import ExpectedPoint, expect
 from invariants.program import Action, Freeze, Gradient, Step, Thaw

@@ -17,10 +17,11 @@ from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense, Projection
 from invariants.backends import BACKENDS, installed
-from invariants.case import SGD, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import Verdict, judge
 from invariants.objective import Term
 from invariants.observation import same_bits
+from invariants.optimizer import SGD
 from invariants.program import Step
 
 EPOCHS = 3

@@ -8,8 +8,9 @@ from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.case import SGD, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.objective import Term
+from invariants.optimizer import SGD
 from invariants.program import Freeze, Gradient, Step, Thaw
 
 

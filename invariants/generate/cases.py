@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
-    SGD,
-    Adam,
-    AdamW,
     Batch,
     Case,
     Dtype,
-    Optimizer,
     Realisation,
     frozen,
     leaves_open,
@@ -35,8 +31,10 @@ from invariants.generate.objectives import (
     draw_target,
     draw_terms,
 )
+from invariants.generate.optimizers import draw_optimizer
 from invariants.generate.programs import draw_program
 from invariants.objective import Term
+from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import Action
 
@@ -89,26 +87,13 @@ def _batch(
     )
 
 
-def _optimizer(choice: Drawn) -> Optimizer:
-    kind = choice.one_of(("sgd", "sgd", "adam", "adamw"))
-    rate = choice.one_of((0.125, 0.03125, 0.0078125))
-    if kind == "sgd":
-        return SGD(
-            learning_rate=rate,
-            momentum=choice.one_of((0.0, 0.5, 0.9)),
-            weight_decay=choice.one_of((0.0, 0.0625)),
-        )
-    if kind == "adam":
-        return Adam(learning_rate=rate)
-    return AdamW(learning_rate=rate, weight_decay=choice.one_of((0.0625, 0.5)))
-
-
 def _realisation(
     choice: Drawn,
     contract: Contract,
     architecture: Architecture,
     program: Sequence[Action],
     groups: bool,
+    optimizer: str,
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
@@ -122,17 +107,19 @@ def _realisation(
         way = choice.one_of(settled)
         ways.append(way)
         flags = flags_after(action, way, flags, contract)
-    options = {
-        option.name: choice.one_of(
-            [v for v in option.values if not (groups and (option.name, v) == _WITHOUT_GROUPS)]
-        )
-        for option in contract.options
-    }
+    options = {}
+    for option in contract.options:
+        values = list(option.values)
+        if option.name == "optimizer_loop":
+            values = loops(optimizer, contract, values)
+        if groups:
+            values = [value for value in values if (option.name, value) not in _WITHOUT_GROUPS]
+        options[option.name] = choice.one_of(values)
     return Realisation(choice.one_of(contract.modes), tuple(ways), options)
 
 
-#: The option that leaves no groups of parameters.
-_WITHOUT_GROUPS = ("optimizer_scope", "trainable")
+#: The option that leaves no groups of parameters, and one that may stop between two of them.
+_WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused"))
 
 
 @st.composite
@@ -147,7 +134,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
     dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "float32", "bfloat16", "float16")
-    optimizer = _optimizer(choice)
+    optimizer = draw_optimizer(choice)
     groups = draw_groups(choice, architecture, optimizer)
     case = Case(
         architecture=architecture,
@@ -167,7 +154,9 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         and any(spec.vocabulary is None for spec in architecture.inputs),
         seed=choice.integer(0, 7),
         realisations={
-            name: _realisation(choice, CONTRACTS[name], architecture, program, bool(groups))
+            name: _realisation(
+                choice, CONTRACTS[name], architecture, program, bool(groups), optimizer.kind
+            )
             for name in backends
         },
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from invariants.architecture.graph import Architecture, Placed, join, within
-from invariants.case import Optimizer
 from invariants.freezing import Flags
 from invariants.generate.choice import Drawn
+from invariants.optimizer import Optimizer
 from invariants.program import Freeze, Thaw
 
 Mask = frozenset[str]

@@ -339,6 +339,80 @@ TORCH = Contract(
             "decouples it.",
             _TORCH + "generated/torch.optim.SGD.html",
         ),
+        "optimizers": Clause(
+            (
+                *("sgd", "adam", "adamw", "nadam", "radam", "adamax"),
+                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd"),
+            ),
+            "The algorithms of torch.optim; SparseAdam, which takes sparse gradients alone, is not "
+            "among them here.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "optimizer_settings": Clause(
+            ("sgd.dampening", "nadam.momentum_decay", "adagrad.rate_decay"),
+            "dampening of SGD, momentum_decay of NAdam and lr_decay of Adagrad are arguments.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "optimizer_loops": Clause(
+            (
+                (
+                    "foreach",
+                    (
+                        *("sgd", "adam", "adamw", "nadam", "radam", "adamax", "adagrad"),
+                        *("adadelta", "rmsprop", "rprop", "asgd", "adafactor"),
+                    ),
+                ),
+                ("fused", ("sgd", "adam", "adamw", "adagrad")),
+            ),
+            "A table says which algorithms have a for-loop, a foreach and a fused implementation.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "ungrouped_optimizers": Clause(
+            ("lbfgs",),
+            "This optimizer doesn't support per-parameter options and parameter groups.",
+            _TORCH + "generated/torch.optim.LBFGS.html",
+        ),
+        "root_epsilon": Clause(
+            "behind_the_root",
+            "Adagrad and RMSprop: θ ← θ - lr·g / (√v + ε).",
+            _TORCH + "generated/torch.optim.RMSprop.html",
+        ),
+        "rmsprop_momentum": Clause(
+            "velocity",
+            "b ← μ·b + g / (√v + ε), θ ← θ - lr·b.",
+            _TORCH + "generated/torch.optim.RMSprop.html",
+        ),
+        "adamax_epsilon": Clause(
+            "in_the_norm",
+            "u ← max(β₂·u, |g| + ε), θ ← θ - lr·m / ((1 - β₁^t)·u).",
+            _TORCH + "generated/torch.optim.Adamax.html",
+        ),
+        "state_scalars": Clause(
+            "exact",
+            "Silent; users expect that what an optimizer counts with, μ_1 ⋯ μ_t of NAdam and η of "
+            "ASGD, is as accurate as the weights it moves.",
+            _TORCH + "generated/torch.optim.NAdam.html",
+        ),
+        "schedule_free_iterate": Clause(
+            "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
+        ),
+        "gradient_kept_by_step": Clause(
+            True,
+            "Silent; users expect that a step reads the gradients and writes the weights.",
+            _TORCH + "generated/torch.optim.Optimizer.step.html",
+        ),
+        "fused_sgd_in_16_bits": Clause(
+            "moves",
+            "fused: whether the fused implementation is used; torch.float16 and torch.bfloat16 are "
+            "supported like torch.float64 and torch.float32.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "momentum_of_a_thawed_weight": Clause(
+            None,
+            "fused: whether the fused implementation is used; nothing says that the weights must "
+            "have been trained from the same step on.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
         "sgd_momentum": Clause(
             "velocity",
             "v ← μ·v + g, θ ← θ - lr·v; the first v is g.",
@@ -450,6 +524,11 @@ TORCH = Contract(
             ("not implemented for",),
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
+        ),
+        "slots_made_with_the_optimizer": Clause(
+            ("adagrad",),
+            "Silent; Adagrad fills its sums with initial_accumulator_value when it is made.",
+            _TORCH + "generated/torch.optim.Adagrad.html",
         ),
         "slots_made": Clause(
             "with_the_first_gradient",
@@ -648,8 +727,9 @@ TORCH = Contract(
         ),
         Option(
             "optimizer_loop",
-            ("for-loop", "foreach"),
-            "foreach: whether the foreach implementation of the optimizer is used.",
+            ("for-loop", "foreach", "fused"),
+            "foreach, fused: whether the foreach or the fused implementation of the optimizer is "
+            "used.",
             _TORCH + "generated/torch.optim.SGD.html",
         ),
     ),
@@ -817,6 +897,65 @@ TENSORFLOW = Contract(
             "weight_decay: if set, weight decay is applied.",
             _KERAS + "optimizers/sgd/",
         ),
+        "optimizers": Clause(
+            (
+                *("sgd", "adam", "adamw", "nadam", "adamax"),
+                *("adagrad", "adadelta", "rmsprop"),
+                *("lion", "ftrl", "lamb", "schedule_free_adamw"),
+            ),
+            "The optimizers of keras.optimizers; LossScaleOptimizer and MultiOptimizer, which wrap "
+            "others, are not among them here.",
+            _KERAS + "optimizers/",
+        ),
+        "optimizer_settings": Clause(
+            (),
+            "SGD has no dampening, Nadam decays its momentum by 0.96^t, Adagrad's rate stays.",
+            _KERAS + "optimizers/",
+        ),
+        "optimizer_loops": Clause(
+            (), "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
+        ),
+        "ungrouped_optimizers": Clause(
+            (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
+        ),
+        "root_epsilon": Clause(
+            "under_the_root",
+            "Silent; Adagrad and RMSprop divide by sqrt(v + epsilon).",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/rmsprop.py",
+        ),
+        "rmsprop_momentum": Clause(
+            "step",
+            "Silent; the momentum adds up steps, with the learning rate of each.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/rmsprop.py",
+        ),
+        "adamax_epsilon": Clause(
+            "beside_the_norm",
+            "u = max(beta2 * u, abs(g)), current_lr = learning_rate / (1 - beta1 ** t), "
+            "w = w - current_lr * m / (u + epsilon).",
+            _KERAS + "optimizers/adamax/",
+        ),
+        "state_scalars": Clause(
+            "exact",
+            "Silent; users expect that what an optimizer counts with is as accurate as the weights "
+            "it moves.",
+            _KERAS + "optimizers/",
+        ),
+        "schedule_free_iterate": Clause(
+            "before_the_step",
+            "x of the step before is recovered from y and z as they were: Store momentum_old "
+            "before any updates.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
+            "schedule_free_adamw.py",
+        ),
+        "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
+        "fused_sgd_in_16_bits": Clause(
+            "moves", "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
+        ),
+        "momentum_of_a_thawed_weight": Clause(
+            None,
+            "The slots of all variables are made at once.",
+            _KERAS + "optimizers/",
+        ),
         "sgd_momentum": Clause(
             "step",
             "velocity = momentum * velocity - learning_rate * g; w = w + velocity.",
@@ -923,6 +1062,9 @@ TENSORFLOW = Contract(
             ("is not in the list of allowed values", "Could not find device for node"),
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
+        ),
+        "slots_made_with_the_optimizer": Clause(
+            (), "build(variables) makes the slots of all variables.", _KERAS + "optimizers/"
         ),
         "slots_made": Clause(
             "for_all_at_once",

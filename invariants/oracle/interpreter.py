@@ -175,7 +175,7 @@ class _Pass:
     loss: Array
     gradients: dict[str, Array]
     state: dict[str, Array]
-    lookup_squares: dict[str, Array]
+    lookups: dict[str, Array]
 
 
 class _Interpreter:
@@ -207,7 +207,7 @@ class _Interpreter:
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
-        self.slots: dict[str, Slots] = {}
+        self.slots = self._slots_made_ahead()
         self.updates_of: dict[str, int] = {}
         self.steps = 0
         self.weights_version = 0
@@ -219,6 +219,13 @@ class _Interpreter:
         self.rewritten: frozenset[str] = frozenset()
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
+
+    def _slots_made_ahead(self) -> dict[str, Slots]:
+        """The slots that start with what the weights are when an optimizer is made."""
+        ahead = self.options.get("optimizer_build") == "ahead"
+        if not ahead or self.case.optimizer.kind != "schedule_free_adamw":
+            return {}
+        return {name: {"z": self.arrays[name]} for name in self.case.architecture.weights}
 
     def _calls_in_unknown_order(self) -> bool:
         """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
@@ -232,12 +239,8 @@ class _Interpreter:
         points = []
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.optimizer:
-                self.optimizer, self.slots, self.updates_of, self.steps = (
-                    moment.optimizer,
-                    {},
-                    {},
-                    0,
-                )
+                self.optimizer, self.updates_of, self.steps = moment.optimizer, {}, 0
+                self.slots = self._slots_made_ahead()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
@@ -315,6 +318,8 @@ class _Interpreter:
             return point
         wanted = {*self._reached(flags), *asked} - idle
         gradients = {name: g for name, g in result.gradients.items() if name in wanted}
+        if moved and not self.contract["gradient_kept_by_step"]:
+            gradients |= self._left_behind(gradients, moved)
         return replace(
             point,
             loss=estimate(result.loss, self.rounding),
@@ -323,6 +328,20 @@ class _Interpreter:
             updates=self._estimates({name: self.arrays[name] - before[name] for name in moved}),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
+
+    def _left_behind(
+        self, gradients: Mapping[str, Array], moved: Sequence[str]
+    ) -> dict[str, Array]:
+        """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
+        o = self.case.optimizer
+        if o.kind != "sgd" or not o.nesterov or o.weight_decay:
+            return {}
+        if self.options.get("optimizer_loop") != "foreach":
+            return {}
+        return {
+            name: self.rounding.disturb(gradients[name] + self.slots[name]["momentum"] * o.momentum)
+            for name in moved
+        }
 
     def _passes(self, batches: Sequence[int], moment: Moment, draws: Sequence[Draws]) -> _Pass:
         """Forward and backward on each batch, the gradients added up as they come."""
@@ -368,10 +387,21 @@ class _Interpreter:
         if not trainable:
             silent = self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
+        if self._meets_a_new_weight(moment) and self.contract["momentum_of_a_thawed_weight"]:
+            return tuple(self.contract["momentum_of_a_thawed_weight"])
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
         return None if self._reached(moment.flags) else self.contract["step_without_gradients"]
+
+    def _meets_a_new_weight(self, moment: Moment) -> bool:
+        """Whether torch's fused SGD meets a weight without momentum beside one that has some."""
+        o = self.case.optimizer
+        if o.kind != "sgd" or not o.momentum or self.options.get("optimizer_loop") != "fused":
+            return False
+        moving = [n for n in self._reached(moment.flags) if n in (moment.held or ())]
+        met = {(self.case.group(name), name in self.slots) for name in moving}
+        return len(met) > len({group for group, _ in met})
 
     def _reached(self, flags: Flags) -> tuple[str, ...]:
         """The weights that have a gradient: trainable, and reached by the objective."""
@@ -447,9 +477,9 @@ class _Interpreter:
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {
-            name: tape.lookup_squares[leaf.index]
+            name: tape.lookups[leaf.index]
             for name, (leaf, *_) in leaves.items()
-            if leaf.index in tape.lookup_squares
+            if leaf.index in tape.lookups
         }
         return _Pass(loss.data, gradients, state, lookups)
 
@@ -482,9 +512,22 @@ class _Interpreter:
                 result.gradients[name],
                 self.slots.get(name, {}),
                 self.updates_of[name] if of_parameter else self.steps,
-                result.lookup_squares.get(name),
+                result.lookups.get(name),
             )
-            self._move({name: moved})
+            self._move({name: np.full_like(moved, np.nan) if self._is_left(name) else moved})
+
+    def _is_left(self, name: str) -> bool:
+        """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.
+
+        It does so in full vectors, of 8 elements at least; which they are, the processor decides.
+        """
+        return (
+            self.contract["fused_sgd_in_16_bits"] == "unknown"
+            and self.options.get("optimizer_loop") == "fused"
+            and self.case.optimizer.kind == "sgd"
+            and self.rounding.precision.significand_bits < 24
+            and self.arrays[name][0].size >= 8
+        )
 
     def _move(self, arrays: Mapping[str, Array]) -> None:
         self.arrays.update(arrays)

@@ -207,6 +207,18 @@ def _where_positive_vjp_b(
     return known_by(condition, np.where(condition > 0, 0.0, shared))
 
 
+def _sign(x: Array) -> Array:
+    """1, 0 or -1; what is not finite is not known, and has no sign."""
+    return np.where(np.isfinite(x), np.sign(x), np.nan)
+
+
+def _by_sign(s: Array, above: Array, at: Array, below: Array) -> Array:
+    """One of three, where a sign is 1, 0 and -1."""
+    rank = max(a.ndim for a in (s, above, at, below))
+    s, above, at, below = (align(a, rank) for a in (s, above, at, below))
+    return known_by(s, np.where(s > 0, above, np.where(s < 0, below, at)))
+
+
 def _celu(x: Array, *, alpha: float, inverse: float) -> Array:
     return alpha * (np.exp(x / alpha) - 1.0)
 
@@ -357,10 +369,14 @@ def _take_vjp(g: Array, y: Array, table: Array, *, indices: Array) -> tuple[Arra
     return chosen @ rows, np.sqrt(count * (chosen @ np.square(rows[:1])))
 
 
-def lookup_squares(g: Array, *, indices: Array, rows: int) -> Array:
-    """For each row of a table the sum over its lookups of the squared gradient, by feature."""
+def lookup_sums(g: Array, *, indices: Array, rows: int) -> Array:
+    """For each row of a table the sums over its lookups of the gradient's squares and sizes.
+
+    Of shape (2, S, rows, features): first the squares, then the absolute values.
+    """
     chosen = (np.arange(rows)[:, None] == indices.reshape(-1)).astype(np.float64)
-    return chosen @ np.square(g.reshape(g.shape[0], -1, g.shape[-1]))
+    each = g.reshape(g.shape[0], -1, g.shape[-1])
+    return np.stack([chosen @ np.square(each), chosen @ np.abs(each)])
 
 
 Pair = tuple[int, int]
@@ -574,6 +590,12 @@ PRIMITIVES: dict[str, Primitive] = {
         vjp_ulps=0.0,
         grid=_KEEP,
     ),
+    # What updates are made of: nothing is differentiated through them.
+    "sign": Primitive(_sign, (None,), ulps=0.0, grid=_KEEP),
+    "absolute": Primitive(np.abs, (None,), ulps=0.0, grid=_KEEP),
+    "maximum": Primitive(_binary(np.maximum), (None, None), ulps=0.0, grid=_KEEP),
+    "minimum": Primitive(_binary(np.minimum), (None, None), ulps=0.0, grid=_KEEP),
+    "by_sign": Primitive(_by_sign, (None,) * 4, ulps=0.0, grid=_KEEP),
     "log_softmax": Primitive(_log_softmax, (_log_softmax_vjp,), magnitude=_log_softmax_magnitude),
     "sum": Primitive(_sum, (_sum_vjp,), vjp_ulps=0.0, magnitude=_sum_magnitude, grid=_KEEP),
     # The mean of a norm, axes kept. It is rounded even where the sum is exact: torch updates it
@@ -628,6 +650,7 @@ STRADDLES = {
     "relu": "straddle_zero",
     "leaky_relu": "straddle_zero",
     "where_positive": "straddle_zero",
+    "sign": "straddle_zero",
     "max": "straddle_maxima",
 }
 

@@ -22,7 +22,7 @@ from invariants.oracle.primitives import (
     Array,
     concatenate_vjp,
     exact_in,
-    lookup_squares,
+    lookup_sums,
     unbroadcast,
 )
 from invariants.oracle.rounding import Rounding, near_a_pole
@@ -121,7 +121,7 @@ class Tape:
         self.values: list[Value] = []
         self.adjoints: list[Array] = []  # as they were after each contribution
         self.ties = 0  # elements that met a kink exactly
-        self.lookup_squares: dict[int, Array] = {}  # table -> Σ over its lookups of (gradient)²
+        self.lookups: dict[int, Array] = {}  # table -> lookup_sums of its gradients
 
     @property
     def largest_adjoint(self) -> float:
@@ -206,8 +206,8 @@ class Tape:
         result = vjp(g, value.data, *xs, **value.params)
         gradient, magnitude = result if isinstance(result, tuple) else (result, None)
         if value.name == "take":
-            squares = lookup_squares(g, **value.params, rows=parent.shape[0])
-            self.lookup_squares[parent.index] = self.lookup_squares.get(parent.index, 0.0) + squares
+            sums = lookup_sums(g, **value.params, rows=parent.shape[0])
+            self.lookups[parent.index] = self.lookups.get(parent.index, 0.0) + sums
         if magnitude is not None or primitive.vjp_ulps > 0.0:
             gradient = self.rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
         if primitive.vjp_may_flush:

@@ -25,7 +25,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     made_ahead = options.get("optimizer_build") == "ahead"  # slots of all weights, at the start
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
-    at_once = CONTRACTS[evidence.backend]["slots_made"] == "for_all_at_once"
+    contract = CONTRACTS[evidence.backend]
+    with_the_optimizer = evidence.case.optimizer.kind in contract["slots_made_with_the_optimizer"]
+    at_once = with_the_optimizer or contract["slots_made"] == "for_all_at_once"
     optimizer = 0
     for expected, observed in evidence.pairs:
         if expected.optimizer != optimizer:

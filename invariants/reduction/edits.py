@@ -14,8 +14,9 @@ import numpy as np
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
-from invariants.case import SGD, Batch, Case, Realisation, frozen, ways_of
+from invariants.case import Batch, Case, Realisation, frozen, ways_of
 from invariants.objective import Term
+from invariants.optimizer import SGD, settings
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Action, Evaluate, Gradient, Step
 from invariants.reduction import graphs
@@ -187,6 +188,10 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         yield replace(case, groups={})
     if case.optimizer != SGD():
         yield replace(case, optimizer=SGD())
+    optimizer: Any = case.optimizer
+    for item in fields(optimizer):
+        if item.name in settings(optimizer):
+            yield replace(case, optimizer=replace(optimizer, **{item.name: item.default}))
     if case.seed:
         yield replace(case, seed=0)
     for name, realisation in case.realisations.items():

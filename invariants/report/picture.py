@@ -384,8 +384,7 @@ def _training(case: Case) -> str:
         if item.name != "kind"
     }
     told = ", ".join(f"{name} {value:g}" for name, value in numbers.items() if value)
-    named = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}.get(case.optimizer.kind)
-    optimizer = f"{named or case.optimizer.kind} ({told.replace('_', ' ')})"
+    optimizer = f"{type(case.optimizer).__name__} ({told.replace('_', ' ')})"
     penalties = sorted({f"{p.kind} penalty" for p in case.penalties.values()})
     losses = " + ".join([*map(term_title, case.objective), *penalties])
     groups = "".join(f", {rate:g} for {module}" for module, rate in case.groups.items())

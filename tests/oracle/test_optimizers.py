@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.case import SGD, Adam, AdamW, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.objective import Term
+from invariants.optimizer import SGD, Adam, AdamW
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.optimizers import RULES, Slots, step

@@ -54,9 +54,10 @@ from invariants.architecture.layers.piecewise import (
     Relu6,
     Softshrink,
 )
-from invariants.case import SGD, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.generate.objectives import draw_target
 from invariants.objective import LossName, Term
+from invariants.optimizer import SGD
 from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Estimate, Rounding, estimate

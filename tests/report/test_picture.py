@@ -16,10 +16,11 @@ from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense, Projection
 from invariants.architecture.layers.shaping import Add
-from invariants.case import SGD, Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, Realisation, frozen
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
 from invariants.objective import Term
+from invariants.optimizer import SGD
 from invariants.program import Freeze, Gradient, Step
 from invariants.report import picture
 

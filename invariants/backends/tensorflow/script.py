@@ -9,14 +9,13 @@ from typing import Any
 
 from invariants.architecture.graph import Block, join
 from invariants.backends.source import (
-    arguments,
     arrays_of_a_batch,
     definitions,
     indented,
     loss_lines,
     named_terms,
 )
-from invariants.backends.tensorflow import actions, losses
+from invariants.backends.tensorflow import actions, losses, optimizers
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
@@ -76,25 +75,6 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
     outputs = f"[{outputs}]" if len(ends) > 1 else outputs
     body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r})")
     return [f"def {_function(path)}():", *indented(body)]
-
-
-def _optimizer(case: Case) -> list[str]:
-    """The lines that make an optimizer."""
-    o = case.optimizer
-    options: dict[str, Any] = {"learning_rate": o.learning_rate}
-    if o.kind == "sgd":
-        options |= {"momentum": o.momentum}
-        if o.weight_decay:
-            options["weight_decay"] = o.weight_decay
-    else:
-        options |= {"beta_1": o.beta_1, "beta_2": o.beta_2, "epsilon": o.epsilon}
-    if o.kind == "adamw":
-        options["weight_decay"] = o.weight_decay
-    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
-    lines = [f"optimizer = keras.optimizers.{name}({arguments(**options)})"]
-    if case.options(NAME)["optimizer_build"] == "ahead":
-        lines.append("optimizer.build(model.trainable_variables)")
-    return lines
 
 
 def _attribute(case: Case, target: str) -> str:
@@ -211,7 +191,7 @@ def render(case: Case) -> str:
         *_regularizers(case),
         "load(model)",
         *(f"{name} = {losses.made(term)}" for name, term, _ in named_terms(case)),
-        *_optimizer(case),
+        *optimizers.made(case),
     ]
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
@@ -219,6 +199,7 @@ def render(case: Case) -> str:
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:
-            body = actions.lines(case, number, action, way, _optimizer(case), _regularizers(case))
+            made, anew = optimizers.made(case), _regularizers(case)
+            body = actions.lines(case, number, action, way, made, anew)
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
     return "\n".join(lines) + "\n"

@@ -9,7 +9,6 @@ from typing import Any
 
 from invariants.architecture.graph import Block, join
 from invariants.backends.source import (
-    arguments,
     arrays_of_a_batch,
     camel,
     definitions,
@@ -17,7 +16,7 @@ from invariants.backends.source import (
     loss_lines,
     named_terms,
 )
-from invariants.backends.torch import actions, losses
+from invariants.backends.torch import actions, losses, optimizers
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
@@ -50,20 +49,6 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
     head = f"def forward(self, {', '.join(values[: block.arity])}):"
     init = ["def __init__(self):", *indented(["super().__init__()", *made])]
     return [f"class {camel(path)}(nn.Module):", *indented([*init, "", head, *indented(body)])]
-
-
-def _optimizer(case: Case) -> str:
-    o = case.optimizer
-    options: dict[str, Any] = {"lr": o.learning_rate}
-    if o.kind == "sgd":
-        options |= {"momentum": o.momentum, "weight_decay": o.weight_decay}
-    else:
-        options |= {"betas": (o.beta_1, o.beta_2), "eps": o.epsilon}
-    if o.kind == "adamw":
-        options["weight_decay"] = o.weight_decay
-    options["foreach"] = case.options(NAME)["optimizer_loop"] == "foreach"
-    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}[o.kind]
-    return f"torch.optim.{name}({_parameters(case)}, {arguments(**options)})"
 
 
 def _parameters(case: Case) -> str:
@@ -162,7 +147,7 @@ def render(case: Case) -> str:
         "load(model)",
         f"model.{'train' if case.training else 'eval'}()",
         *_loss_functions(case),
-        f"optimizer = {_optimizer(case)}",
+        f"optimizer = {optimizers.made(case, _parameters(case))}",
     ]
     ways = case.realisations[NAME].ways
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
@@ -171,6 +156,7 @@ def render(case: Case) -> str:
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:
-            body = actions.lines(case, number, action, way, _optimizer(case))
+            made = optimizers.made(case, _parameters(case))
+            body = actions.lines(case, number, action, way, made)
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,92 @@
+"""The optimizers of a torch script: one row each.
+
+A row is the constructor in torch.optim and its arguments from the hyperparameters of the case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from invariants.backends.source import arguments
+from invariants.case import Case
+from invariants.optimizer import loops
+from invariants.oracle.contract import CONTRACTS
+
+NAME = "torch"
+
+Row = tuple[str, Callable[[Any], dict[str, Any]]]
+
+
+def _adam(o: Any) -> dict[str, Any]:
+    return {"betas": (o.beta_1, o.beta_2), "eps": o.epsilon, "weight_decay": o.weight_decay}
+
+
+def _amsgrad(o: Any) -> dict[str, Any]:
+    return {**_adam(o), "amsgrad": o.amsgrad}
+
+
+ROWS: dict[str, Row] = {
+    "sgd": (
+        "SGD",
+        lambda o: {
+            "momentum": o.momentum,
+            "weight_decay": o.weight_decay,
+            "dampening": o.dampening,
+            "nesterov": o.nesterov,
+        },
+    ),
+    "adam": ("Adam", _amsgrad),
+    "adamw": ("AdamW", _amsgrad),
+    "nadam": ("NAdam", lambda o: {**_adam(o), "momentum_decay": o.momentum_decay}),
+    "radam": ("RAdam", _adam),
+    "adamax": ("Adamax", _adam),
+    "adagrad": (
+        "Adagrad",
+        lambda o: {
+            "initial_accumulator_value": o.initial_accumulator,
+            "eps": o.epsilon,
+            "weight_decay": o.weight_decay,
+            "lr_decay": o.rate_decay,
+        },
+    ),
+    "adadelta": (
+        "Adadelta",
+        lambda o: {"rho": o.rho, "eps": o.epsilon, "weight_decay": o.weight_decay},
+    ),
+    "rmsprop": (
+        "RMSprop",
+        lambda o: {
+            "alpha": o.rho,
+            "eps": o.epsilon,
+            "weight_decay": o.weight_decay,
+            "momentum": o.momentum,
+            "centered": o.centered,
+        },
+    ),
+    "rprop": (
+        "Rprop",
+        lambda o: {"etas": (o.shrink, o.grow), "step_sizes": (o.smallest, o.largest)},
+    ),
+    "asgd": (
+        "ASGD",
+        lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},
+    ),
+}
+
+
+def made(case: Case, parameters: str) -> str:
+    """The expression that makes the optimizer of `parameters`."""
+    o = case.optimizer
+    constructor, rest = ROWS[o.kind]
+    options = {"lr": o.learning_rate, **rest(o), **_loop(case)}
+    return f"torch.optim.{constructor}({parameters}, {arguments(**options)})"
+
+
+def _loop(case: Case) -> dict[str, bool]:
+    """Which implementation is asked for, where there is a choice."""
+    if case.options(NAME)["optimizer_loop"] == "fused":
+        return {"fused": True}
+    if not loops(case.optimizer.kind, CONTRACTS[NAME], ["foreach"]):
+        return {}
+    return {"foreach": case.options(NAME)["optimizer_loop"] == "foreach"}

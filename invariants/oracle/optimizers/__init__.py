@@ -1,0 +1,62 @@
+"""The update rules, as each framework documents them, with the rounding of each operation.
+
+A rule takes one weight, its gradient and its slots, and gives the weight and the slots after the
+step. Where torch and Keras document different formulas, the contract says which one is meant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invariants.oracle.contract import Contract
+from invariants.oracle.optimizers import accumulating, adam, descent
+from invariants.oracle.optimizers.base import Rule, Turn
+from invariants.oracle.primitives import Array
+from invariants.oracle.rounding import Rounding
+from invariants.oracle.tape import Tape
+
+Slots = dict[str, Array]
+
+RULES: dict[str, Rule] = {
+    "sgd": descent.sgd,
+    "adam": adam.adam,
+    "adamw": adam.adamw,
+    "nadam": adam.nadam,
+    "radam": adam.radam,
+    "adamax": adam.adamax,
+    "adagrad": accumulating.adagrad,
+    "adadelta": accumulating.adadelta,
+    "rmsprop": accumulating.rmsprop,
+    "rprop": descent.rprop,
+    "asgd": descent.asgd,
+    "lion": descent.lion,
+    "ftrl": accumulating.ftrl,
+    "lamb": adam.lamb,
+    "schedule_free_adamw": adam.schedule_free_adamw,
+}
+
+
+def step(
+    optimizer: Any,
+    contract: Contract,
+    rounding: Rounding,
+    weight: Array,
+    gradient: Array,
+    slots: Slots,
+    t: int,
+    lookups: Array | None = None,
+) -> tuple[Array, Slots]:
+    """One update of one weight; arrays of shape (samples or 1, ...), t counts from 1.
+
+    lookups: for an embedding table, the sums over its lookups (primitives.lookup_sums).
+    """
+    tape = Tape(rounding)
+    turn = Turn(
+        o=optimizer,
+        contract=contract,
+        slots={name: tape.constant(array) for name, array in slots.items()},
+        t=t,
+        lookups=() if lookups is None else tuple(map(tape.constant, lookups)),
+    )
+    w, after = RULES[optimizer.kind](tape.constant(weight), tape.constant(gradient), turn)
+    return w.data, {name: value.data for name, value in after.items()}
