@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -450,6 +451,11 @@ class Case(Document):
             raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
         if realisation.mode not in contract.modes:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
+        if realisation.mode in contract.compiled_modes:
+            reason = not_compiled(self.program, self.modes, self.objective, self.architecture)
+            reason = reason or ("input gradients" if self.input_gradient else "")
+            if reason:
+                raise CaseError(f"{where}: {realisation.mode} shows and takes no {reason}")
         for placed in self.architecture.layers:
             reason = unsupported(placed.layer, contract)
             if reason:
@@ -475,7 +481,8 @@ class Case(Document):
         if len(ways) != len(self.program):
             raise CaseError(f"{where}: {len(ways)} ways for {len(self.program)} actions")
         for number, (action, name) in enumerate(zip(self.program, ways, strict=True)):
-            allowed = ways_of(action, self.architecture, contract)
+            mode = self.realisations[contract.backend].mode
+            allowed = ways_of(action, self.architecture, contract, mode)
             if name not in allowed:
                 here = f"{where}: ways[{number}]"
                 if allowed == (None,):
@@ -490,15 +497,55 @@ class Case(Document):
             flags = moment.flags
 
 
+#: The losses that Keras compiles: of outputs as they are.
+_COMPILED_LOSSES = frozenset(LOSSES) - {
+    "likelihood",
+    "dense_likelihood",
+    "binary_likelihood",
+    "kl_divergence",
+}
+
+
+def not_compiled(
+    program: Sequence[Action],
+    modes: Sequence[bool],
+    terms: Sequence[Term],
+    architecture: Architecture,
+) -> str:
+    """What a compiled model, which trains by itself, cannot do of this; "" where it can do all."""
+    if any(isinstance(action, Gradient) for action in program):
+        return "gradients"
+    if any(isinstance(action, Step) and action.more for action in program):
+        return "steps on several batches"
+    learning = (
+        training
+        for action, training in zip(program, modes, strict=True)
+        if isinstance(action, Learning)
+    )
+    if not all(learning):
+        return "steps in inference mode"
+    if sorted(term.output for term in terms) != list(range(len(architecture.outputs))):
+        return "output without a loss"
+    if any(t.loss not in _COMPILED_LOSSES or t.reduction == "by_hand" for t in terms):
+        return "loss that is written by hand"
+    weighted = {term.weighting == "none" for term in terms}
+    return "weights for some outputs alone" if len(weighted) > 1 else ""
+
+
 def ways_of(
-    action: Action, architecture: Architecture, contract: Contract
+    action: Action, architecture: Architecture, contract: Contract, mode: str
 ) -> tuple[str | None, ...]:
     """The ways that a backend has for an action; None for what has but one."""
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
         return tuple(way.name for way in contract.ways if way.reaches == reaches)
     if isinstance(action, Evaluate):
-        return tuple(e.name for e in contract.evaluations if action.training in e.training)
+        compiled = mode in contract.compiled_modes
+        return tuple(
+            e.name
+            for e in contract.evaluations
+            if action.training in e.training and (compiled or not e.compiled)
+        )
     if isinstance(action, Reload):
         kinds = {placed.layer.kind for placed in architecture.layers}
         return tuple(r.name for r in contract.reloads if not kinds & {*r.refuses})

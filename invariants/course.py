@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from invariants.freezing import Flags
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Compile, Freeze, Reload, SetMode, SetRate, Step, Thaw
+from invariants.program import Compile, Evaluate, Freeze, Reload, SetMode, SetRate, Step, Thaw
 
 if TYPE_CHECKING:
     from invariants.case import Case, Realisation
@@ -25,17 +25,24 @@ Raises = tuple[str, str]
 class Moment:
     """The state after one action.
 
+    acting: the flags that training goes by, which those of a compiled model are not always.
     factor: how large the learning rate is, in those of the start. held: the weights that the
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
-    raises: the exception that the contract names for making the optimizer.
+    told: the modules that were flagged when the model was compiled, or warned of that since.
+    traces: the next step reads what train_step says. raises: the exception that the contract names
+    for making the optimizer. warns: the warnings that it names for the action.
     """
 
     flags: Flags
+    acting: Flags
     training: bool
     factor: float
     held: frozenset[str] | None
     optimizer: int
+    told: frozenset[str] = frozenset()
+    traces: bool = True
     raises: Raises | None = None
+    warns: tuple[str, ...] = ()
 
 
 def flags_after(
@@ -57,8 +64,10 @@ class _Course:
         self.contract = contract
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
+        self.compiled = realisation.mode in contract.compiled_modes
+        self.reached = case.reached
         flags = Flags.initial(case.architecture)
-        self.start = Moment(flags, case.training, 1.0, self._made_with(flags), 0)
+        self.start = Moment(flags, flags, case.training, 1.0, self._made_with(flags), 0)
 
     def _made_with(self, flags: Flags) -> frozenset[str] | None:
         """The weights that an optimizer holds which is made now."""
@@ -77,16 +86,51 @@ class _Course:
         return replace(moment, held=held, optimizer=moment.optimizer + 1, factor=1.0)
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
-        if moment.held is not None or not moment.flags.trainable:
+        if self.compiled:
+            moment = self._fitted(moment)
+        trainable = moment.acting.trainable
+        if moment.held is not None or not trainable:
             return moment
-        return replace(moment, held=frozenset(moment.flags.trainable))
+        return replace(moment, held=frozenset(trainable))
+
+    def _fitted(self, moment: Moment) -> Moment:
+        """At a step of a compiled model: what it trains, and what it warns of."""
+        eager = self.options.get("run_eagerly") == "yes"
+        if self.contract["flags_count"] == "at_trace" and (eager or moment.traces):
+            moment = replace(moment, acting=moment.flags)
+        trainable = moment.acting.trainable
+        moving = self.reached.intersection(trainable)
+        warns = []
+        if moment.flags.flagged != moment.told:
+            warns.append(self.contract["changed_flags_warning"])
+        if (eager or moment.traces) and not trainable:
+            warns.append(self.contract["untrainable_model_warning"])
+        if (eager or moment.traces) and moving and len(moving) < len(trainable):
+            warns.append(self.contract["unreached_warning"])
+        fails = bool(trainable) and not moving  # the optimizer raises while it is traced
+        return replace(
+            moment,
+            told=moment.flags.flagged,
+            traces=moment.traces and fails,
+            warns=tuple(text for text in warns if text),
+        )
+
+    def evaluate(self, moment: Moment, action: Evaluate, way: str) -> Moment:
+        named = next(e for e in self.contract.evaluations if e.name == way)
+        text = self.contract["changed_flags_warning"]
+        if not named.compiled or moment.flags.flagged == moment.told or not text:
+            return moment
+        return replace(moment, told=moment.flags.flagged, warns=(text,))
 
     def compile(self, moment: Moment, action: Compile, way: None) -> Moment:
-        return self._new_optimizer(moment, other_weights=False)
+        return self._compiled(self._new_optimizer(moment, other_weights=False))
+
+    def _compiled(self, moment: Moment) -> Moment:
+        return replace(moment, acting=moment.flags, told=moment.flags.flagged, traces=True)
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
         if self.contract.reloading(way).optimizer == "anew":
-            return self._new_optimizer(moment, other_weights=True)
+            return self._compiled(self._new_optimizer(moment, other_weights=True))
         return moment
 
     def set_mode(self, moment: Moment, action: SetMode, way: None) -> Moment:
@@ -98,13 +142,15 @@ class _Course:
     def after(self, moment: Moment, action: Any, way: str | None) -> Moment:
         changes: dict[str, Callable[..., Moment]] = {
             "step": self.step,
+            "evaluate": self.evaluate,
             "compile": self.compile,
             "reload": self.reload,
             "set_mode": self.set_mode,
             "set_rate": self.set_rate,
         }
         flags = flags_after(action, way, moment.flags, self.contract, self.equal_flag_ignored)
-        moment = replace(moment, flags=flags, raises=None)
+        acting = moment.acting if self.compiled else flags
+        moment = replace(moment, flags=flags, acting=acting, raises=None, warns=())
         change = changes.get(action.action)
         return change(moment, action, way) if change else moment
 

@@ -182,6 +182,11 @@ def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:
     return {**raw, **narrow}
 
 
+def _slots(raw: dict[str, Any], names: dict[str, NativeParameter]) -> dict[str, Any]:
+    slots = raw.get("slots", {})
+    return {name: slots[row.name] for name, row in names.items() if row.name in slots}
+
+
 def _point(
     case: Case,
     raw: dict[str, Any],
@@ -195,7 +200,7 @@ def _point(
     flags = raw.get("flags", {})
     trainable = {n: flags[names[n].name] for n in weights if names[n].name in flags}
     if "gradients" not in raw:
-        return ObservedPoint(raw["action"], held, flags=trainable)
+        return ObservedPoint(raw["action"], held, flags=trainable, slots=_slots(raw, names))
     gradients: dict[str, Array | None] = {}
     for name in weights:
         native = names[name]
@@ -210,7 +215,7 @@ def _point(
         loss=raw["loss"],
         gradients=gradients,
         flags=trainable,
-        slots={n: raw["slots"][names[n].name] for n in weights if names[n].name in raw["slots"]},
+        slots=_slots(raw, names),
     )
 
 

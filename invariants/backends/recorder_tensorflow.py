@@ -98,6 +98,11 @@ class Recorder:
             point["gradients"]["input_%d" % i] = self.copy(gradient)
         point["slots"] = self.slots(optimizer)
 
+    def trained(self, number, optimizer):
+        # A step of a model that trains by itself, and shows no gradient.
+        self.note(number)
+        self.points[-1]["slots"] = self.slots(optimizer)
+
     def slots(self, optimizer):
         # Keras keeps one list for each kind of slot, parallel to the weights it was built with.
         if not optimizer.built:

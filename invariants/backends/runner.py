@@ -82,6 +82,7 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
         "action": recorder.action,
         "record": recorder.record,
         "draws": recorder.draws,
+        "trained": getattr(recorder, "trained", None),
     }
     vars(module).update(names)
     sys.modules[module.__name__] = module

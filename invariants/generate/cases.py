@@ -17,6 +17,7 @@ from invariants.case import (
     Realisation,
     frozen,
     leaves_open,
+    not_compiled,
     ways_of,
 )
 from invariants.course import flags_after
@@ -34,7 +35,7 @@ from invariants.generate.objectives import (
 from invariants.generate.optimizers import draw_optimizer
 from invariants.generate.programs import draw_program
 from invariants.objective import Term
-from invariants.optimizer import loops
+from invariants.optimizer import SGD, loops
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import Action
 
@@ -94,6 +95,7 @@ def _realisation(
     program: Sequence[Action],
     groups: bool,
     optimizer: str,
+    mode: str,
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
@@ -101,7 +103,7 @@ def _realisation(
     for action in program:
         settled = [
             way
-            for way in ways_of(action, architecture, contract)
+            for way in ways_of(action, architecture, contract, mode)
             if not leaves_open(action, way, flags, contract)
         ]
         way = choice.one_of(settled)
@@ -115,11 +117,18 @@ def _realisation(
         if groups:
             values = [value for value in values if (option.name, value) not in _WITHOUT_GROUPS]
         options[option.name] = choice.one_of(values)
-    return Realisation(choice.one_of(contract.modes), tuple(ways), options)
+    return Realisation(mode, tuple(ways), options)
 
 
 #: The option that leaves no groups of parameters, and one that may stop between two of them.
 _WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused"))
+
+
+def _modes(contract: Contract, fitted: bool) -> Sequence[str]:
+    """The modes of a program: where a model can train by itself, those in which it does."""
+    if fitted and contract.compiled_modes:
+        return contract.compiled_modes
+    return [mode for mode in contract.modes if mode not in contract.compiled_modes]
 
 
 @st.composite
@@ -129,12 +138,16 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     architecture = draw_architecture(choice, losses)
     terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
-    program = draw_program(choice, architecture, batches)
+    fitted = choice.chance(3) and any(CONTRACTS[name].compiled_modes for name in backends)
+    program = draw_program(choice, architecture, batches, fitted)
+    written = not fitted or not_compiled(program, (True,) * len(program), terms, architecture)
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
     dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "float32", "bfloat16", "float16")
     optimizer = draw_optimizer(choice)
+    if fitted and choice.boolean():  # the change of a weight is its gradient
+        optimizer = SGD(learning_rate=optimizer.learning_rate)
     groups = draw_groups(choice, architecture, optimizer)
     case = Case(
         architecture=architecture,
@@ -149,13 +162,20 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         penalties=draw_penalties(choice, architecture),
         groups=groups,
         dtype=choice.one_of(dtypes),
-        training=not choice.chance(5),
-        input_gradient=choice.chance(4)
+        training=fitted or not choice.chance(5),
+        input_gradient=not fitted
+        and choice.chance(4)
         and any(spec.vocabulary is None for spec in architecture.inputs),
         seed=choice.integer(0, 7),
         realisations={
             name: _realisation(
-                choice, CONTRACTS[name], architecture, program, bool(groups), optimizer.kind
+                choice,
+                CONTRACTS[name],
+                architecture,
+                program,
+                bool(groups),
+                optimizer.kind,
+                choice.one_of(_modes(CONTRACTS[name], not written)),
             )
             for name in backends
         },

@@ -26,6 +26,9 @@ _SEGMENTS = (
     "five_steps",
 )
 
+#: Where a model trains by itself there are steps alone.
+_FITTED = ("step", "step", "step_step", "step_change_step", "five_steps")
+
 #: What happens between two stretches, the simplest first.
 _EVENTS = ("nothing", "nothing", "evaluate", "reload", "compile", "set_rate", "set_mode")
 
@@ -36,7 +39,10 @@ _LONGEST = 12
 class _Program:
     """A program in the making."""
 
-    def __init__(self, choice: Drawn, architecture: Architecture, batches: int) -> None:
+    def __init__(
+        self, choice: Drawn, architecture: Architecture, batches: int, fitted: bool
+    ) -> None:
+        self.fitted = fitted
         self.choice, self.architecture, self.batches = choice, architecture, batches
         self.flags = Flags.initial(architecture)
         self.actions: list[Action] = []
@@ -46,12 +52,14 @@ class _Program:
         mask = draw_mask(self.choice, self.architecture)
         actions, self.flags = transition(self.choice, self.flags, mask)
         self.actions.extend(actions)
+        if self.fitted and actions and not self.choice.chance(4):
+            self.actions.append(Compile())
 
     def batch(self) -> int:
         return self.choice.integer(0, self.batches - 1)
 
     def event(self) -> None:
-        kind = self.choice.one_of(_EVENTS)
+        kind = self.choice.one_of([e for e in _EVENTS if not (self.fitted and e == "set_mode")])
         if kind == "evaluate":
             training = self.choice.boolean() and not self.architecture.stochastic
             self.actions.append(Evaluate(self.batch(), training))
@@ -66,13 +74,16 @@ class _Program:
 
     def stretch(self) -> None:
         """Gradients and steps, at times under two masks."""
-        kind, batch = self.choice.one_of(_SEGMENTS), self.batch()
+        kind = self.choice.one_of(_FITTED if self.fitted else _SEGMENTS)
+        batch = self.batch()
         if kind == "five_steps":
             self.actions.extend([Step(batch)] * 5)
         elif kind.startswith("step"):
-            more = (self.batch(),) if self.choice.chance(6) else ()
+            more = (self.batch(),) if self.choice.chance(6) and not self.fitted else ()
             self.actions.append(Step(batch, more))
-        if kind == "step_step":
+        if kind == "step_change_step":
+            self.change()
+        if kind in ("step_step", "step_change_step"):
             self.actions.append(Step(batch))
         if kind == "gradient":
             self.actions.append(Gradient(batch))
@@ -82,9 +93,14 @@ class _Program:
             self.actions.append(Gradient(batch))
 
 
-def draw_program(choice: Drawn, architecture: Architecture, batches: int) -> tuple[Action, ...]:
-    """Freeze, then one to three stretches, the mask changing in between."""
-    program = _Program(choice, architecture, batches)
+def draw_program(
+    choice: Drawn, architecture: Architecture, batches: int, fitted: bool
+) -> tuple[Action, ...]:
+    """Freeze, then one to three stretches, the mask changing in between.
+
+    fitted: for a model that trains by itself, which is compiled after most changes.
+    """
+    program = _Program(choice, architecture, batches, fitted)
     program.change()
     for segment in range(choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:

@@ -115,12 +115,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One of a framework's ways to run a model without gradients, and in which modes it can."""
+    """One of a framework's ways to run a model without gradients, and in which modes it can.
+
+    compiled: it needs a model that has been compiled.
+    """
 
     name: str
     training: tuple[bool, ...]
     sentence: str
     source: str
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,7 @@ class Contract:
     reloads: tuple[Reloading, ...]
     modes: tuple[str, ...]
     options: tuple[Option, ...]
+    compiled_modes: tuple[str, ...] = ()  # those that train by themselves and show no gradient
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
 
     def __getitem__(self, point: str) -> Any:
@@ -597,6 +602,21 @@ TORCH = Contract(
             None,
             "Silent; backward() has raised before the optimizer is asked.",
             _TORCH + "optim.html",
+        ),
+        "flags_count": Clause(
+            "at_once",
+            "requires_grad is read whenever a forward pass records its operations.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "changed_flags_warning": Clause(
+            None,
+            "requires_grad may be changed at any time before the forward pass.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "untrainable_model_warning": Clause(
+            None,
+            "backward() raises where nothing requires a gradient.",
+            _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
         ),
         "empty_optimizer": Clause(
             ("ValueError", "optimizer got an empty parameter list"),
@@ -1132,6 +1152,25 @@ TENSORFLOW = Contract(
             "first and raises.",
             _KERAS + "optimizers/#apply_gradients-method",
         ),
+        "flags_count": Clause(
+            "at_compile",
+            "Trainable variables are determined at compile() time. If you modify the trainable "
+            "property of a layer after calling compile(), those changes will not take effect "
+            "during fit() unless compile() is called again.",
+            _KERAS + "models/model_training_apis/#compile-method",
+        ),
+        "changed_flags_warning": Clause(
+            "`trainable` state has changed since the model was compiled",
+            "Silent; fit, train_on_batch and evaluate warn once after a layer's trainable has "
+            "changed since compile().",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/trainers/trainer.py",
+        ),
+        "untrainable_model_warning": Clause(
+            "The model does not have any trainable weights",
+            "Silent; train_step says so where it is traced, and trains nothing.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/"
+            "trainer.py",
+        ),
         "empty_optimizer": Clause(
             None,
             "Silent; an optimizer is built for the variables that it is given, none included.",
@@ -1185,6 +1224,13 @@ TENSORFLOW = Contract(
             "Generates output predictions for the input samples, in inference mode.",
             _KERAS + "models/model_training_apis/#predict-method",
         ),
+        Evaluation(
+            "evaluate",
+            (False,),
+            "Returns the loss value & metrics values for the model in test mode.",
+            _KERAS + "models/model_training_apis/#evaluate-method",
+            compiled=True,
+        ),
     ),
     reloads=(
         Reloading(
@@ -1230,8 +1276,16 @@ TENSORFLOW = Contract(
             refuses=_WITHOUT_CONFIG,
         ),
     ),
-    modes=("tape",),
+    modes=("tape", "fit", "train_on_batch"),
+    compiled_modes=("fit", "train_on_batch"),
     options=(
+        Option(
+            "run_eagerly",
+            ("no", "yes"),
+            "If True, this model's forward pass will never be compiled; fit and train_on_batch "
+            "alone ask for it.",
+            _KERAS + "models/model_training_apis/#compile-method",
+        ),
         Option(
             "optimizer_build",
             ("ahead", "first_step"),

@@ -44,6 +44,8 @@ class ExpectedPoint:
     `updates` what a step adds to each of them.
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
     `rewritten` names those that the forward pass of this very action rewrites.
+    `flags` are those that it went by, `attributes` those that can be read, where they differ.
+    `blind`: the mode shows no gradients.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
     `optimizer` is its number.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
@@ -56,11 +58,13 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    attributes: Flags | None = None
+    blind: bool = False
     held: frozenset[str] | None = None
     optimizer: int = 0
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
-    warns: str | None = None
+    warns: tuple[str, ...] = ()
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
     weights: Mapping[str, Estimate] = field(default_factory=dict)
@@ -139,7 +143,7 @@ class _Forward:
         self.tape = tape
         self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
         self.training = moment.training
-        self.flags = moment.flags
+        self.flags = moment.acting
         self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
         # The gradient of a weight is summed over all the values that it had in the pass.
@@ -188,6 +192,7 @@ class _Interpreter:
         self.draws = draws
         self.contract = contract
         self.options = case.options(backend)
+        self.blind = case.realisations[backend].mode in contract.compiled_modes
         self.rounding = Rounding(PRECISIONS[case.dtype])
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
@@ -203,7 +208,7 @@ class _Interpreter:
             name
             for action, moment in zip(case.program, self.moments, strict=True)
             if action.action in _LEARNING
-            for name in moment.flags.trainable
+            for name in moment.acting.trainable
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
@@ -260,6 +265,7 @@ class _Interpreter:
             forward=forward,
             held=moment.held,
             optimizer=moment.optimizer,
+            warns=moment.warns,
         )
         if self.lost or moment.raises:
             return point
@@ -271,7 +277,7 @@ class _Interpreter:
 
     def _evaluate(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
         """A forward pass in the mode of the evaluation; its value is not recorded."""
-        moment = replace(moment, training=action.training)
+        moment = replace(moment, training=action.training, acting=moment.flags)
         forward = self._forward_signature(moment)
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
@@ -281,7 +287,7 @@ class _Interpreter:
         return replace(self._quiet(index, moment, forward), rewritten=rewritten)
 
     def _learn(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
-        flags = moment.flags
+        flags = moment.acting
         batches = (action.batch, *getattr(action, "more", ()))
         asked = self.asked if len(batches) == 1 else frozenset[str]()
         raises = self._raises(action, moment, asked)
@@ -296,6 +302,8 @@ class _Interpreter:
             action=index,
             raises=raises,
             flags=flags,
+            attributes=moment.flags,
+            blind=self.blind,
             weights_version=version,
             forward=forward,
             held=moment.held,
@@ -317,7 +325,9 @@ class _Interpreter:
         if raises is not None:
             return point
         wanted = {*self._reached(flags), *asked} - idle
-        gradients = {name: g for name, g in result.gradients.items() if name in wanted}
+        gradients = {
+            name: g for name, g in result.gradients.items() if name in wanted and not self.blind
+        }
         if moved and not self.contract["gradient_kept_by_step"]:
             gradients |= self._left_behind(gradients, moved)
         return replace(
@@ -379,27 +389,27 @@ class _Interpreter:
 
     def _raises(self, action: Any, moment: Moment, asked: frozenset[str]) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
-        trainable, reached = moment.flags.trainable, self.case.reached
+        trainable, reached = moment.acting.trainable, self.case.reached
         if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
             return None
         if not trainable:
-            silent = self.options.get("optimizer_call") != "apply_gradients"
+            silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
         if self._meets_a_new_weight(moment) and self.contract["momentum_of_a_thawed_weight"]:
             return tuple(self.contract["momentum_of_a_thawed_weight"])
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
-        return None if self._reached(moment.flags) else self.contract["step_without_gradients"]
+        return None if self._reached(moment.acting) else self.contract["step_without_gradients"]
 
     def _meets_a_new_weight(self, moment: Moment) -> bool:
         """Whether torch's fused SGD meets a weight without momentum beside one that has some."""
         o = self.case.optimizer
         if o.kind != "sgd" or not o.momentum or self.options.get("optimizer_loop") != "fused":
             return False
-        moving = [n for n in self._reached(moment.flags) if n in (moment.held or ())]
+        moving = [n for n in self._reached(moment.acting) if n in (moment.held or ())]
         met = {(self.case.group(name), name in self.slots) for name in moving}
         return len(met) > len({group for group, _ in met})
 
@@ -407,13 +417,15 @@ class _Interpreter:
         """The weights that have a gradient: trainable, and reached by the objective."""
         return tuple(name for name in flags.trainable if name in self.case.reached)
 
-    def _warns(self, action: Any, raises: tuple[str, str] | None, moment: Moment) -> str | None:
+    def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""
-        reached = self._reached(moment.flags)
-        left_out = len(reached) < len(moment.flags.trainable)
-        if action.action == "step" and raises is None and reached and left_out:
-            return self.contract["unreached_warning"]
-        return None
+        if self.blind:
+            return moment.warns
+        reached = self._reached(moment.acting)
+        left_out = len(reached) < len(moment.acting.trainable)
+        text = self.contract["unreached_warning"]
+        stepped = action.action == "step" and raises is None
+        return (text,) if stepped and reached and left_out and text else ()
 
     def _rewritten(self, moment: Moment) -> frozenset[str]:
         """The weights that a forward pass itself rewrites."""
@@ -421,7 +433,7 @@ class _Interpreter:
             f"{placed.path}.{name}"
             for placed in self.case.architecture.layers
             for name in placed.layer.rewrites(
-                moment.training, own(placed.path, moment.flags.frozen), self.contract
+                moment.training, own(placed.path, moment.acting.frozen), self.contract
             )
         )
 
@@ -436,7 +448,7 @@ class _Interpreter:
                 signature.append(f"state {self.state_version}")
                 continue
             frozen_inference = (
-                placed.path in moment.flags.flagged
+                placed.path in moment.acting.flagged
                 and self.contract["frozen_batch_norm_is_inference"]
             )
             reads = not moment.training or frozen_inference

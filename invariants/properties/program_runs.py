@@ -45,7 +45,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     got=f"{error.kind}: {missing}",
                 )
             yield finding
-        yield from _warnings(evidence, action, documented.get(action))
+        yield from _warnings(evidence, action, documented.get(action, ()))
     for point in evidence.expectation.points:
         if (
             point.raises is None
@@ -56,13 +56,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     yield from _dtypes(evidence)
 
 
-def _warnings(evidence: Evidence, action: int, documented: str | None) -> Iterator[Finding]:
+def _warnings(evidence: Evidence, action: int, documented: tuple[str, ...]) -> Iterator[Finding]:
     given = evidence.observation.warnings.get(action, ())
     for kind, text in given:
-        if documented is None or documented not in text:
+        if not any(said in text for said in documented):
             yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
-    if documented is not None and not any(documented in text for _, text in given):
-        yield _finding(evidence, action, "warns", f"a warning: ...{documented}...", "no warning")
+    for said in documented:
+        if not any(said in text for _, text in given):
+            yield _finding(evidence, action, "warns", f"a warning: ...{said}...", "no warning")
 
 
 def _dtypes(evidence: Evidence) -> Iterator[Finding]:

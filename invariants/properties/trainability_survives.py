@@ -15,7 +15,7 @@ from invariants.properties.evidence import Evidence
 def judge(evidence: Evidence) -> Iterator[Finding]:
     for expected, observed in evidence.pairs:
         for name, trainable in observed.flags.items():
-            wanted = name not in expected.flags.frozen
+            wanted = name not in (expected.attributes or expected.flags).frozen
             if trainable == wanted:
                 continue
             word = "trainable" if wanted else "frozen"

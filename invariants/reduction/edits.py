@@ -202,7 +202,9 @@ def plainer_settings(case: Case) -> Iterator[Case]:
 
 def _plain(case: Case, backend: str, realisation: Realisation) -> Realisation:
     contract = CONTRACTS[backend]
-    ways = tuple(ways_of(action, case.architecture, contract)[0] for action in case.program)
+    ways = tuple(
+        ways_of(action, case.architecture, contract, realisation.mode)[0] for action in case.program
+    )
     options = {option.name: option.values[0] for option in contract.options}
     return Realisation(realisation.mode, ways, options)
 

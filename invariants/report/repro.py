@@ -45,6 +45,7 @@ ARRAYS = {arrays}
 recorder = Recorder(ARRAYS)
 load, follow, batch, action = recorder.load, recorder.follow, recorder.batch, recorder.action
 record, note, draws = recorder.record, recorder.note, recorder.draws
+trained = getattr(recorder, "trained", None)
 {threads}
 
 # ------------------------------------------------------------- the script that ran

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from invariants.backends.source import Lowering, definitions
+from invariants.backends.source import Lowering, arrays_of_a_batch, definitions
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
@@ -31,19 +31,22 @@ _RELOADS: dict[str, Sequence[str]] = {
     ),
     "keras_file": (
         "with tempfile.TemporaryDirectory() as folder:",
-        '    model.save(folder + "/model.keras")',
-        '    model = keras.models.load_model(folder + "/model.keras", custom_objects=CUSTOM)',
+        '    file = folder + "/model.keras"',
+        "    model.save(file)",
+        "    model = keras.models.load_model(file, custom_objects=CUSTOM, compile=False)",
     ),
 }
 
 
-def _evaluate(case: Case, action: Evaluate, way: str) -> list[str]:
+def _evaluate(case: Case, action: Evaluate, way: str, given: Sequence[str]) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
     feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
     call = f"model({feed}, training={action.training})"
     if way == "predict":
         call = f"model.predict({feed}, verbose=0)"
-    return [f"{', '.join(names)}, *_ = batch({action.batch})", call]
+    if way == "evaluate":
+        call = f"model.evaluate({', '.join(given)}, verbose=0)"
+    return [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})", call]
 
 
 def lines(
@@ -53,14 +56,16 @@ def lines(
     way: str | None,
     optimizer: Sequence[str],
     made_anew: Sequence[str],
+    given: Sequence[str],
 ) -> list[str]:
     """The lines of action `number`.
 
     optimizer: those that make one. made_anew: those that give a new model what no config holds.
+    given: the arguments of a model that is compiled.
     """
     done: list[str] = []
     if isinstance(action, Evaluate):
-        done = _evaluate(case, action, way or "")
+        done = _evaluate(case, action, way or "", given)
     elif isinstance(action, SetRate):
         done = [f"optimizer.learning_rate = {case.optimizer.learning_rate * action.factor!r}"]
     elif isinstance(action, Compile):

@@ -68,10 +68,15 @@ def made(term: Term) -> str:
     return f"keras.losses.{row.name}({arguments(**options)})"
 
 
+def target(term: Term, spec: Spec, y: str) -> str:
+    """The expression of a target as the loss takes it."""
+    return ROWS[term.loss].target.format(y=y, classes=spec.shape[-1])
+
+
 def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
     """The expression of one term: loss `name`, output, target and weights by their names."""
     row = ROWS[term.loss]
-    given = [row.target.format(y=y, classes=spec.shape[-1]), row.prediction.format(z=z)]
+    given = [target(term, spec, y), row.prediction.format(z=z)]
     if term.weighting != "none":
         given.append(f"sample_weight={w}")
     values = f"{name}({', '.join(given)})"

@@ -14,10 +14,12 @@ from invariants.backends.source import (
     indented,
     loss_lines,
     named_terms,
+    numbered,
 )
 from invariants.backends.tensorflow import actions, losses, optimizers
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
+from invariants.oracle.contract import CONTRACTS
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "tensorflow"
@@ -75,6 +77,56 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
     outputs = f"[{outputs}]" if len(ends) > 1 else outputs
     body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r})")
     return [f"def {_function(path)}():", *indented(body)]
+
+
+def _compiled(case: Case) -> bool:
+    return case.realisations[NAME].mode in CONTRACTS[NAME].compiled_modes
+
+
+def _made(case: Case) -> list[str]:
+    """The lines that make an optimizer, and compile the model where it trains by itself."""
+    if not _compiled(case):
+        return optimizers.made(case)
+    terms = sorted(named_terms(case), key=lambda named: named[1].output)
+    names = [name for name, _, _ in terms]
+    weights = [term.weight for _, term, _ in terms]
+    options = [
+        "optimizer=optimizer",
+        f"loss={names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}",
+        *([f"loss_weights={weights!r}"] if set(weights) != {1.0} else []),
+        f"run_eagerly={case.options(NAME)['run_eagerly'] == 'yes'}",
+        "jit_compile=False",
+    ]
+    return [*optimizers.made(case), f"model.compile({', '.join(options)})"]
+
+
+def _given(case: Case) -> list[str]:
+    """What a model that trains by itself is given: inputs, targets, weights of the samples."""
+    terms = named_terms(case)
+    order = sorted(range(len(terms)), key=lambda n: terms[n][1].output)
+    y, w = numbered("y", len(terms)), numbered("w", len(terms))
+    arrays = [
+        [f"x{i}" for i in range(len(case.architecture.inputs))],
+        [losses.target(terms[n][1], terms[n][2], y[n]) for n in order],
+        [w[n] for n in order if terms[n][1].weighting != "none"],
+    ]
+    x, target, *weights = (
+        one[0] if len(one) == 1 else f"[{', '.join(one)}]" for one in arrays if one
+    )
+    return [x, target, *(f"sample_weight={array}" for array in weights)]
+
+
+def _fit(case: Case, number: int, action: Step) -> list[str]:
+    """The lines of a step by a model that trains by itself."""
+    mode, size = case.realisations[NAME].mode, case.batches[action.batch].size
+    lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
+    if case.draws_at(number):
+        lines.append("reseed(model)")
+        if _drawn_once(case) and case.first_of_its_size(number):
+            lines.append(f"draws({number}, {size})")
+    options = [f"batch_size={size}", "shuffle=False", "verbose=0"] if mode == "fit" else []
+    lines.append(f"model.{mode}({', '.join([*_given(case), *options])})")
+    return [*lines, f"trained({number}, optimizer)"]
 
 
 def _attribute(case: Case, target: str) -> str:
@@ -191,15 +243,17 @@ def render(case: Case) -> str:
         *_regularizers(case),
         "load(model)",
         *(f"{name} = {losses.made(term)}" for name, term, _ in named_terms(case)),
-        *optimizers.made(case),
+        *_made(case),
     ]
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
             body = _set_trainable(case, action, way)
+        elif isinstance(action, Step) and _compiled(case):
+            body = _fit(case, number, action)
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:
-            made, anew = optimizers.made(case), _regularizers(case)
-            body = actions.lines(case, number, action, way, made, anew)
+            made, anew = _made(case), _regularizers(case)
+            body = actions.lines(case, number, action, way, made, anew, _given(case))
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
     return "\n".join(lines) + "\n"
