@@ -398,6 +398,14 @@ TORCH = Contract(
             "ASGD, is as accurate as the weights it moves.",
             _TORCH + "generated/torch.optim.NAdam.html",
         ),
+        "idle_warnings": Clause(
+            (),
+            "Silent; users expect no warning of what a framework does inside.",
+            _TORCH + "nn.html",
+        ),
+        "schedule_free_start": Clause(
+            "at_the_weights", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
+        ),
         "schedule_free_iterate": Clause(
             "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
@@ -959,6 +967,17 @@ TENSORFLOW = Contract(
             "Silent; users expect that what an optimizer counts with is as accurate as the weights "
             "it moves.",
             _KERAS + "optimizers/",
+        ),
+        "schedule_free_start": Clause(
+            "at_the_weights",
+            "Initialize momentum to match the initial parameter values.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
+            "schedule_free_adamw.py",
+        ),
+        "idle_warnings": Clause(
+            (),
+            "Silent; users expect no warning of what a framework does inside.",
+            _KERAS + "models/",
         ),
         "schedule_free_iterate": Clause(
             "before_the_step",
