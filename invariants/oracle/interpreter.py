@@ -319,7 +319,9 @@ class _Interpreter:
         wanted = {*self._reached(flags), *asked} - idle
         gradients = {name: g for name, g in result.gradients.items() if name in wanted}
         if moved and not self.contract["gradient_kept_by_step"]:
-            gradients |= self._left_behind(gradients, moved)
+            left = self._left_behind(gradients, moved)
+            gradients |= left
+            point = replace(point, forward=(*forward, index)) if left else point
         return replace(
             point,
             loss=estimate(result.loss, self.rounding),
