@@ -347,7 +347,7 @@ TORCH = Contract(
         "optimizers": Clause(
             (
                 *("sgd", "adam", "adamw", "nadam", "radam", "adamax"),
-                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd"),
+                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor", "muon"),
             ),
             "The algorithms of torch.optim; SparseAdam, which takes sparse gradients alone, is not "
             "among them here.",
@@ -373,8 +373,9 @@ TORCH = Contract(
             _TORCH + "optim.html#algorithms",
         ),
         "ungrouped_optimizers": Clause(
-            ("lbfgs",),
-            "This optimizer doesn't support per-parameter options and parameter groups.",
+            ("muon", "lbfgs"),
+            "LBFGS doesn't support per-parameter options and parameter groups; Muon takes matrices "
+            "alone, so a program that trains all weights has another optimizer beside it.",
             _TORCH + "generated/torch.optim.LBFGS.html",
         ),
         "root_epsilon": Clause(
@@ -419,6 +420,33 @@ TORCH = Contract(
             "fused: whether the fused implementation is used; torch.float16 and torch.bfloat16 are "
             "supported like torch.float64 and torch.float32.",
             _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "adafactor_floor": Clause(
+            "clamped",
+            "V̂ ← R·C / max(1ᵀR, ε₁), U ← G / max(√V̂, ε₁).",
+            _TORCH + "generated/torch.optim.Adafactor.html",
+        ),
+        "muon_excludes": Clause(
+            "",
+            "Muon takes 2D parameters; in the example, muon_params are those of p.ndim == 2 and "
+            "AdamW takes all others.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_precision": Clause(
+            "bfloat16",
+            "Silent; the Newton-Schulz iteration is that of Jordan's post, which runs in bfloat16.",
+            "https://kellerjordan.github.io/posts/muon/",
+        ),
+        "muon_in_bfloat16": Clause(
+            None,
+            "Silent; users expect an optimizer to run in every dtype of a model.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_scale": Clause(
+            "original",
+            "adjust_lr_fn: original, the default, scales the rate by sqrt(max(1, A / B)), A and B "
+            "the dimensions of the matrix.",
+            _TORCH + "generated/torch.optim.Muon.html",
         ),
         "momentum_of_a_thawed_weight": Clause(
             None,
@@ -929,7 +957,7 @@ TENSORFLOW = Contract(
             (
                 *("sgd", "adam", "adamw", "nadam", "adamax"),
                 *("adagrad", "adadelta", "rmsprop"),
-                *("lion", "ftrl", "lamb", "schedule_free_adamw"),
+                *("lion", "ftrl", "lamb", "schedule_free_adamw", "adafactor", "muon"),
             ),
             "The optimizers of keras.optimizers; LossScaleOptimizer and MultiOptimizer, which wrap "
             "others, are not among them here.",
@@ -989,6 +1017,33 @@ TENSORFLOW = Contract(
         "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
         "fused_sgd_in_16_bits": Clause(
             "moves", "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
+        ),
+        "adafactor_floor": Clause(
+            "added",
+            "epsilon_1: a small offset to keep denominator away from 0; added to the squares, as "
+            "in the paper.",
+            _KERAS + "optimizers/adafactor/",
+        ),
+        "muon_excludes": Clause(
+            "embedding",
+            "Adam is used for all variables that are not 2D; exclude_embeddings, true by default: "
+            "embedding layers use Adam.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_precision": Clause(
+            "of_the_weight",
+            "Silent; everything is in the variable's dtype.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_in_bfloat16": Clause(
+            None,
+            "Silent; users expect an optimizer to run in every dtype of a model.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_scale": Clause(
+            "matches_rms",
+            "rms_rate: the update is scaled by rms_rate * sqrt(max(A, B)), 0.2 by default.",
+            _KERAS + "optimizers/muon/",
         ),
         "momentum_of_a_thawed_weight": Clause(
             None,

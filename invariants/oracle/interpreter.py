@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
-from invariants.oracle.optimizers import Slots, step
+from invariants.oracle.optimizers import SHAPED, Slots, step
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Estimate, Estimates, Rounding, estimate
 from invariants.oracle.tape import Tape, Value, grid_of
@@ -35,6 +35,14 @@ _LEARNING = ("gradient", "step")
 Draws = Mapping[str, tuple[Array, ...]]
 
 
+class Layout(Protocol):
+    """How a framework lays out a weight."""
+
+    def to_native(self, array: Array) -> Array: ...
+
+    def to_canonical(self, array: Array) -> Array: ...
+
+
 @dataclass(frozen=True)
 class ExpectedPoint:
     """What is expected of one action that records: all but freezing and thawing.
@@ -47,7 +55,7 @@ class ExpectedPoint:
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
-    `optimizer` is its number.
+    `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
     a state the version of it that was used, or a text where it was moved, and last the mode; two
     points with the same `forward` and the same `weights_version` computed the same function.
@@ -62,6 +70,7 @@ class ExpectedPoint:
     blind: bool = False
     held: frozenset[str] | None = None
     optimizer: int = 0
+    stops_midway: bool = False
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
     warns: tuple[str, ...] = ()
@@ -188,11 +197,17 @@ class _Interpreter:
     """Walks through the program; holds weights, state and slots as samples between actions."""
 
     def __init__(
-        self, case: Case, backend: str, contract: Contract, draws: Mapping[int, Draws]
+        self,
+        case: Case,
+        backend: str,
+        contract: Contract,
+        draws: Mapping[int, Draws],
+        layouts: Mapping[str, Layout],
     ) -> None:
         self.case = case
         self.draws = draws
         self.contract = contract
+        self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
         self.blind = case.realisations[backend].mode in contract.compiled_modes
         self.rounding = Rounding(PRECISIONS[case.dtype])
@@ -310,6 +325,7 @@ class _Interpreter:
             forward=forward,
             held=moment.held,
             optimizer=moment.optimizer,
+            stops_midway=raises is not None and raises == self._stops(moment),
             idle=frozenset(idle),
             rewritten=rewritten,
             warns=self._warns(action, raises, moment),
@@ -324,6 +340,9 @@ class _Interpreter:
         result = self._passes(batches, moment, [known or {} for known in draws])
         before = {name: self.arrays[name] for name in moved}
         self._step(result, moved, moment)
+        if point.stops_midway:
+            self._move({name: np.full_like(self.arrays[name], np.nan) for name in point.moving})
+            self.weights_version += 1
         if raises is not None:
             return point
         wanted = {*self._reached(flags), *asked} - idle
@@ -331,7 +350,9 @@ class _Interpreter:
             name: g for name, g in result.gradients.items() if name in wanted and not self.blind
         }
         if moved and not self.contract["gradient_kept_by_step"]:
-            gradients |= self._left_behind(gradients, moved)
+            left = self._left_behind(gradients, moved)
+            gradients |= left
+            point = replace(point, forward=(*forward, index)) if left else point
         return replace(
             point,
             loss=estimate(result.loss, self.rounding),
@@ -399,12 +420,34 @@ class _Interpreter:
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
-        if self._meets_a_new_weight(moment) and self.contract["momentum_of_a_thawed_weight"]:
-            return tuple(self.contract["momentum_of_a_thawed_weight"])
+        if self._stops(moment):
+            return self._stops(moment)
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
         return None if self._reached(moment.acting) else self.contract["step_without_gradients"]
+
+    def _stops(self, moment: Moment) -> tuple[str, str] | None:
+        """The exception of a step that does not get through all weights, if there is one."""
+        for point, meets in (
+            ("momentum_of_a_thawed_weight", self._meets_a_new_weight),
+            ("muon_in_bfloat16", self._meets_a_matrix),
+        ):
+            if self.contract[point] and meets(moment):
+                kind, text = self.contract[point]
+                return kind, text
+        return None
+
+    def _meets_a_matrix(self, moment: Moment) -> bool:
+        """Whether Muon is given a bfloat16 matrix to make orthogonal."""
+        if self.case.optimizer.kind != "muon" or self.case.dtype != "bfloat16":
+            return False
+        excluded = self.contract["muon_excludes"]
+        return any(
+            self._laid_out(name, self.arrays[name]).ndim == 3
+            for name in self._reached(moment.flags)
+            if not excluded or excluded not in name
+        )
 
     def _meets_a_new_weight(self, moment: Moment) -> bool:
         """Whether torch's fused SGD meets a weight without momentum beside one that has some."""
@@ -522,12 +565,15 @@ class _Interpreter:
                 replace(self.case.optimizer, learning_rate=self.case.rate(name) * moment.factor),
                 self.contract,
                 self.rounding,
-                self.arrays[name],
-                result.gradients[name],
+                self._laid_out(name, self.arrays[name]),
+                self._laid_out(name, result.gradients[name]),
                 self.slots.get(name) or self._first_slots(name),
                 self.updates_of[name] if of_parameter else self.steps,
                 result.lookups.get(name),
+                name,
             )
+            if name in self.layouts:
+                moved = np.stack([self.layouts[name].to_canonical(sample) for sample in moved])
             self._move({name: np.full_like(moved, np.nan) if self._is_left(name) else moved})
 
     def _first_slots(self, name: str) -> Slots:
@@ -544,6 +590,12 @@ class _Interpreter:
         ):
             return {"z": np.zeros_like(self.arrays[name])}
         return {}
+
+    def _laid_out(self, name: str, samples: Array) -> Array:
+        """A weight or its gradient as the optimizer sees it."""
+        if name not in self.layouts:
+            return samples
+        return np.stack([self.layouts[name].to_native(sample) for sample in samples])
 
     def _is_left(self, name: str) -> bool:
         """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.
@@ -573,14 +625,18 @@ def expect(
     backend: str,
     contract: Contract | None = None,
     draws: Mapping[int, Draws] | None = None,
+    layouts: Mapping[str, Layout] | None = None,
 ) -> Expectation:
     """What the chain rule and the contract of `backend` say of the whole program of `case`.
 
     contract: another contract than the backend's own, for what a known issue makes of it.
     draws: by action, what the random layers drew there (`Observation.draws`).
+    layouts: how the framework lays out each weight, where that is not the canonical layout.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        interpreter = _Interpreter(case, backend, contract or CONTRACTS[backend], draws or {})
+        interpreter = _Interpreter(
+            case, backend, contract or CONTRACTS[backend], draws or {}, layouts or {}
+        )
         points = interpreter.run()
     idle = tuple(interpreter.contract["idle_warnings"])
     return Expectation(backend, points, interpreter.ties, idle)

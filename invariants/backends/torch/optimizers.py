@@ -68,6 +68,15 @@ ROWS: dict[str, Row] = {
         "Rprop",
         lambda o: {"etas": (o.shrink, o.grow), "step_sizes": (o.smallest, o.largest)},
     ),
+    "adafactor": (
+        "Adafactor",
+        lambda o: {
+            "beta2_decay": o.decay_power,
+            "eps": (o.floor, o.least_scale),
+            "d": o.threshold,
+            "weight_decay": o.weight_decay,
+        },
+    ),
     "asgd": (
         "ASGD",
         lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},
@@ -75,9 +84,57 @@ ROWS: dict[str, Row] = {
 }
 
 
+#: Two optimizers in the place of one: Muon takes matrices alone.
+_MUON = """\
+class MuonAndAdamW:
+    def __init__(self, parameters, adamw, **muon):
+        parameters = list(parameters)
+        matrices = [p for p in parameters if p.ndim == 2]
+        others = [p for p in parameters if p.ndim != 2]
+        self.optimizers = [torch.optim.AdamW(others, **adamw)] if others else []
+        if matrices or not others:
+            self.optimizers.append(torch.optim.Muon(matrices, **muon))
+
+    @property
+    def param_groups(self):
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @property
+    def state(self):
+        return {p: held for optimizer in self.optimizers for p, held in optimizer.state.items()}
+
+    def zero_grad(self):
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
+"""
+
+
+def definitions(case: Case) -> list[str]:
+    """The lines of what the optimizer needs defined."""
+    return [*_MUON.splitlines(), "", ""] if case.optimizer.kind == "muon" else []
+
+
+def _muon(o: Any, parameters: str) -> str:
+    adamw = {"lr": o.learning_rate, **_adam(o)}
+    muon = {
+        "lr": o.learning_rate,
+        "weight_decay": o.weight_decay,
+        "momentum": o.momentum,
+        "nesterov": o.nesterov,
+        "ns_steps": o.newton_steps,
+    }
+    return f"MuonAndAdamW({parameters}, dict({arguments(**adamw)}), {arguments(**muon)})"
+
+
 def made(case: Case, parameters: str) -> str:
     """The expression that makes the optimizer of `parameters`."""
     o = case.optimizer
+    if o.kind == "muon":
+        return _muon(o, parameters)
     constructor, rest = ROWS[o.kind]
     options = {"lr": o.learning_rate, **rest(o), **_loop(case)}
     return f"torch.optim.{constructor}({parameters}, {arguments(**options)})"

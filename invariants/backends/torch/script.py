@@ -139,7 +139,7 @@ def render(case: Case) -> str:
         "",
         "",
     ]
-    lines += definitions(case, LOWERINGS)
+    lines += [*definitions(case, LOWERINGS), *optimizers.definitions(case)]
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
     lines += [

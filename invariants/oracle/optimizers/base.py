@@ -29,6 +29,7 @@ class Turn:
 
     o: Any
     contract: Contract
+    name: str
     slots: Mapping[str, Value]
     t: int
     lookups: tuple[Value, ...] = ()
