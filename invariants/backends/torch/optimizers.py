@@ -77,6 +77,15 @@ ROWS: dict[str, Row] = {
             "weight_decay": o.weight_decay,
         },
     ),
+    "muon": (
+        "Muon",
+        lambda o: {
+            "weight_decay": o.weight_decay,
+            "momentum": o.momentum,
+            "nesterov": o.nesterov,
+            "ns_steps": o.newton_steps,
+        },
+    ),
     "asgd": (
         "ASGD",
         lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},
@@ -118,25 +127,14 @@ def definitions(case: Case) -> list[str]:
     return [*_MUON.splitlines(), "", ""] if case.optimizer.kind == "muon" else []
 
 
-def _muon(o: Any, parameters: str) -> str:
-    adamw = {"lr": o.learning_rate, **_adam(o)}
-    muon = {
-        "lr": o.learning_rate,
-        "weight_decay": o.weight_decay,
-        "momentum": o.momentum,
-        "nesterov": o.nesterov,
-        "ns_steps": o.newton_steps,
-    }
-    return f"MuonAndAdamW({parameters}, dict({arguments(**adamw)}), {arguments(**muon)})"
-
-
 def made(case: Case, parameters: str) -> str:
     """The expression that makes the optimizer of `parameters`."""
     o = case.optimizer
-    if o.kind == "muon":
-        return _muon(o, parameters)
     constructor, rest = ROWS[o.kind]
     options = {"lr": o.learning_rate, **rest(o), **_loop(case)}
+    if o.kind == "muon":
+        adamw = arguments(lr=o.learning_rate, **_adam(o))
+        return f"MuonAndAdamW({parameters}, dict({adamw}), {arguments(**options)})"
     return f"torch.optim.{constructor}({parameters}, {arguments(**options)})"
 
 
