@@ -19,7 +19,7 @@ from invariants.generate.cases import cases
 from invariants.generate.choice import Drawn
 from invariants.generate.optimizers import DRAWN, draw_optimizer
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.optimizers import RULES
+from invariants.oracle.optimizers import RULES, TOGETHER
 from invariants.program import Step
 
 KINDS: dict[str, Any] = {o().kind: o for o in get_args(get_args(optimizer.Optimizer)[0])}
@@ -30,7 +30,7 @@ MODULES = {"torch": "torch.optim", "tensorflow": "keras.optimizers"}
 
 
 def test_every_optimizer_has_a_rule_and_is_drawn() -> None:
-    assert set(KINDS) == set(RULES) == set(DRAWN)
+    assert set(KINDS) == {*RULES, *TOGETHER} == set(DRAWN)
 
 
 @pytest.mark.parametrize("backend", CONTRACTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from invariants.backends.source import arguments
+from invariants.backends.source import arguments, indented
 from invariants.case import Case
 from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS
@@ -86,6 +86,8 @@ ROWS: dict[str, Row] = {
             "ns_steps": o.newton_steps,
         },
     ),
+    # One iteration a step evaluates the closure once, at the weights as they are.
+    "lbfgs": ("LBFGS", lambda o: {"max_iter": 1, "history_size": o.history}),
     "asgd": (
         "ASGD",
         lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},
@@ -125,6 +127,18 @@ class MuonAndAdamW:
 def definitions(case: Case) -> list[str]:
     """The lines of what the optimizer needs defined."""
     return [*_MUON.splitlines(), "", ""] if case.optimizer.kind == "muon" else []
+
+
+def step(case: Case, taken: list[str], learned: list[str], rebinds: bool) -> list[str]:
+    """The lines of a step: those that take a batch, and those that leave its gradients.
+
+    LBFGS is given a closure of them. rebinds: the latter take further batches, named alike.
+    """
+    if case.optimizer.kind != "lbfgs":
+        return [*taken, *learned, "optimizer.step()"]
+    before, inside = ([], [*taken, *learned]) if rebinds else (taken, learned)
+    closure = ["def closure():", *indented([*inside, "return loss"])]
+    return [*before, *closure, "loss = optimizer.step(closure)"]
 
 
 def made(case: Case, parameters: str) -> str:
