@@ -289,6 +289,9 @@ def refused(optimizer: Any, contract: Contract, options: Mapping[str, str], grou
         setting = f"{kind}.{name}"
         if setting in some and setting not in contract["optimizer_settings"]:
             return f"{contract.backend} cannot express {name} {value} of {kind}"
+    by_nesterov = kind == "sgd" and optimizer.nesterov
+    if by_nesterov and (not optimizer.momentum or optimizer.dampening):
+        return "Nesterov's momentum needs momentum, and no dampening"
     loop = options.get("optimizer_loop", "")
     if not loops(kind, contract, [loop]):
         return f"{contract.backend} has no {loop} implementation of {kind}"

@@ -12,6 +12,7 @@ from typing import Any
 from invariants.generate.choice import Drawn
 from invariants.optimizer import (
     ASGD,
+    LBFGS,
     SGD,
     Adadelta,
     Adafactor,
@@ -159,6 +160,7 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
     "asgd": _asgd,
     "adafactor": _adafactor,
     "muon": _muon,
+    "lbfgs": lambda h: LBFGS(learning_rate=h.rate, history=h.choice.one_of((10, 2))),
     "lion": lambda h: Lion(learning_rate=h.rate / 4.0, weight_decay=h.decay()),
     "ftrl": _ftrl,
     "lamb": lambda h: Lamb(**h.of_adam()),

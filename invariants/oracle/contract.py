@@ -347,7 +347,8 @@ TORCH = Contract(
         "optimizers": Clause(
             (
                 *("sgd", "adam", "adamw", "nadam", "radam", "adamax"),
-                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor", "muon"),
+                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor"),
+                *("muon", "lbfgs"),
             ),
             "The algorithms of torch.optim; SparseAdam, which takes sparse gradients alone, is not "
             "among them here.",
@@ -565,6 +566,17 @@ TORCH = Contract(
             ("not implemented for",),
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
+        ),
+        "slots_of_all_weights": Clause(
+            ("lbfgs",),
+            "Silent; LBFGS has only global state, registered as state of the first parameter.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/lbfgs.py",
+        ),
+        "history_moves_frozen": Clause(
+            False,
+            "If you do not want to compute the gradient of a parameter, set its requires_grad to "
+            "False; nothing says that LBFGS goes on moving it.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
         ),
         "slots_made_with_the_optimizer": Clause(
             ("adagrad",),
@@ -1156,6 +1168,12 @@ TENSORFLOW = Contract(
             ("is not in the list of allowed values", "Could not find device for node"),
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
+        ),
+        "slots_of_all_weights": Clause(
+            (), "Slots belong to one variable each.", _KERAS + "optimizers/"
+        ),
+        "history_moves_frozen": Clause(
+            False, "apply() moves the variables that it is given.", _KERAS + "optimizers/"
         ),
         "slots_made_with_the_optimizer": Clause(
             (), "build(variables) makes the slots of all variables.", _KERAS + "optimizers/"

@@ -16,7 +16,8 @@ import numpy as np
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
-from invariants.oracle.optimizers import SHAPED, Slots, step
+from invariants.oracle.optimizers import SHAPED, TOGETHER, Slots, step
+from invariants.oracle.optimizers.lbfgs import Memory, flat
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Estimate, Estimates, Rounding, estimate
 from invariants.oracle.tape import Tape, Value, grid_of
@@ -229,7 +230,7 @@ class _Interpreter:
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
-        self.slots = self._slots_made_ahead()
+        self.slots, self.memory = self._slots_made_ahead(), Memory()
         self.updates_of: dict[str, int] = {}
         self.steps = 0
         self.weights_version = 0
@@ -239,6 +240,7 @@ class _Interpreter:
         self.ties = 0
         self.draws_of_size: dict[int, Draws] = {}
         self.rewritten: frozenset[str] = frozenset()
+        self.dragged: frozenset[str] = frozenset()  # frozen weights that the last step has moved
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
 
@@ -262,7 +264,7 @@ class _Interpreter:
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.optimizer:
                 self.optimizer, self.updates_of, self.steps = moment.optimizer, {}, 0
-                self.slots = self._slots_made_ahead()
+                self.slots, self.memory = self._slots_made_ahead(), Memory()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
@@ -339,7 +341,10 @@ class _Interpreter:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])
         before = {name: self.arrays[name] for name in moved}
+        self.dragged = frozenset()
         self._step(result, moved, moment)
+        self.rewritten |= self.dragged
+        point = replace(point, rewritten=point.rewritten | self.dragged)
         if point.stops_midway:
             self._move({name: np.full_like(self.arrays[name], np.nan) for name in point.moving})
             self.weights_version += 1
@@ -558,6 +563,9 @@ class _Interpreter:
             return
         self.steps += 1
         self.weights_version += 1
+        if self.case.optimizer.kind in TOGETHER:
+            self._step_together(result, moving, moment)
+            return
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
@@ -590,6 +598,28 @@ class _Interpreter:
         ):
             return {"z": np.zeros_like(self.arrays[name])}
         return {}
+
+    def _step_together(self, result: _Pass, moving: Sequence[str], moment: Moment) -> None:
+        """A step of an optimizer that takes all its weights for one vector."""
+        names = [n for n in self.case.architecture.weights if n in (moment.held or ())]
+        arrays = [self.arrays[name] for name in names]
+        gradients = [
+            result.gradients[name] if name in moving else np.zeros_like(array[:1])
+            for name, array in zip(names, arrays, strict=True)
+        ]
+        optimizer: Any = self.case.optimizer
+        rate = optimizer.learning_rate * moment.factor
+        vector = self.memory.step(
+            replace(optimizer, learning_rate=rate), self.rounding, flat(arrays), flat(gradients)
+        )
+        ends = np.cumsum([array[0].size for array in arrays])[:-1]
+        for name, array, part in zip(names, arrays, np.split(vector, ends, axis=1), strict=True):
+            moved = part.reshape(part.shape[0], *array.shape[1:])
+            frozen = name not in moving and not np.array_equal(moved[:1], array[:1])
+            if frozen and self.contract["history_moves_frozen"]:
+                self.dragged |= {name}
+            if name in moving or name in self.dragged:
+                self._move({name: moved})
 
     def _laid_out(self, name: str, samples: Array) -> Array:
         """A weight or its gradient as the optimizer sees it."""

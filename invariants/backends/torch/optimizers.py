@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from invariants.backends.source import arguments
+from invariants.backends.source import arguments, indented
 from invariants.case import Case
 from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS
@@ -77,6 +77,17 @@ ROWS: dict[str, Row] = {
             "weight_decay": o.weight_decay,
         },
     ),
+    "muon": (
+        "Muon",
+        lambda o: {
+            "weight_decay": o.weight_decay,
+            "momentum": o.momentum,
+            "nesterov": o.nesterov,
+            "ns_steps": o.newton_steps,
+        },
+    ),
+    # One iteration a step evaluates the closure once, at the weights as they are.
+    "lbfgs": ("LBFGS", lambda o: {"max_iter": 1, "history_size": o.history}),
     "asgd": (
         "ASGD",
         lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},
@@ -118,25 +129,26 @@ def definitions(case: Case) -> list[str]:
     return [*_MUON.splitlines(), "", ""] if case.optimizer.kind == "muon" else []
 
 
-def _muon(o: Any, parameters: str) -> str:
-    adamw = {"lr": o.learning_rate, **_adam(o)}
-    muon = {
-        "lr": o.learning_rate,
-        "weight_decay": o.weight_decay,
-        "momentum": o.momentum,
-        "nesterov": o.nesterov,
-        "ns_steps": o.newton_steps,
-    }
-    return f"MuonAndAdamW({parameters}, dict({arguments(**adamw)}), {arguments(**muon)})"
+def step(case: Case, taken: list[str], learned: list[str], rebinds: bool) -> list[str]:
+    """The lines of a step: those that take a batch, and those that leave its gradients.
+
+    LBFGS is given a closure of them. rebinds: the latter take further batches, named alike.
+    """
+    if case.optimizer.kind != "lbfgs":
+        return [*taken, *learned, "optimizer.step()"]
+    before, inside = ([], [*taken, *learned]) if rebinds else (taken, learned)
+    closure = ["def closure():", *indented([*inside, "return loss"])]
+    return [*before, *closure, "loss = optimizer.step(closure)"]
 
 
 def made(case: Case, parameters: str) -> str:
     """The expression that makes the optimizer of `parameters`."""
     o = case.optimizer
-    if o.kind == "muon":
-        return _muon(o, parameters)
     constructor, rest = ROWS[o.kind]
     options = {"lr": o.learning_rate, **rest(o), **_loop(case)}
+    if o.kind == "muon":
+        adamw = arguments(lr=o.learning_rate, **_adam(o))
+        return f"MuonAndAdamW({parameters}, dict({adamw}), {arguments(**options)})"
     return f"torch.optim.{constructor}({parameters}, {arguments(**options)})"
 
 

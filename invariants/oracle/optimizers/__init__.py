@@ -17,6 +17,9 @@ from invariants.oracle.tape import Tape
 
 Slots = dict[str, Array]
 
+#: The optimizers that take all weights for one vector (lbfgs.Memory).
+TOGETHER = ("lbfgs",)
+
 #: The optimizers to whose rules the axes of a weight mean something: they are given it as the
 #: framework lays it out.
 SHAPED = ("adafactor", "muon")
