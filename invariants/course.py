@@ -52,8 +52,13 @@ def flags_after(
     if isinstance(action, Freeze | Thaw):
         change = flags.freeze if isinstance(action, Freeze) else flags.thaw
         return change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
-    if isinstance(action, Reload) and contract.reloading(way or "").flags == "none":
+    if not isinstance(action, Reload):
+        return flags
+    left = contract.reloading(way or "").flags
+    if left == "none":
         return Flags.initial(flags.architecture)
+    if left == "of_modules":
+        return flags.without_weights_of(contract["thawed_by_config"])
     return flags
 
 
