@@ -58,6 +58,8 @@ def flags_after(
     if left == "none":
         return Flags.initial(flags.architecture)
     if left == "of_modules":
+        forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
+        flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
         return flags.without_weights_of(contract["thawed_by_config"])
     return flags
 
