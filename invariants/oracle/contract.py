@@ -131,8 +131,8 @@ class Evaluation:
 class Reloading:
     """One of a framework's ways to save and load, or to copy, a model.
 
-    flags: what it leaves of what is frozen: "kept", "of_modules" (what modules remember; that of a
-    weight alone is left open) or "none". optimizer: "kept", or "anew" where the program must make
+    flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
+    config holds). optimizer: "kept", or "anew" where the program must make
     another, for other weights. refuses: the kinds of layers that it does not take.
     """
 
@@ -665,6 +665,11 @@ TORCH = Contract(
             None,
             "backward() raises where nothing requires a gradient.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; torch makes no module from a config.",
+            _TORCH + "generated/torch.nn.Module.html",
         ),
         "empty_optimizer": Clause(
             ("ValueError", "optimizer got an empty parameter list"),
@@ -1263,6 +1268,11 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/"
             "trainer.py",
         ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; users expect that a copy, and what is loaded, has the same weights frozen.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/",
+        ),
         "empty_optimizer": Clause(
             None,
             "Silent; an optimizer is built for the variables that it is given, none included.",
@@ -1343,7 +1353,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "clone_model",
-            "of_modules",
+            "rebuilt",
             "anew",
             "Creates new layers (and thus new weights) instead of sharing those of the existing "
             "ones; a layer's config holds trainable.",
@@ -1352,7 +1362,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "from_config",
-            "of_modules",
+            "rebuilt",
             "anew",
             "The config of a model holds that of its layers, and a layer's config trainable.",
             _KERAS + "models/model_saving_apis/model_config_serialization/#from_config-method",
@@ -1360,7 +1370,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "keras_file",
-            "of_modules",
+            "rebuilt",
             "anew",
             "The saved .keras file contains the model's configuration (architecture), its weights, "
             "and its optimizer's state (if any).",
