@@ -487,6 +487,11 @@ TORCH = Contract(
             "forward defines the computation performed at every call: Python runs it line by line.",
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.forward",
         ),
+        "thawed_by_config": Clause(
+            (),
+            "requires_grad is a field of each Parameter; no module is made from a config.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
         "equal_flag": Clause(
             "applies",
             "requires_grad_(value) sets requires_grad of every parameter in the module.",
@@ -1091,6 +1096,12 @@ TENSORFLOW = Contract(
             "A functional model is a graph of layers; nothing says in which order it runs two of "
             "which neither feeds the other (by depth, then as its own search found them).",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/ops/function.py",
+        ),
+        "thawed_by_config": Clause(
+            (),
+            "trainable in a layer's config: whether the layer's variables are trainable; of no "
+            "kind of layer does anything say that its weights are trainable all the same.",
+            _KERAS + "layers/base_layer/#layer-class",
         ),
         "equal_flag": Clause(
             "applies",
