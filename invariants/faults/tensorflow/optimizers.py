@@ -9,6 +9,7 @@ from typing import Any
 from invariants.faults.fault import Row, faults
 
 _APPLY = ("keras.optimizers.Optimizer.apply",)
+_CLIP = ("keras.optimizers.Optimizer._clip_gradients",)
 
 _ROWS = {
     "decay_reaches_frozen": Row("Weight decay shrinks frozen weights too.", _APPLY),
@@ -25,6 +26,8 @@ _ROWS = {
         "Adam goes without bias correction.", ("keras.optimizers.Adam.update_step",)
     ),
     "decay_forgotten": Row("The optimizer decays nothing.", _APPLY),
+    "clipping_forgotten": Row("The optimizer clips nothing.", _CLIP),
+    "each_norm_clipped": Row("global_clipnorm clips the norm of each weight by itself.", _CLIP),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _APPLY),
 }
 
@@ -120,6 +123,14 @@ def decay_forgotten(apply: Any) -> Any:
             self.weight_decay = decay
 
     return forgetful
+
+
+def clipping_forgotten(clip: Any) -> Any:
+    return lambda self, grads: grads
+
+
+def each_norm_clipped(clip: Any) -> Any:
+    return lambda self, grads: [g if g is None else clip(self, [g])[0] for g in grads]
 
 
 decay_reaches_frozen = partial(_after_apply, _decay)
