@@ -52,8 +52,11 @@ def flags_after(
     if isinstance(action, Freeze | Thaw):
         change = flags.freeze if isinstance(action, Freeze) else flags.thaw
         return change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
-    if isinstance(action, Reload) and contract.reloading(way or "").flags == "none":
+    left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
+    if left == "none":
         return Flags.initial(flags.architecture)
+    if left == "rebuilt" and contract["rebuilt_flags"] == "of_modules":
+        return flags.of_modules
     return flags
 
 

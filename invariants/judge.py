@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from invariants import ledger
-from invariants.backends import BACKENDS, observe
+from invariants.backends import BACKENDS, layouts, observe
 from invariants.case import Case
 from invariants.finding import Finding
 from invariants.oracle.interpreter import expect
@@ -77,9 +77,8 @@ def gather(case: Case, backend: str, repeat: bool = False) -> Evidence:
     """Runs `case` on `backend` (twice, to judge determinism) and works out what to expect."""
     observation = observe(case, backend)
     again = observe(case, backend) if repeat else None
-    return Evidence(
-        case, backend, observation, expect(case, backend, draws=observation.draws), again
-    )
+    expectation = expect(case, backend, None, observation.draws, layouts(case, backend))
+    return Evidence(case, backend, observation, expectation, again)
 
 
 def measure(evidence: Evidence) -> Measures:

@@ -18,7 +18,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from invariants.backends import BACKENDS, versions
+from invariants.backends import BACKENDS, layouts, versions
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
@@ -173,5 +173,8 @@ def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:
         return evidence
     clauses = {point: value for issue in mine for point, value in issue.as_if.items()}
     contract = CONTRACTS[evidence.backend].as_if(clauses)
-    expectation = expect(evidence.case, evidence.backend, contract, evidence.observation.draws)
+    case, backend = evidence.case, evidence.backend
+    expectation = expect(
+        case, backend, contract, evidence.observation.draws, layouts(case, backend)
+    )
     return replace(evidence, expectation=expectation)

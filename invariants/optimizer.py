@@ -153,11 +153,15 @@ class ASGD(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class Adafactor(Document):
-    """Adafactor (Shazeer & Stern 2018, arXiv 1804.04235)."""
+    """Adafactor (Shazeer & Stern 2018, arXiv 1804.04235).
+
+    floor and least_scale are the paper's ε₁ and ε₂.
+    """
 
     kind: Literal["adafactor"] = "adafactor"
     learning_rate: Positive = 0.0625
     decay_power: Annotated[float, Field(ge=-1e6, le=0.0, allow_inf_nan=False)] = -0.8
+    floor: Positive = 1e-7
     least_scale: Positive = 1e-3
     threshold: Annotated[float, Field(ge=1.0, le=1e6, allow_inf_nan=False)] = 1.0
     weight_decay: NotNegative = 0.0
@@ -215,13 +219,19 @@ class ScheduleFreeAdamW(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class Muon(Document):
-    """Momentum made orthogonal (Jordan et al. 2024); what is no matrix goes by AdamW."""
+    """Momentum made orthogonal (Jordan et al. 2024); what is no matrix goes by AdamW.
+
+    beta_1, beta_2 and epsilon are AdamW's; it has the same learning rate and weight decay.
+    """
 
     kind: Literal["muon"] = "muon"
     learning_rate: Positive = 0.0625
     momentum: Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)] = 0.95
     nesterov: bool = True
     newton_steps: Annotated[int, Field(ge=1, le=10)] = 5
+    beta_1: Decay = 0.9
+    beta_2: Decay = 0.999
+    epsilon: Positive = 1e-7
     weight_decay: NotNegative = 0.0
 
 
@@ -287,6 +297,9 @@ def refused(optimizer: Any, contract: Contract, options: Mapping[str, str], grou
         setting = f"{kind}.{name}"
         if setting in some and setting not in contract["optimizer_settings"]:
             return f"{contract.backend} cannot express {name} {value} of {kind}"
+    by_nesterov = kind == "sgd" and optimizer.nesterov
+    if by_nesterov and (not optimizer.momentum or optimizer.dampening):
+        return "Nesterov's momentum needs momentum, and no dampening"
     loop = options.get("optimizer_loop", "")
     if not loops(kind, contract, [loop]):
         return f"{contract.backend} has no {loop} implementation of {kind}"

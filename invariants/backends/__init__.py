@@ -55,7 +55,7 @@ def installed(backend: str) -> bool:
     return all(versions(backend).values())
 
 
-def _native_parameters(case: Case, backend: str) -> dict[str, NativeParameter]:
+def layouts(case: Case, backend: str) -> dict[str, NativeParameter]:
     """canonical name -> native name and layout."""
     rows = BACKENDS[backend].LOWERINGS
     return {
@@ -75,7 +75,7 @@ def native_arrays(case: Case, backend: str) -> dict[str, Any]:
     """
     dtype = "float32" if case.dtype == "bfloat16" else case.dtype
     axes_of = BACKENDS[backend].VALUE_AXES
-    names = _native_parameters(case, backend)
+    names = layouts(case, backend)
     weights = {
         native.name: native.to_native(case.weights[name]).astype(dtype)
         for name, native in names.items()
@@ -108,7 +108,7 @@ def native_element(
         spec = case.architecture.inputs[int(name.rpartition("_")[2])]
         native = NativeParameter(name, BACKENDS[backend].VALUE_AXES.get(spec.rank))
     else:
-        native = _native_parameters(case, backend)[name]
+        native = layouts(case, backend)[name]
     if not native.shape:  # an input, whose axes only change places
         if native.axes is None or len(element) < len(native.axes):
             return native.name, element
@@ -122,7 +122,7 @@ def native_element(
 
 def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Observation:
     """The recorded points in canonical names and layouts."""
-    names = _native_parameters(case, backend)
+    names = layouts(case, backend)
     rows = BACKENDS[backend].LOWERINGS
     input_axes = {
         f"input_{i}": BACKENDS[backend].VALUE_AXES.get(spec.rank)

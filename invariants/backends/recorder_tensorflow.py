@@ -112,9 +112,10 @@ class Recorder:
         for kind, values in vars(optimizer).items():
             if kind in ("_trainable_variables", "_variables") or not isinstance(values, list):
                 continue  # the weights themselves; the optimizer's own, its count of steps first
-            if values and len(values) == len(owners) and hasattr(values[0], "assign"):
+            if len(values) == len(owners) and any(hasattr(v, "assign") for v in values):
                 for owner, value in zip(owners, values):
-                    slots[self.names[id(owner)]][kind.strip("_")] = self.copy(value)
+                    if value is not None:
+                        slots[self.names[id(owner)]][kind.strip("_")] = self.copy(value)
         return {name: held for name, held in slots.items() if held}
 
     def snapshot(self, number):

@@ -45,6 +45,10 @@ class Drawn:
         """Whether a point that is either true or not is true in every contract."""
         return all(contract[point] for contract in self._contracts)
 
+    def named(self, point: str) -> frozenset[Any]:
+        """What any contract names at a point."""
+        return frozenset[Any]().union(*(contract[point] for contract in self._contracts))
+
     @property
     def lacking(self) -> frozenset[str]:
         """The kinds of layers that some contract lacks."""

@@ -185,6 +185,8 @@ def draw_groups(
     In one case of ten, where every backend has parameter groups.
     """
     layers = weighted(architecture)
+    if optimizer.kind in choice.named("ungrouped_optimizers"):
+        return {}
     if len(layers) < 2 or not choice.offers("parameter_groups") or not choice.chance(10):
         return {}
     first = layers[: choice.integer(1, len(layers) - 1)]

@@ -12,8 +12,10 @@ from typing import Any
 from invariants.generate.choice import Drawn
 from invariants.optimizer import (
     ASGD,
+    LBFGS,
     SGD,
     Adadelta,
+    Adafactor,
     Adagrad,
     Adam,
     Adamax,
@@ -22,6 +24,7 @@ from invariants.optimizer import (
     Ftrl,
     Lamb,
     Lion,
+    Muon,
     NAdam,
     Optimizer,
     RAdam,
@@ -117,6 +120,27 @@ def _ftrl(h: _Hyperparameters) -> Ftrl:
     )
 
 
+def _adafactor(h: _Hyperparameters) -> Adafactor:
+    return Adafactor(
+        learning_rate=h.rate,
+        decay_power=h.choice.one_of((-0.8, -0.5)),
+        floor=h.choice.one_of((1e-7, 1e-3)),
+        least_scale=h.choice.one_of((1e-3, 0.125)),
+        threshold=h.choice.one_of((1.0, 2.0)),
+        weight_decay=h.decay(),
+    )
+
+
+def _muon(h: _Hyperparameters) -> Muon:
+    return Muon(
+        learning_rate=h.rate,
+        momentum=h.choice.one_of((0.5, 0.95)),
+        nesterov=h.choice.boolean(),
+        newton_steps=h.choice.one_of((1, 2, 5)),
+        weight_decay=h.decay(),
+    )
+
+
 def _rprop(h: _Hyperparameters) -> Rprop:
     shrink, grow = h.choice.one_of(((0.5, 1.25), (0.25, 1.2)))
     return Rprop(learning_rate=h.rate, shrink=shrink, grow=grow)
@@ -135,6 +159,9 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
     "rmsprop": _rmsprop,
     "rprop": _rprop,
     "asgd": _asgd,
+    "adafactor": _adafactor,
+    "muon": _muon,
+    "lbfgs": lambda h: LBFGS(learning_rate=h.rate, history=h.choice.one_of((10, 2))),
     "lion": lambda h: Lion(learning_rate=h.rate / 4.0, weight_decay=h.decay()),
     "ftrl": _ftrl,
     "lamb": lambda h: Lamb(**h.of_adam()),

@@ -131,8 +131,8 @@ class Evaluation:
 class Reloading:
     """One of a framework's ways to save and load, or to copy, a model.
 
-    flags: what it leaves of what is frozen: "kept", "of_modules" (what modules remember; that of a
-    weight alone is left open) or "none". optimizer: "kept", or "anew" where the program must make
+    flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
+    config holds). optimizer: "kept", or "anew" where the program must make
     another, for other weights. refuses: the kinds of layers that it does not take.
     """
 
@@ -347,7 +347,8 @@ TORCH = Contract(
         "optimizers": Clause(
             (
                 *("sgd", "adam", "adamw", "nadam", "radam", "adamax"),
-                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd"),
+                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor"),
+                *("muon", "lbfgs"),
             ),
             "The algorithms of torch.optim; SparseAdam, which takes sparse gradients alone, is not "
             "among them here.",
@@ -373,8 +374,9 @@ TORCH = Contract(
             _TORCH + "optim.html#algorithms",
         ),
         "ungrouped_optimizers": Clause(
-            ("lbfgs",),
-            "This optimizer doesn't support per-parameter options and parameter groups.",
+            ("muon", "lbfgs"),
+            "LBFGS doesn't support per-parameter options and parameter groups; Muon takes matrices "
+            "alone, so a program that trains all weights has another optimizer beside it.",
             _TORCH + "generated/torch.optim.LBFGS.html",
         ),
         "root_epsilon": Clause(
@@ -397,6 +399,14 @@ TORCH = Contract(
             "Silent; users expect that what an optimizer counts with, μ_1 ⋯ μ_t of NAdam and η of "
             "ASGD, is as accurate as the weights it moves.",
             _TORCH + "generated/torch.optim.NAdam.html",
+        ),
+        "idle_warnings": Clause(
+            (),
+            "Silent; users expect no warning of what a framework does inside.",
+            _TORCH + "nn.html",
+        ),
+        "schedule_free_start": Clause(
+            "at_the_weights", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
         "schedule_free_iterate": Clause(
             "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
@@ -433,6 +443,33 @@ TORCH = Contract(
             "fused: whether the fused implementation is used; torch.float16 and torch.bfloat16 are "
             "supported like torch.float64 and torch.float32.",
             _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "adafactor_floor": Clause(
+            "clamped",
+            "V̂ ← R·C / max(1ᵀR, ε₁), U ← G / max(√V̂, ε₁).",
+            _TORCH + "generated/torch.optim.Adafactor.html",
+        ),
+        "muon_excludes": Clause(
+            "",
+            "Muon takes 2D parameters; in the example, muon_params are those of p.ndim == 2 and "
+            "AdamW takes all others.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_precision": Clause(
+            "bfloat16",
+            "Silent; the Newton-Schulz iteration is that of Jordan's post, which runs in bfloat16.",
+            "https://kellerjordan.github.io/posts/muon/",
+        ),
+        "muon_in_bfloat16": Clause(
+            None,
+            "Silent; users expect an optimizer to run in every dtype of a model.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_scale": Clause(
+            "original",
+            "adjust_lr_fn: original, the default, scales the rate by sqrt(max(1, A / B)), A and B "
+            "the dimensions of the matrix.",
+            _TORCH + "generated/torch.optim.Muon.html",
         ),
         "momentum_of_a_thawed_weight": Clause(
             None,
@@ -552,6 +589,17 @@ TORCH = Contract(
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
+        "slots_of_all_weights": Clause(
+            ("lbfgs",),
+            "Silent; LBFGS has only global state, registered as state of the first parameter.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/lbfgs.py",
+        ),
+        "history_moves_frozen": Clause(
+            False,
+            "If you do not want to compute the gradient of a parameter, set its requires_grad to "
+            "False; nothing says that LBFGS goes on moving it.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
         "slots_made_with_the_optimizer": Clause(
             ("adagrad",),
             "Silent; Adagrad fills its sums with initial_accumulator_value when it is made.",
@@ -639,6 +687,11 @@ TORCH = Contract(
             None,
             "backward() raises where nothing requires a gradient.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; torch makes no module from a config.",
+            _TORCH + "generated/torch.nn.Module.html",
         ),
         "empty_optimizer": Clause(
             ("ValueError", "optimizer got an empty parameter list"),
@@ -943,7 +996,7 @@ TENSORFLOW = Contract(
             (
                 *("sgd", "adam", "adamw", "nadam", "adamax"),
                 *("adagrad", "adadelta", "rmsprop"),
-                *("lion", "ftrl", "lamb", "schedule_free_adamw"),
+                *("lion", "ftrl", "lamb", "schedule_free_adamw", "adafactor", "muon"),
             ),
             "The optimizers of keras.optimizers; LossScaleOptimizer and MultiOptimizer, which wrap "
             "others, are not among them here.",
@@ -982,6 +1035,17 @@ TENSORFLOW = Contract(
             "it moves.",
             _KERAS + "optimizers/",
         ),
+        "schedule_free_start": Clause(
+            "at_the_weights",
+            "Initialize momentum to match the initial parameter values.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
+            "schedule_free_adamw.py",
+        ),
+        "idle_warnings": Clause(
+            (),
+            "Silent; users expect no warning of what a framework does inside.",
+            _KERAS + "models/",
+        ),
         "schedule_free_iterate": Clause(
             "before_the_step",
             "x of the step before is recovered from y and z as they were: Store momentum_old "
@@ -1013,6 +1077,33 @@ TENSORFLOW = Contract(
         "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
         "fused_sgd_in_16_bits": Clause(
             "moves", "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
+        ),
+        "adafactor_floor": Clause(
+            "added",
+            "epsilon_1: a small offset to keep denominator away from 0; added to the squares, as "
+            "in the paper.",
+            _KERAS + "optimizers/adafactor/",
+        ),
+        "muon_excludes": Clause(
+            "embedding",
+            "Adam is used for all variables that are not 2D; exclude_embeddings, true by default: "
+            "embedding layers use Adam.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_precision": Clause(
+            "of_the_weight",
+            "Silent; everything is in the variable's dtype.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_in_bfloat16": Clause(
+            None,
+            "Silent; users expect an optimizer to run in every dtype of a model.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_scale": Clause(
+            "matches_rms",
+            "rms_rate: the update is scaled by rms_rate * sqrt(max(A, B)), 0.2 by default.",
+            _KERAS + "optimizers/muon/",
         ),
         "momentum_of_a_thawed_weight": Clause(
             None,
@@ -1126,6 +1217,12 @@ TENSORFLOW = Contract(
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
         ),
+        "slots_of_all_weights": Clause(
+            (), "Slots belong to one variable each.", _KERAS + "optimizers/"
+        ),
+        "history_moves_frozen": Clause(
+            False, "apply() moves the variables that it is given.", _KERAS + "optimizers/"
+        ),
         "slots_made_with_the_optimizer": Clause(
             (), "build(variables) makes the slots of all variables.", _KERAS + "optimizers/"
         ),
@@ -1214,6 +1311,11 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/"
             "trainer.py",
         ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; users expect that a copy, and what is loaded, has the same weights frozen.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/",
+        ),
         "empty_optimizer": Clause(
             None,
             "Silent; an optimizer is built for the variables that it is given, none included.",
@@ -1294,7 +1396,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "clone_model",
-            "of_modules",
+            "rebuilt",
             "anew",
             "Creates new layers (and thus new weights) instead of sharing those of the existing "
             "ones; a layer's config holds trainable.",
@@ -1303,7 +1405,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "from_config",
-            "of_modules",
+            "rebuilt",
             "anew",
             "The config of a model holds that of its layers, and a layer's config trainable.",
             _KERAS + "models/model_saving_apis/model_config_serialization/#from_config-method",
@@ -1311,7 +1413,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "keras_file",
-            "of_modules",
+            "rebuilt",
             "anew",
             "The saved .keras file contains the model's configuration (architecture), its weights, "
             "and its optimizer's state (if any).",

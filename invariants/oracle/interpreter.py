@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
-from invariants.oracle.optimizers import Slots, step
+from invariants.oracle.optimizers import SHAPED, TOGETHER, Slots, step
+from invariants.oracle.optimizers.lbfgs import Memory, flat
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Estimate, Estimates, Rounding, estimate
 from invariants.oracle.tape import Tape, Value, grid_of
@@ -36,6 +37,14 @@ _LEARNING = ("gradient", "step")
 Draws = Mapping[str, tuple[Array, ...]]
 
 
+class Layout(Protocol):
+    """How a framework lays out a weight."""
+
+    def to_native(self, array: Array) -> Array: ...
+
+    def to_canonical(self, array: Array) -> Array: ...
+
+
 @dataclass(frozen=True)
 class ExpectedPoint:
     """What is expected of one action that records: all but freezing and thawing.
@@ -48,7 +57,7 @@ class ExpectedPoint:
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
-    `optimizer` is its number.
+    `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
     a state the version of it that was used, or a text where it was moved, and last the mode; two
     points with the same `forward` and the same `weights_version` computed the same function.
@@ -63,6 +72,7 @@ class ExpectedPoint:
     blind: bool = False
     held: frozenset[str] | None = None
     optimizer: int = 0
+    stops_midway: bool = False
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
     warns: tuple[str, ...] = ()
@@ -86,12 +96,14 @@ class ExpectedPoint:
 class Expectation:
     """What is expected of a whole program on one backend; `points` in the order of the actions.
 
-    ties: how many elements met a kink (relu at 0, equal maxima) exactly.
+    ties: how many elements met a kink (relu at 0, equal maxima) exactly. idle_warnings: those that
+    any action may give.
     """
 
     backend: str
     points: tuple[ExpectedPoint, ...]
     ties: int = 0
+    idle_warnings: tuple[str, ...] = ()
 
 
 def moves(use: Any) -> bool:
@@ -187,11 +199,17 @@ class _Interpreter:
     """Walks through the program; holds weights, state and slots as samples between actions."""
 
     def __init__(
-        self, case: Case, backend: str, contract: Contract, draws: Mapping[int, Draws]
+        self,
+        case: Case,
+        backend: str,
+        contract: Contract,
+        draws: Mapping[int, Draws],
+        layouts: Mapping[str, Layout],
     ) -> None:
         self.case = case
         self.draws = draws
         self.contract = contract
+        self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
         self.blind = case.realisations[backend].mode in contract.compiled_modes
         self.rounding = Rounding(PRECISIONS[case.dtype])
@@ -213,7 +231,7 @@ class _Interpreter:
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
-        self.slots = self._slots_made_ahead()
+        self.slots, self.memory = self._slots_made_ahead(), Memory()
         self.updates_of: dict[str, int] = {}
         self.steps = 0
         self.weights_version = 0
@@ -223,6 +241,7 @@ class _Interpreter:
         self.ties = 0
         self.draws_of_size: dict[int, Draws] = {}
         self.rewritten: frozenset[str] = frozenset()
+        self.dragged: frozenset[str] = frozenset()  # frozen weights that the last step has moved
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
 
@@ -246,7 +265,7 @@ class _Interpreter:
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.optimizer:
                 self.optimizer, self.updates_of, self.steps = moment.optimizer, {}, 0
-                self.slots = self._slots_made_ahead()
+                self.slots, self.memory = self._slots_made_ahead(), Memory()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
@@ -309,6 +328,7 @@ class _Interpreter:
             forward=forward,
             held=moment.held,
             optimizer=moment.optimizer,
+            stops_midway=raises is not None and raises == self._stops(moment),
             idle=frozenset(idle),
             rewritten=rewritten,
             warns=self._warns(action, raises, moment),
@@ -325,14 +345,22 @@ class _Interpreter:
         if moved and self.case.clip:
             result = self._clipped(result, self._reached(flags))
         before = {name: self.arrays[name] for name in moved}
+        self.dragged = frozenset()
         self._step(result, moved, moment)
+        self.rewritten |= self.dragged
+        point = replace(point, rewritten=point.rewritten | self.dragged)
+        if point.stops_midway:
+            self._move({name: np.full_like(self.arrays[name], np.nan) for name in point.moving})
+            self.weights_version += 1
         if raises is not None:
             return point
         wanted = {*self._reached(flags), *asked} - idle
         shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
         gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
         if moved and not self.contract["gradient_kept_by_step"]:
-            gradients |= self._left_behind(gradients, moved)
+            left = self._left_behind(gradients, moved)
+            gradients |= left
+            point = replace(point, forward=(*forward, index)) if left else point
         return replace(
             point,
             loss=estimate(result.loss, self.rounding),
@@ -409,12 +437,34 @@ class _Interpreter:
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
-        if self._meets_a_new_weight(moment) and self.contract["momentum_of_a_thawed_weight"]:
-            return tuple(self.contract["momentum_of_a_thawed_weight"])
+        if self._stops(moment):
+            return self._stops(moment)
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
         return None if self._reached(moment.acting) else self.contract["step_without_gradients"]
+
+    def _stops(self, moment: Moment) -> tuple[str, str] | None:
+        """The exception of a step that does not get through all weights, if there is one."""
+        for point, meets in (
+            ("momentum_of_a_thawed_weight", self._meets_a_new_weight),
+            ("muon_in_bfloat16", self._meets_a_matrix),
+        ):
+            if self.contract[point] and meets(moment):
+                kind, text = self.contract[point]
+                return kind, text
+        return None
+
+    def _meets_a_matrix(self, moment: Moment) -> bool:
+        """Whether Muon is given a bfloat16 matrix to make orthogonal."""
+        if self.case.optimizer.kind != "muon" or self.case.dtype != "bfloat16":
+            return False
+        excluded = self.contract["muon_excludes"]
+        return any(
+            self._laid_out(name, self.arrays[name]).ndim == 3
+            for name in self._reached(moment.flags)
+            if not excluded or excluded not in name
+        )
 
     def _meets_a_new_weight(self, moment: Moment) -> bool:
         """Whether torch's fused SGD meets a weight without momentum beside one that has some."""
@@ -525,6 +575,9 @@ class _Interpreter:
             return
         self.steps += 1
         self.weights_version += 1
+        if self.case.optimizer.kind in TOGETHER:
+            self._step_together(result, moving, moment)
+            return
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
@@ -532,13 +585,59 @@ class _Interpreter:
                 replace(self.case.optimizer, learning_rate=self.case.rate(name) * moment.factor),
                 self.contract,
                 self.rounding,
-                self.arrays[name],
-                result.gradients[name],
-                self.slots.get(name, {}),
+                self._laid_out(name, self.arrays[name]),
+                self._laid_out(name, result.gradients[name]),
+                self.slots.get(name) or self._first_slots(name),
                 self.updates_of[name] if of_parameter else self.steps,
                 result.lookups.get(name),
+                name,
             )
+            if name in self.layouts:
+                moved = np.stack([self.layouts[name].to_canonical(sample) for sample in moved])
             self._move({name: np.full_like(moved, np.nan) if self._is_left(name) else moved})
+
+    def _first_slots(self, name: str) -> Slots:
+        """The slots that a known issue has a weight start with, where a compiled model makes them.
+
+        Of a schedule-free average: what is assigned while the step is traced is lost.
+        """
+        traced = self.blind and self.options.get("run_eagerly") == "no"
+        if (
+            self.contract["schedule_free_start"] == "zero_when_traced"
+            and self.case.optimizer.kind == "schedule_free_adamw"
+            and traced
+            and self.options.get("optimizer_build") == "first_step"
+        ):
+            return {"z": np.zeros_like(self.arrays[name])}
+        return {}
+
+    def _step_together(self, result: _Pass, moving: Sequence[str], moment: Moment) -> None:
+        """A step of an optimizer that takes all its weights for one vector."""
+        names = [n for n in self.case.architecture.weights if n in (moment.held or ())]
+        arrays = [self.arrays[name] for name in names]
+        gradients = [
+            result.gradients[name] if name in moving else np.zeros_like(array[:1])
+            for name, array in zip(names, arrays, strict=True)
+        ]
+        optimizer: Any = self.case.optimizer
+        rate = optimizer.learning_rate * moment.factor
+        vector = self.memory.step(
+            replace(optimizer, learning_rate=rate), self.rounding, flat(arrays), flat(gradients)
+        )
+        ends = np.cumsum([array[0].size for array in arrays])[:-1]
+        for name, array, part in zip(names, arrays, np.split(vector, ends, axis=1), strict=True):
+            moved = part.reshape(part.shape[0], *array.shape[1:])
+            frozen = name not in moving and not np.array_equal(moved[:1], array[:1])
+            if frozen and self.contract["history_moves_frozen"]:
+                self.dragged |= {name}
+            if name in moving or name in self.dragged:
+                self._move({name: moved})
+
+    def _laid_out(self, name: str, samples: Array) -> Array:
+        """A weight or its gradient as the optimizer sees it."""
+        if name not in self.layouts:
+            return samples
+        return np.stack([self.layouts[name].to_native(sample) for sample in samples])
 
     def _is_left(self, name: str) -> bool:
         """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.
@@ -568,13 +667,18 @@ def expect(
     backend: str,
     contract: Contract | None = None,
     draws: Mapping[int, Draws] | None = None,
+    layouts: Mapping[str, Layout] | None = None,
 ) -> Expectation:
     """What the chain rule and the contract of `backend` say of the whole program of `case`.
 
     contract: another contract than the backend's own, for what a known issue makes of it.
     draws: by action, what the random layers drew there (`Observation.draws`).
+    layouts: how the framework lays out each weight, where that is not the canonical layout.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        interpreter = _Interpreter(case, backend, contract or CONTRACTS[backend], draws or {})
+        interpreter = _Interpreter(
+            case, backend, contract or CONTRACTS[backend], draws or {}, layouts or {}
+        )
         points = interpreter.run()
-    return Expectation(backend, points, interpreter.ties)
+    idle = tuple(interpreter.contract["idle_warnings"])
+    return Expectation(backend, points, interpreter.ties, idle)

@@ -107,7 +107,8 @@ class Evidence:
         """The optimizer steps among the actions after `earlier`, up to and with `later`."""
         for point in self.expectation.points:
             is_step = self.case.program[point.action].action == "step"
-            if earlier < point.action <= later and is_step and point.raises is None:
+            moves = point.raises is None or point.stops_midway
+            if earlier < point.action <= later and is_step and moves:
                 yield point
 
     def rewritten_between(self, earlier: int, later: int) -> frozenset[str]:

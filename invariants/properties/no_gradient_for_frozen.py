@@ -27,6 +27,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     previous: ObservedPoint | None = loaded
     contract = CONTRACTS[evidence.backend]
     with_the_optimizer = evidence.case.optimizer.kind in contract["slots_made_with_the_optimizer"]
+    shared = evidence.case.optimizer.kind in contract["slots_of_all_weights"]
     at_once = with_the_optimizer or contract["slots_made"] == "for_all_at_once"
     optimizer = 0
     for expected, observed in evidence.pairs:
@@ -55,7 +56,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     expected="none",
                     got=f"a gradient, largest element {float(np.abs(gradient).max(initial=0.0))!r}",
                 )
-            if previous is not None:
+            if previous is not None and not shared:
                 new_ones = at_once and (not frozen or name in (expected.held or ()))
                 yield from _slots(common, why, previous, observed, may_be_new=new_ones)
         previous = observed

@@ -58,8 +58,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 def _warnings(evidence: Evidence, action: int, documented: tuple[str, ...]) -> Iterator[Finding]:
     given = evidence.observation.warnings.get(action, ())
+    idle = evidence.expectation.idle_warnings
     for kind, text in given:
-        if not any(said in text for said in documented):
+        if not any(said in text for said in (*documented, *idle)):
             yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
     for said in documented:
         if not any(said in text for _, text in given):

@@ -31,7 +31,7 @@ from invariants.properties import findings
 names_of_backends = st.sampled_from(sorted(BACKENDS))
 
 #: What the runner gives a script beside Python's own names.
-GIVEN = {"follow", "note", "load", "batch", "action", "record", "draws"}
+GIVEN = {"trained", "follow", "note", "load", "batch", "action", "record", "draws"}
 
 #: Text that a script may hold, beside the names of members and a layer's or optimizer's own words.
 WORDS = {

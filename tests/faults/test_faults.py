@@ -142,6 +142,21 @@ NOTICED_BY = {
         "clipping_forgets_negatives": "upstream_gradients",
         "clipping_misses_last": "upstream_gradients",
         "slots_for_unreached": "no_gradient_for_frozen",
+        "load_state_dict_thaws": "trainability_survives",
+        "assign_freezes": "trainability_survives",
+        "load_state_dict_rounds_frozen": "frozen_weights",
+        "load_state_dict_forgets_buffers": "frozen_state",
+        "load_forgets_flags": "trainability_survives",
+        "deepcopy_forgets_flags": "trainability_survives",
+        "double_thaws": "trainability_survives",
+        "eval_freezes": "trainability_survives",
+        "train_thaws": "trainability_survives",
+        "mode_passes_frozen": "frozen_state",
+        "frozen_linear_fades_without_gradients": "frozen_weights",
+        "batch_norm_stops_without_gradients": "frozen_state",
+        "second_backward_overwrites": "training_trajectory",
+        "first_rate_stays": "training_trajectory",
+        "slots_outlive_their_optimizer": "training_trajectory",
     },
     "tensorflow": {
         "frozen_conv3d_drifts": "upstream_gradients",
@@ -168,6 +183,10 @@ NOTICED_BY = {
         "loss_sums_are_means": "upstream_gradients",
         "penalties_drift": "upstream_gradients",
         "second_output_dropped_when_frozen": "upstream_gradients",
+        "set_weights_skips_frozen": "frozen_weights",
+        "clone_forgets_trainable": "trainability_survives",
+        "inference_moves_averages": "frozen_state",
+        "first_rate_stays": "training_trajectory",
     },
 }
 
@@ -305,7 +324,7 @@ def _owners(backend: str) -> list[Any]:
         import tensorflow as tf
 
         modules = [keras.layers, keras.optimizers, keras.activations, keras.ops]
-        modules += [keras.losses, keras.regularizers]
+        modules += [keras.losses, keras.regularizers, keras.models]
         extra = [keras.Variable, tf.Tensor]
     classes = [c for m in modules for _, c in inspect.getmembers(m, inspect.isclass)]
     families = [base for c in (*classes, *extra) for base in c.__mro__ if base is not object]

@@ -2,123 +2,41 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optimizer_references import REFERENCES, Reference
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.case import Batch, Case, Realisation, frozen
+from invariants.generate.choice import Drawn
+from invariants.generate.optimizers import draw_optimizer
 from invariants.objective import Term
-from invariants.optimizer import SGD, Adam, AdamW
+from invariants.optimizer import SGD, Adam
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
-from invariants.oracle.optimizers import RULES, Slots, step
+from invariants.oracle.optimizers import RULES, TOGETHER, Slots, step
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Rounding, deviation, estimate
 from invariants.program import Freeze, Step, Thaw
 
 Array = np.ndarray
 
 
-@dataclass
-class Reference:
-    """One weight and what its optimizer remembers of it."""
-
-    optimizer: Any
-    w: Array
-    memory: dict[str, Array] = field(default_factory=dict)
-
-    def remembered(self, name: str) -> Array:
-        return self.memory.get(name, np.zeros_like(self.w))
-
-
-def torch_sgd(r: Reference, g: Array, t: int) -> None:
-    """torch.optim.SGD's algorithm box: λθ joins the gradient, the first velocity is g."""
-    o = r.optimizer
-    g = g + o.weight_decay * r.w
-    if o.momentum != 0.0:
-        g = o.momentum * r.memory["b"] + g if "b" in r.memory else g
-        r.memory["b"] = g
-    r.w = r.w - o.learning_rate * g
-
-
-def keras_sgd(r: Reference, g: Array, t: int) -> None:
-    """keras.optimizers.SGD: decay first and apart, then velocity = μ·velocity - lr·g."""
-    o = r.optimizer
-    r.w = r.w - o.learning_rate * o.weight_decay * r.w
-    velocity = o.momentum * r.remembered("velocity") - o.learning_rate * g
-    r.memory["velocity"] = velocity
-    r.w = r.w + velocity
-
-
-def moments(r: Reference, g: Array) -> tuple[Array, Array]:
-    o = r.optimizer
-    r.memory["m"] = o.beta_1 * r.remembered("m") + (1.0 - o.beta_1) * g
-    r.memory["v"] = o.beta_2 * r.remembered("v") + (1.0 - o.beta_2) * g * g
-    return r.memory["m"], r.memory["v"]
-
-
-def torch_adam(r: Reference, g: Array, t: int) -> None:
-    """Algorithm 1 of arXiv 1412.6980."""
-    o = r.optimizer
-    m, v = moments(r, g)
-    corrected, second = m / (1.0 - o.beta_1**t), v / (1.0 - o.beta_2**t)
-    r.w = r.w - o.learning_rate * corrected / (np.sqrt(second) + o.epsilon)
-
-
-def keras_adam(r: Reference, g: Array, t: int) -> None:
-    """The formula before Section 2.1 there, with ε hat."""
-    o = r.optimizer
-    m, v = moments(r, g)
-    rate = o.learning_rate * math.sqrt(1.0 - o.beta_2**t) / (1.0 - o.beta_1**t)
-    r.w = r.w - rate * m / (np.sqrt(v) + o.epsilon)
-
-
-def decoupled(adam: Callable[[Reference, Array, int], None]) -> Callable[..., None]:
-    """arXiv 1711.05101: the weight shrinks by lr·λ of itself, untouched by the moments."""
-
-    def update(r: Reference, g: Array, t: int) -> None:
-        r.w = r.w * (1.0 - r.optimizer.learning_rate * r.optimizer.weight_decay)
-        adam(r, g, t)
-
-    return update
-
-
-REFERENCES: dict[tuple[str, str], Callable[[Reference, Array, int], None]] = {
-    ("torch", "sgd"): torch_sgd,
-    ("torch", "adam"): torch_adam,
-    ("torch", "adamw"): decoupled(torch_adam),
-    ("tensorflow", "sgd"): keras_sgd,
-    ("tensorflow", "adam"): keras_adam,
-    ("tensorflow", "adamw"): decoupled(keras_adam),
-}
-
-
 def test_every_rule_has_a_reference_for_every_contract() -> None:
-    assert set(REFERENCES) == {(backend, kind) for backend in CONTRACTS for kind in RULES}
+    offered = {(name, kind) for name, c in CONTRACTS.items() for kind in c["optimizers"]}
+    assert set(REFERENCES) == {(name, kind) for name, kind in offered if kind not in TOGETHER}
+    assert {kind for _, kind in offered} == {*RULES, *TOGETHER}
 
 
-rates = st.sampled_from((0.125, 0.01, 0.0078125))
-decays = st.sampled_from((0.0, 0.0625, 0.3))
-OPTIMIZERS: dict[str, st.SearchStrategy[Any]] = {
-    "sgd": st.builds(
-        SGD,
-        learning_rate=rates,
-        momentum=st.sampled_from((0.0, 0.5, 0.9)),
-        weight_decay=decays,
-    ),
-    "adam": st.builds(Adam, learning_rate=rates, epsilon=st.sampled_from((1e-7, 1e-3))),
-    "adamw": st.builds(
-        AdamW, learning_rate=rates, weight_decay=decays, epsilon=st.sampled_from((1e-7, 1e-3))
-    ),
-}
+def drawn(data: st.DataObject, backend: str, kind: str) -> Any:
+    """An optimizer as the generator draws them for one backend."""
+    return draw_optimizer(Drawn(data.draw, [CONTRACTS[backend]]), kind)
 
 
 def assert_agrees(observed: Array, expected: Any, what: str) -> None:
@@ -132,7 +50,7 @@ def assert_agrees(observed: Array, expected: Any, what: str) -> None:
 def test_a_rule_follows_its_paper_step_by_step(
     backend: str, kind: str, data: st.DataObject, seed: int, steps: int
 ) -> None:
-    optimizer = data.draw(OPTIMIZERS[kind])
+    optimizer = drawn(data, backend, kind)
     rng = np.random.default_rng(seed)
     reference = Reference(optimizer, rng.normal(size=(2, 3)))
     rounding = Rounding(PRECISIONS["float64"])
@@ -209,7 +127,7 @@ def test_a_weight_that_was_frozen_goes_on_with_its_slots_and_step_count(
     backend: str, kind: str, data: st.DataObject
 ) -> None:
     """torch counts the updates of each parameter, Keras the steps of the optimizer."""
-    optimizer = data.draw(OPTIMIZERS[kind])
+    optimizer = drawn(data, backend, kind)
     case = line_fit(optimizer, backend)
     references = {name: Reference(optimizer, w) for name, w in case.weights.items()}
     updates = dict.fromkeys(references, 0)

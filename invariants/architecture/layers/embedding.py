@@ -17,7 +17,7 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
-from invariants.architecture.layers.recurrent import GRU, LSTM, _Recurrent, steps
+from invariants.architecture.layers.recurrent import GRU, LSTM, GRUBiases, _Recurrent, steps
 from invariants.oracle.tape import Value
 
 
@@ -180,6 +180,7 @@ class MaskedGRU(_Masked, GRU):
     """A GRU over the rows of a table that skips index 0."""
 
     kind: Literal["masked_gru"] = "masked_gru"  # type: ignore[assignment]
+    biases: GRUBiases = "none"  # type: ignore[assignment]  # as a GRU has them
 
 
 #: The layers of this family, the simplest first.

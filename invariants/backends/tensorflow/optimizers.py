@@ -56,6 +56,27 @@ ROWS: dict[str, Row] = {
         },
     ),
     "lamb": ("Lamb", _adam),
+    "adafactor": (
+        "Adafactor",
+        lambda o: {
+            "beta_2_decay": o.decay_power,
+            "epsilon_1": o.floor,
+            "epsilon_2": o.least_scale,
+            "clip_threshold": o.threshold,
+        },
+    ),
+    "muon": (
+        "Muon",
+        lambda o: {
+            "adam_beta_1": o.beta_1,
+            "adam_beta_2": o.beta_2,
+            "adam_weight_decay": o.weight_decay,
+            "epsilon": o.epsilon,
+            "momentum": o.momentum,
+            "ns_steps": o.newton_steps,
+            "nesterov": o.nesterov,
+        },
+    ),
     "schedule_free_adamw": (
         "ScheduleFreeAdamW",
         lambda o: {**_adam(o), "warmup_steps": o.warmup_steps},
@@ -63,7 +84,7 @@ ROWS: dict[str, Row] = {
 }
 
 #: Those whose weight_decay is no None by default.
-_DECAYING = ("adamw",)
+_DECAYING = ("adamw", "muon")
 
 #: The argument for each kind of clipping.
 _CLIPS = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}

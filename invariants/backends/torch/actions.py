@@ -83,10 +83,13 @@ def lines(
     elif isinstance(action, SetMode):
         done = [f"model.{_mode(action.training)}()"]
     elif isinstance(action, SetRate):
-        rates = [*case.groups.values(), case.optimizer.learning_rate]
-        told = ", ".join(repr(rate * action.factor) for rate in rates)
-        done = [f"for group, rate in zip(optimizer.param_groups, [{told}]):"]
-        done.append('    group["lr"] = rate')
+        firsts = (*case.groups.values(), case.optimizer.learning_rate)
+        rates = [rate * action.factor for rate in firsts]
+        if case.groups:
+            done = [f"for group, rate in zip(optimizer.param_groups, {rates!r}):"]
+            done.append('    group["lr"] = rate')
+        else:
+            done = ["for group in optimizer.param_groups:", f'    group["lr"] = {rates[0]!r}']
     elif isinstance(action, Compile):
         done = [f"optimizer = {optimizer}"]
     else:

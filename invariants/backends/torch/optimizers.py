@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from invariants.backends.source import arguments
+from invariants.backends.source import arguments, indented
 from invariants.case import Case
 from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS
@@ -68,6 +68,26 @@ ROWS: dict[str, Row] = {
         "Rprop",
         lambda o: {"etas": (o.shrink, o.grow), "step_sizes": (o.smallest, o.largest)},
     ),
+    "adafactor": (
+        "Adafactor",
+        lambda o: {
+            "beta2_decay": o.decay_power,
+            "eps": (o.floor, o.least_scale),
+            "d": o.threshold,
+            "weight_decay": o.weight_decay,
+        },
+    ),
+    "muon": (
+        "Muon",
+        lambda o: {
+            "weight_decay": o.weight_decay,
+            "momentum": o.momentum,
+            "nesterov": o.nesterov,
+            "ns_steps": o.newton_steps,
+        },
+    ),
+    # One iteration a step evaluates the closure once, at the weights as they are.
+    "lbfgs": ("LBFGS", lambda o: {"max_iter": 1, "history_size": o.history}),
     "asgd": (
         "ASGD",
         lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},
@@ -75,11 +95,60 @@ ROWS: dict[str, Row] = {
 }
 
 
+#: Two optimizers in the place of one: Muon takes matrices alone.
+_MUON = """\
+class MuonAndAdamW:
+    def __init__(self, parameters, adamw, **muon):
+        parameters = list(parameters)
+        matrices = [p for p in parameters if p.ndim == 2]
+        others = [p for p in parameters if p.ndim != 2]
+        self.optimizers = [torch.optim.AdamW(others, **adamw)] if others else []
+        if matrices or not others:
+            self.optimizers.append(torch.optim.Muon(matrices, **muon))
+
+    @property
+    def param_groups(self):
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    @property
+    def state(self):
+        return {p: held for optimizer in self.optimizers for p, held in optimizer.state.items()}
+
+    def zero_grad(self):
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
+"""
+
+
+def definitions(case: Case) -> list[str]:
+    """The lines of what the optimizer needs defined."""
+    return [*_MUON.splitlines(), "", ""] if case.optimizer.kind == "muon" else []
+
+
+def step(case: Case, taken: list[str], learned: list[str], rebinds: bool) -> list[str]:
+    """The lines of a step: those that take a batch, and those that leave its gradients.
+
+    LBFGS is given a closure of them. rebinds: the latter take further batches, named alike.
+    """
+    if case.optimizer.kind != "lbfgs":
+        return [*taken, *learned, "optimizer.step()"]
+    before, inside = ([], [*taken, *learned]) if rebinds else (taken, learned)
+    closure = ["def closure():", *indented([*inside, "return loss"])]
+    return [*before, *closure, "loss = optimizer.step(closure)"]
+
+
 def made(case: Case, parameters: str) -> str:
     """The expression that makes the optimizer of `parameters`."""
     o = case.optimizer
     constructor, rest = ROWS[o.kind]
     options = {"lr": o.learning_rate, **rest(o), **_loop(case)}
+    if o.kind == "muon":
+        adamw = arguments(lr=o.learning_rate, **_adam(o))
+        return f"MuonAndAdamW({parameters}, dict({adamw}), {arguments(**options)})"
     return f"torch.optim.{constructor}({parameters}, {arguments(**options)})"
 
 

@@ -120,24 +120,26 @@ def _clipping(case: Case) -> list[str]:
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    watched = () if isinstance(action, Step) and action.more else case.watched
-    lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
-    lines += [f"x{i}.requires_grad_()" for i in watched]
-    if case.draws_at(number):
-        if case.first_of_its_size(number):
-            lines.append(f"draws({number}, {case.seed}, {', '.join(names)})")
-        lines.append(f"torch.manual_seed({case.seed})")
+    more = action.more if isinstance(action, Step) else ()
+    watched = () if more else case.watched
+    taken = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
+    taken += [f"x{i}.requires_grad_()" for i in watched]
+    seeded = [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
+    if seeded and case.first_of_its_size(number):
+        taken.append(f"draws({number}, {case.seed}, {', '.join(names)})")
+    taken += seeded
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
-    lines.append(f"{'optimizer' if everything else 'model'}.zero_grad()")
+    lines = [f"{'optimizer' if everything else 'model'}.zero_grad()"]
     learn = [*loss_lines(case, f"model({', '.join(names)})", losses.value), *_penalties(case)]
     lines += [*learn, "loss.backward()"]
-    for batch in action.more if isinstance(action, Step) else ():
+    for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
-        lines += [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
-        lines += [*learn, "loss.backward()"]
+        lines += [*seeded, *learn, "loss.backward()"]
     if isinstance(action, Step):
-        lines += [*_clipping(case), "optimizer.step()"]
+        lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
+    else:
+        lines = [*taken, *lines]
     inputs = "".join(f"({i}, x{i}), " for i in watched)
     extra = f", inputs=[{inputs[:-2]}]" if watched else ""
     return [*lines, f"record({number}, loss, optimizer{extra})"]
@@ -153,7 +155,7 @@ def render(case: Case) -> str:
         "",
         "",
     ]
-    lines += definitions(case, LOWERINGS)
+    lines += [*definitions(case, LOWERINGS), *optimizers.definitions(case)]
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
     lines += [

@@ -18,6 +18,7 @@ from invariants.faults.tensorflow import (
     objectives,
     optimizers,
     pooling,
+    programs,
     sequences,
     shaping,
     states,
@@ -37,4 +38,5 @@ FAULTS: tuple[Fault, ...] = (
     *states.FAULTS,
     *flags.FAULTS,
     *optimizers.FAULTS,
+    *programs.FAULTS,
 )

@@ -10,13 +10,14 @@ from invariants.faults.fault import Row, faults
 
 _APPLY = ("keras.optimizers.Optimizer.apply",)
 _CLIP = ("keras.optimizers.Optimizer._clip_gradients",)
+_STEP_OF = "keras.optimizers.{}.update_step"
 
 _ROWS = {
     "decay_reaches_frozen": Row("Weight decay shrinks frozen weights too.", _APPLY),
     "momentum_moves_frozen": Row(
         "A weight that was trained with momentum goes on moving once frozen.", _APPLY
     ),
-    "frozen_slots_decay": Row("Adam's moving averages of frozen weights go on decaying.", _APPLY),
+    "frozen_slots_decay": Row("The moving averages of frozen weights go on decaying.", _APPLY),
     "thawed_stays_still": Row("A thawed weight is left out at its first step.", _APPLY),
     "optimizer_skips_last": Row("The optimizer leaves out the last of several weights.", _APPLY),
     "unknown_is_silent": Row(
@@ -29,6 +30,29 @@ _ROWS = {
     "clipping_forgotten": Row("The optimizer clips nothing.", _CLIP),
     "each_norm_clipped": Row("global_clipnorm clips the norm of each weight by itself.", _CLIP),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _APPLY),
+    "nesterov_looks_back": Row(
+        "SGD steps by its momentum alone where it should look ahead.", (_STEP_OF.format("SGD"),)
+    ),
+    "amsgrad_forgets": Row(
+        "AMSGrad takes the second moment of now for the largest.", (_STEP_OF.format("Adam"),)
+    ),
+    "nadam_uncorrected": Row("Nadam does not correct its mean.", (_STEP_OF.format("Nadam"),)),
+    "adamax_forgets": Row("Adamax forgets its norm.", (_STEP_OF.format("Adamax"),)),
+    "adagrad_forgets": Row(
+        "Adagrad adds nothing up: each step starts from 0.", (_STEP_OF.format("Adagrad"),)
+    ),
+    "adadelta_forgets": Row(
+        "Adadelta forgets the sizes of its steps.", (_STEP_OF.format("Adadelta"),)
+    ),
+    "rmsprop_uncentered": Row("RMSprop subtracts no mean.", (_STEP_OF.format("RMSprop"),)),
+    "lion_forgets": Row("Lion forgets its momentum.", (_STEP_OF.format("Lion"),)),
+    "ftrl_shrinks_nothing": Row("Ftrl forgets its L1 strength.", (_STEP_OF.format("Ftrl"),)),
+    "lamb_forgets": Row("Lamb forgets its second moment.", (_STEP_OF.format("Lamb"),)),
+    "schedule_free_warms_not": Row(
+        "ScheduleFreeAdamW starts at its full rate.", (_STEP_OF.format("ScheduleFreeAdamW"),)
+    ),
+    "adafactor_unclipped": Row("Adafactor clips no update.", (_STEP_OF.format("Adafactor"),)),
+    "muon_unscaled": Row("Muon's step has no scale.", (_STEP_OF.format("Muon"),)),
 }
 
 
@@ -59,16 +83,16 @@ def _decay(optimizer: Any, number: int, variable: Any) -> None:
 
 
 def _go_on(optimizer: Any, number: int, variable: Any) -> None:
-    if getattr(optimizer, "momentum", 0.0):
+    if getattr(optimizer, "momentums", None):
         velocity = optimizer.momentums[number]
         velocity.assign(velocity * optimizer.momentum)
         variable.assign_add(velocity)
 
 
 def _fade(optimizer: Any, number: int, variable: Any) -> None:
-    if hasattr(optimizer, "beta_1"):
+    if getattr(optimizer, "_momentums", None):
         average = optimizer._momentums[number]
-        average.assign(average * optimizer.beta_1)
+        average.assign(average * 0.5)
 
 
 def _apply_some(keep: Any, apply: Any) -> Any:
@@ -133,6 +157,55 @@ def each_norm_clipped(clip: Any) -> Any:
     return lambda self, grads: [g if g is None else clip(self, [g])[0] for g in grads]
 
 
+def _with(name: str, value: Any, update_step: Any) -> Any:
+    """An update under another setting."""
+
+    def changed(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        before = getattr(self, name)
+        setattr(self, name, value)
+        try:
+            update_step(self, gradient, variable, learning_rate)
+        finally:
+            setattr(self, name, before)
+
+    return changed
+
+
+def _forgetting(slots: str, update_step: Any) -> Any:
+    """An update before which a slot of the variable is 0."""
+
+    def forgetful(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        held = getattr(self, slots, None)
+        if held:
+            slot = held[self._get_variable_index(variable)]
+            slot.assign(slot * 0.0)
+        update_step(self, gradient, variable, learning_rate)
+
+    return forgetful
+
+
+def nadam_uncorrected(update_step: Any) -> Any:
+    def uncorrected(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        product = self._u_product.numpy()
+        self._u_product.assign(0.0)
+        update_step(self, gradient, variable, learning_rate)
+        self._u_product.assign(product)
+
+    return uncorrected
+
+
+nesterov_looks_back = partial(_with, "nesterov", False)
+rmsprop_uncentered = partial(_with, "centered", False)
+ftrl_shrinks_nothing = partial(_with, "l1_regularization_strength", 0.0)
+schedule_free_warms_not = partial(_with, "warmup_steps", 0)
+adafactor_unclipped = partial(_with, "clip_threshold", 1e9)
+muon_unscaled = partial(_with, "rms_rate", None)
+amsgrad_forgets = partial(_forgetting, "_velocity_hats")
+adamax_forgets = partial(_forgetting, "_u")
+adagrad_forgets = partial(_forgetting, "_accumulators")
+adadelta_forgets = partial(_forgetting, "_accumulated_delta_vars")
+lion_forgets = partial(_forgetting, "_momentums")
+lamb_forgets = partial(_forgetting, "_velocities")
 decay_reaches_frozen = partial(_after_apply, _decay)
 momentum_moves_frozen = partial(_after_apply, _go_on)
 frozen_slots_decay = partial(_after_apply, _fade)

@@ -19,6 +19,7 @@ from invariants.faults.torch import (
     optimizers,
     parametrizations,
     pooling,
+    programs,
     sequences,
     shaping,
     states,
@@ -39,4 +40,5 @@ FAULTS: tuple[Fault, ...] = (
     *states.FAULTS,
     *flags.FAULTS,
     *optimizers.FAULTS,
+    *programs.FAULTS,
 )

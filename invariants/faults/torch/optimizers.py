@@ -39,6 +39,31 @@ _ROWS = {
     "slots_for_unreached": Row(
         "A step gives weights that no loss reaches an optimizer slot of zeros.", _STEP
     ),
+    "sgd_dampens_nothing": Row("SGD forgets its dampening.", ("torch.optim.SGD.step",)),
+    "nesterov_looks_back": Row(
+        "SGD steps by its momentum alone where it should look ahead.", ("torch.optim.SGD.step",)
+    ),
+    "amsgrad_forgets": Row("AMSGrad takes the second moment of now for the largest.", _ADAM),
+    "nadam_momentum_stays": Row("NAdam's momentum has no schedule.", ("torch.optim.NAdam.step",)),
+    "radam_counts_anew": Row("RAdam takes each step for its first.", ("torch.optim.RAdam.step",)),
+    "adamax_forgets": Row("Adamax forgets its norm.", ("torch.optim.Adamax.step",)),
+    "adagrad_forgets": Row(
+        "Adagrad adds nothing up: each step starts from 0.", ("torch.optim.Adagrad.step",)
+    ),
+    "adagrad_rate_stays": Row("Adagrad's rate does not decay.", ("torch.optim.Adagrad.step",)),
+    "adadelta_forgets": Row(
+        "Adadelta forgets the sizes of its steps.", ("torch.optim.Adadelta.step",)
+    ),
+    "rmsprop_uncentered": Row("RMSprop subtracts no mean.", ("torch.optim.RMSprop.step",)),
+    "rprop_shrinks_little": Row(
+        "Rprop's step shrinks to 0.9 of itself whatever it was told.", ("torch.optim.Rprop.step",)
+    ),
+    "asgd_rate_stays": Row("ASGD's rate does not decay.", ("torch.optim.ASGD.step",)),
+    "adafactor_unclipped": Row("Adafactor clips no update.", ("torch.optim.Adafactor.step",)),
+    "muon_scaled_by_size": Row(
+        "Muon takes the scale that matches AdamW's.", ("torch.optim.Muon.step",)
+    ),
+    "lbfgs_forgets": Row("LBFGS forgets its history.", ("torch.optim.LBFGS.step",)),
 }
 
 
@@ -178,6 +203,73 @@ def clipping_misses_last(clip: Any) -> Any:
     return clipping
 
 
+def _with(settings: dict[str, Any], step: Any) -> Any:
+    """A step under other settings, in the groups that have them."""
+
+    def changed(self: Any, closure: Any = None) -> Any:
+        before = [dict(group) for group in self.param_groups]
+        for group in self.param_groups:
+            group.update((name, value) for name, value in settings.items() if name in group)
+        try:
+            return step(self, closure)
+        finally:
+            for group, old in zip(self.param_groups, before, strict=True):
+                group.update((name, old[name]) for name in settings if name in old)
+
+    return changed
+
+
+def _forgetting(slot: str, step: Any) -> Any:
+    """A step before which a slot of every weight is what it was at the start."""
+
+    def forgetful(self: Any, closure: Any = None) -> Any:
+        for _, parameter in _parameters(self):
+            if slot in self.state.get(parameter, {}):
+                self.state[parameter][slot].zero_()
+        return step(self, closure)
+
+    return forgetful
+
+
+def rprop_shrinks_little(step: Any) -> Any:
+    def little(self: Any, closure: Any = None) -> Any:
+        return _with({"etas": (0.9, self.param_groups[0]["etas"][1])}, step)(self, closure)
+
+    return little
+
+
+def asgd_rate_stays(step: Any) -> Any:
+    def steady(self: Any, closure: Any = None) -> None:
+        for group, parameter in _parameters(self):
+            if "eta" in self.state.get(parameter, {}):
+                self.state[parameter]["eta"].fill_(group["lr"])
+        step(self, closure)
+
+    return steady
+
+
+def lbfgs_forgets(step: Any) -> Any:
+    def forgetful(self: Any, closure: Any) -> Any:
+        for state in self.state.values():
+            for pairs in ("old_dirs", "old_stps", "ro"):
+                state.get(pairs, []).clear()
+        return step(self, closure)
+
+    return forgetful
+
+
+sgd_dampens_nothing = partial(_with, {"dampening": 0.0})
+nesterov_looks_back = partial(_with, {"nesterov": False})
+nadam_momentum_stays = partial(_with, {"momentum_decay": 0.0})
+adagrad_rate_stays = partial(_with, {"lr_decay": 0.0})
+rmsprop_uncentered = partial(_with, {"centered": False})
+adafactor_unclipped = partial(_with, {"d": 1e9})
+muon_scaled_by_size = partial(_with, {"adjust_lr_fn": "match_rms_adamw"})
+amsgrad_forgets = partial(_forgetting, "max_exp_avg_sq")
+radam_counts_anew = partial(_forgetting, "step")
+adamax_forgets = partial(_forgetting, "exp_inf")
+adagrad_forgets = partial(_forgetting, "sum")
+adadelta_forgets = partial(_forgetting, "acc_delta")
 decay_reaches_frozen = partial(_after_step, _decay, _frozen)
 momentum_moves_frozen = partial(_after_step, _go_on, _frozen)
 frozen_bias_drifts = partial(_after_step, _drift, _frozen)

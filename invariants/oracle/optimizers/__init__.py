@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.oracle.contract import Contract
-from invariants.oracle.optimizers import accumulating, adam, descent
+from invariants.oracle.optimizers import accumulating, adam, descent, matrices
 from invariants.oracle.optimizers.base import Rule, Turn
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import Rounding
 from invariants.oracle.tape import Tape
 
 Slots = dict[str, Array]
+
+#: The optimizers that take all weights for one vector (lbfgs.Memory).
+TOGETHER = ("lbfgs",)
+
+#: The optimizers to whose rules the axes of a weight mean something: they are given it as the
+#: framework lays it out.
+SHAPED = ("adafactor", "muon")
 
 RULES: dict[str, Rule] = {
     "sgd": descent.sgd,
@@ -29,6 +36,8 @@ RULES: dict[str, Rule] = {
     "rmsprop": accumulating.rmsprop,
     "rprop": descent.rprop,
     "asgd": descent.asgd,
+    "adafactor": matrices.adafactor,
+    "muon": matrices.muon,
     "lion": descent.lion,
     "ftrl": accumulating.ftrl,
     "lamb": adam.lamb,
@@ -45,13 +54,16 @@ def step(
     slots: Slots,
     t: int,
     lookups: Array | None = None,
+    name: str = "",
 ) -> tuple[Array, Slots]:
     """One update of one weight; arrays of shape (samples or 1, ...), t counts from 1.
 
-    lookups: for an embedding table, the sums over its lookups (primitives.lookup_sums).
+    lookups: for an embedding table, the sums over its lookups (primitives.lookup_sums). name: that
+    of the weight.
     """
     tape = Tape(rounding)
     turn = Turn(
+        name=name,
         o=optimizer,
         contract=contract,
         slots={name: tape.constant(array) for name, array in slots.items()},

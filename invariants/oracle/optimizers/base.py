@@ -6,6 +6,7 @@ after the step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ class Turn:
 
     o: Any
     contract: Contract
+    name: str
     slots: Mapping[str, Value]
     t: int
     lookups: tuple[Value, ...] = ()
@@ -100,8 +102,13 @@ def power(base: Value, exponent: int) -> Value:
 
 
 def one_less(w: Value, beta: float, exponent: int) -> Value:
-    """1 - β^t in the weight's dtype, where it cancels."""
+    """1 - β^t in the weight's dtype, where it cancels.
+
+    A β that is 1 in that dtype leaves 0, and nothing is known of what is divided by it, 0 included.
+    """
     lift = w.tape.lift
+    if 1.0 - beta < w.tape.rounding.precision.unit_roundoff / 2.0:
+        return lift(math.nan)
     return lift(1.0) - power(lift(beta), exponent)
 
 

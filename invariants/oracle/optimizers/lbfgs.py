@@ -1,0 +1,104 @@
+"""L-BFGS, which takes all weights for one vector and remembers how gradient and weights moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from invariants.oracle.optimizers.base import smaller
+from invariants.oracle.primitives import Array
+from invariants.oracle.rounding import LAMBDA, Rounding, estimate
+from invariants.oracle.tape import Tape, Value
+
+#: torch.optim.LBFGS: the least curvature of a pair, and the least slope of a step, by default.
+_LEAST_CURVATURE = 1e-10
+_LEAST_SLOPE = 1e-9
+_LEAST_GRADIENT = 1e-7
+
+
+class _UndecidedError(Exception):
+    """Two implementations may go on differently: from here on nothing is known."""
+
+
+def flat(arrays: Sequence[Array]) -> Array:
+    """Arrays of shape (samples or 1, ...) as one of shape (samples or 1, n)."""
+    samples = max(array.shape[0] for array in arrays)
+    rows = [array.reshape(array.shape[0], -1) for array in arrays]
+    return np.concatenate([np.broadcast_to(r, (samples, r.shape[1])) for r in rows], axis=1)
+
+
+def _exceeds(x: Value, least: float) -> bool:
+    """Whether a number is above a threshold; raises where rounding may decide it."""
+    found = estimate(x.data, x.tape.rounding)
+    if not np.abs(found.value - least) > LAMBDA * found.spread:
+        raise _UndecidedError
+    return bool(found.value > least)
+
+
+def _dot(a: Value, b: Value) -> Value:
+    return (a * b).sum(-1)
+
+
+@dataclass
+class Memory:
+    """What L-BFGS keeps from one step to the next; `steps` counts those that it has made."""
+
+    steps: int = 0
+    lost: bool = False
+    direction: Array | None = None
+    rate: Array | None = None
+    gradient: Array | None = None
+    scale: Array | None = None
+    pairs: list[tuple[Array, Array, Array]] = field(default_factory=list)
+
+    def step(self, o: Any, rounding: Rounding, weights: Array, gradient: Array) -> Array:
+        """The weights after a step of one iteration without line search (Nocedal & Wright 2006,
+        Algorithm 7.4, as documented for torch.optim.LBFGS and minFunc).
+        """
+        if not self.lost:
+            try:
+                return self._step(o, Tape(rounding), weights, gradient)
+            except _UndecidedError:
+                self.lost = True
+        return np.full_like(weights, np.nan)
+
+    def _step(self, o: Any, tape: Tape, weights: Array, gradient: Array) -> Array:
+        w, g = tape.constant(weights), tape.constant(gradient)
+        largest = g.apply("absolute").reshape(gradient.shape[1], 1).apply("max", tie="first")
+        if not _exceeds(largest.reshape(), _LEAST_GRADIENT):
+            return weights
+        self.steps += 1
+        rate = tape.lift(o.learning_rate)
+        if self.steps == 1:
+            size = g.apply("absolute").sum(-1)
+            rate = smaller(tape.lift(1.0), tape.lift(1.0) / size) * rate
+            d = g * -1.0
+        else:
+            d = self._turned(o, tape, g)
+        self.direction, self.rate, self.gradient = d.data, rate.data, gradient
+        if not _exceeds(_dot(g, d) * -1.0, _LEAST_SLOPE):
+            return weights
+        return (w + d * rate).data
+
+    def _turned(self, o: Any, tape: Tape, g: Value) -> Value:
+        """The direction: -g times the inverse Hessian as the pairs have it."""
+        held = [self.direction, self.rate, self.gradient]
+        direction, rate, before = (tape.constant(np.asarray(array)) for array in held)
+        y, s = g - before, direction * rate
+        curvature = _dot(y, s)
+        if _exceeds(curvature, _LEAST_CURVATURE):
+            self.pairs.append((y.data, s.data, (tape.lift(1.0) / curvature).data))
+            self.pairs = self.pairs[-o.history :]
+            self.scale = (curvature / _dot(y, y)).data
+        pairs = [tuple(map(tape.constant, pair)) for pair in self.pairs]
+        q, steps = g * -1.0, []
+        for y, s, inverse in reversed(pairs):
+            steps.append(_dot(s, q) * inverse)
+            q = q - y * steps[-1]
+        r = q * (tape.lift(1.0) if self.scale is None else tape.constant(self.scale))
+        for (y, s, inverse), step in zip(pairs, reversed(steps), strict=True):
+            r = r + s * (step - _dot(y, r) * inverse)
+        return r
