@@ -32,7 +32,7 @@ from invariants.generate.objectives import (
     draw_target,
     draw_terms,
 )
-from invariants.generate.optimizers import draw_optimizer
+from invariants.generate.optimizers import draw_clip, draw_optimizer
 from invariants.generate.programs import draw_program
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
@@ -175,6 +175,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         objective=terms,
         penalties=draw_penalties(choice, architecture),
         groups=groups,
+        clip=draw_clip(choice),
         dtype=choice.one_of(dtypes),
         training=fitted or not choice.chance(5),
         input_gradient=not fitted

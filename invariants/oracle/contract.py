@@ -411,6 +411,28 @@ TORCH = Contract(
         "schedule_free_iterate": Clause(
             "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
+        "clipping": Clause(
+            "in_place",
+            "Gradients are modified in-place, between backward() and step().",
+            _TORCH + "generated/torch.nn.utils.clip_grad_norm_.html",
+        ),
+        "clip_by_value_of_nothing": Clause(
+            None,
+            "Silent; users expect that where no parameter has a gradient there is nothing to clip, "
+            "as clip_grad_norm_ has it.",
+            _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
+        ),
+        "clip_factor": Clause(
+            "clamped",
+            "grad = grad * min(max_norm / (total_norm + 1e-6), 1); the norm is computed over the "
+            "norms of the individual gradients.",
+            _TORCH + "generated/torch.nn.utils.clip_grads_with_norm_.html",
+        ),
+        "clipped_table": Clause(
+            "as_a_whole",
+            "The gradient of an embedding is a tensor like any other, unless it is sparse.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
         "gradient_kept_by_step": Clause(
             True,
             "Silent; users expect that a step reads the gradients and writes the weights.",
@@ -1035,6 +1057,27 @@ TENSORFLOW = Contract(
             "before any updates.",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
             "schedule_free_adamw.py",
+        ),
+        "clipping": Clause(
+            "in_the_step",
+            "The optimizer clips the gradients that it is given; tensors are immutable.",
+            _KERAS + "optimizers/",
+        ),
+        "clip_by_value_of_nothing": Clause(
+            None, "apply() has raised before it clips.", _KERAS + "optimizers/"
+        ),
+        "clip_factor": Clause(
+            "of_the_larger",
+            "clipnorm: the gradient of each weight is individually clipped so that its norm is no "
+            "higher than this value; global_clipnorm: that of all weights, g * clip_norm / "
+            "max(norm, clip_norm).",
+            _KERAS + "optimizers/",
+        ),
+        "clipped_table": Clause(
+            "as_a_whole",
+            "clipvalue: the gradient of each weight is clipped to be no higher than this value; "
+            "nothing says that an embedding's is clipped lookup by lookup.",
+            _KERAS + "optimizers/",
         ),
         "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
         "fused_sgd_in_16_bits": Clause(
