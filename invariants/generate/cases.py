@@ -127,7 +127,7 @@ def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> 
     Files and copies that hold what modules alone remember are settled after ways that flag modules
     alone; left to chance, all the freezes of a program seldom go these ways.
     """
-    held = {reloading.name for reloading in contract.reloads if reloading.flags == "of_modules"}
+    held = {reloading.name for reloading in contract.reloads if reloading.flags == "rebuilt"}
     reloads = any(isinstance(action, Reload) for action in program)
     if not held or not reloads or choice.chance(4):
         return set()
