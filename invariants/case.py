@@ -34,7 +34,7 @@ from invariants.course import Moment, course
 from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
-from invariants.optimizer import Optimizer, Positive, refused
+from invariants.optimizer import Clip, Optimizer, Positive, refused
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.losses import CLASSIFYING, LOSSES
 from invariants.program import (
@@ -156,7 +156,8 @@ class Realisation(Document):
 class Case(Document):
     """One whole fine-tuning program; see the module's docstring.
 
-    penalties: by weight. groups: modules whose weights have another learning rate.
+    penalties: by weight. groups: modules whose weights have another learning rate. clip: what a
+    step makes of the gradients.
     """
 
     architecture: Architecture
@@ -172,6 +173,7 @@ class Case(Document):
     realisations: Annotated[dict[str, Realisation], Field(min_length=1)]
     penalties: dict[str, Penalty] = field(default_factory=dict)
     groups: dict[str, Positive] = field(default_factory=dict)
+    clip: Clip | None = None
     schema: Literal[2] = 2
 
     @cached_property
@@ -561,10 +563,6 @@ def leaves_open(action: Action, way: str | None, before: Flags, contract: Contra
             f"no documentation says what thawing {action.target!r} does "
             "while a module around it, or the layer itself, is flagged as frozen"
         )
-    if isinstance(action, Reload) and contract.reloading(way or "").flags == "of_modules":
-        if before.of_modules:
-            return ""
-        return f"no documentation says what {way} does with flags of weights alone"
     return ""
 
 

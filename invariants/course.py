@@ -52,15 +52,14 @@ def flags_after(
     if isinstance(action, Freeze | Thaw):
         change = flags.freeze if isinstance(action, Freeze) else flags.thaw
         return change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
-    if not isinstance(action, Reload):
-        return flags
-    left = contract.reloading(way or "").flags
+    left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
     if left == "none":
         return Flags.initial(flags.architecture)
-    if left == "of_modules":
+    if left == "rebuilt":
         forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
         flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
-        return flags.without_weights_of(contract["thawed_by_config"])
+        known = flags.of_modules if contract["rebuilt_flags"] == "of_modules" else flags
+        return known.without_weights_of(contract["thawed_by_config"])
     return flags
 
 

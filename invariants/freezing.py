@@ -77,10 +77,10 @@ class Flags:
         return not around and not inside
 
     @property
-    def of_modules(self) -> bool:
-        """Whether the flags of the layers alone tell which weights are frozen."""
+    def of_modules(self) -> Flags:
+        """What the flags of the layers alone tell: that of a weight by itself is forgotten."""
         flagged = {w for w in self.architecture.weights if w.rpartition(".")[0] in self.flagged}
-        return flagged == self.frozen
+        return replace(self, frozen=frozenset(flagged))
 
     def _modules_in(self, target: str) -> frozenset[str]:
         return frozenset(m for m in self.architecture.paths if within(m, target))

@@ -267,6 +267,14 @@ Optimizer = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Clip(Document):
+    """Gradients no larger than `limit`: each element, each weight's norm, or the norm of all."""
+
+    kind: Literal["value", "norm", "global_norm"] = "value"
+    limit: Positive = 0.5
+
+
 def settings(optimizer: Any) -> dict[str, Any]:
     """The hyperparameters of an optimizer that are not at their defaults."""
     values = {item: getattr(optimizer, item.name) for item in fields(optimizer)}

@@ -32,7 +32,7 @@ from invariants.generate.objectives import (
     draw_target,
     draw_terms,
 )
-from invariants.generate.optimizers import draw_optimizer
+from invariants.generate.optimizers import draw_clip, draw_optimizer
 from invariants.generate.programs import draw_program
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
@@ -124,10 +124,10 @@ def _realisation(
 def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> set[str]:
     """The ways that three in four programs with a reload keep to, where they can.
 
-    Files and copies that hold what modules alone remember are settled after ways that flag modules
-    alone; left to chance, all the freezes of a program seldom go these ways.
+    What a rebuilt model has of the flags of modules shows where all freezes flag modules: Keras is
+    known to forget those of variables. Left to chance, programs seldom do.
     """
-    held = {reloading.name for reloading in contract.reloads if reloading.flags == "of_modules"}
+    held = {reloading.name for reloading in contract.reloads if reloading.flags == "rebuilt"}
     reloads = any(isinstance(action, Reload) for action in program)
     if not held or not reloads or choice.chance(4):
         return set()
@@ -175,6 +175,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         objective=terms,
         penalties=draw_penalties(choice, architecture),
         groups=groups,
+        clip=draw_clip(choice),
         dtype=choice.one_of(dtypes),
         training=fitted or not choice.chance(5),
         input_gradient=not fitted

@@ -20,6 +20,7 @@ from invariants.optimizer import (
     Adam,
     Adamax,
     AdamW,
+    Clip,
     Ftrl,
     Lamb,
     Lion,
@@ -168,6 +169,14 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
         **h.of_adam(), warmup_steps=h.choice.one_of((0, 0, 3))
     ),
 }
+
+
+def draw_clip(choice: Drawn) -> Clip | None:
+    """Clipping, in one case of ten."""
+    if not choice.chance(10):
+        return None
+    kinds: tuple[Any, ...] = ("value", "norm", "global_norm")
+    return Clip(kind=choice.one_of(kinds), limit=choice.one_of((0.125, 0.5, 2.0, 0.1)))
 
 
 def draw_optimizer(choice: Drawn, kind: str | None = None) -> Optimizer:

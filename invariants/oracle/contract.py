@@ -131,8 +131,8 @@ class Evaluation:
 class Reloading:
     """One of a framework's ways to save and load, or to copy, a model.
 
-    flags: what it leaves of what is frozen: "kept", "of_modules" (what modules remember; that of a
-    weight alone is left open) or "none". optimizer: "kept", or "anew" where the program must make
+    flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
+    config holds). optimizer: "kept", or "anew" where the program must make
     another, for other weights. refuses: the kinds of layers that it does not take.
     """
 
@@ -411,6 +411,28 @@ TORCH = Contract(
         "schedule_free_iterate": Clause(
             "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
+        "clipping": Clause(
+            "in_place",
+            "Gradients are modified in-place, between backward() and step().",
+            _TORCH + "generated/torch.nn.utils.clip_grad_norm_.html",
+        ),
+        "clip_by_value_of_nothing": Clause(
+            None,
+            "Silent; users expect that where no parameter has a gradient there is nothing to clip, "
+            "as clip_grad_norm_ has it.",
+            _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
+        ),
+        "clip_factor": Clause(
+            "clamped",
+            "grad = grad * min(max_norm / (total_norm + 1e-6), 1); the norm is computed over the "
+            "norms of the individual gradients.",
+            _TORCH + "generated/torch.nn.utils.clip_grads_with_norm_.html",
+        ),
+        "clipped_table": Clause(
+            "as_a_whole",
+            "The gradient of an embedding is a tensor like any other, unless it is sparse.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
         "gradient_kept_by_step": Clause(
             True,
             "Silent; users expect that a step reads the gradients and writes the weights.",
@@ -675,6 +697,11 @@ TORCH = Contract(
             None,
             "backward() raises where nothing requires a gradient.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; torch makes no module from a config.",
+            _TORCH + "generated/torch.nn.Module.html",
         ),
         "empty_optimizer": Clause(
             ("ValueError", "optimizer got an empty parameter list"),
@@ -1036,6 +1063,27 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
             "schedule_free_adamw.py",
         ),
+        "clipping": Clause(
+            "in_the_step",
+            "The optimizer clips the gradients that it is given; tensors are immutable.",
+            _KERAS + "optimizers/",
+        ),
+        "clip_by_value_of_nothing": Clause(
+            None, "apply() has raised before it clips.", _KERAS + "optimizers/"
+        ),
+        "clip_factor": Clause(
+            "of_the_larger",
+            "clipnorm: the gradient of each weight is individually clipped so that its norm is no "
+            "higher than this value; global_clipnorm: that of all weights, g * clip_norm / "
+            "max(norm, clip_norm).",
+            _KERAS + "optimizers/",
+        ),
+        "clipped_table": Clause(
+            "as_a_whole",
+            "clipvalue: the gradient of each weight is clipped to be no higher than this value; "
+            "nothing says that an embedding's is clipped lookup by lookup.",
+            _KERAS + "optimizers/",
+        ),
         "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
         "fused_sgd_in_16_bits": Clause(
             "moves", "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
@@ -1285,6 +1333,11 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/"
             "trainer.py",
         ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; users expect that a copy, and what is loaded, has the same weights frozen.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/",
+        ),
         "empty_optimizer": Clause(
             None,
             "Silent; an optimizer is built for the variables that it is given, none included.",
@@ -1365,7 +1418,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "clone_model",
-            "of_modules",
+            "rebuilt",
             "anew",
             "Creates new layers (and thus new weights) instead of sharing those of the existing "
             "ones; a layer's config holds trainable.",
@@ -1374,7 +1427,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "from_config",
-            "of_modules",
+            "rebuilt",
             "anew",
             "The config of a model holds that of its layers, and a layer's config trainable.",
             _KERAS + "models/model_saving_apis/model_config_serialization/#from_config-method",
@@ -1382,7 +1435,7 @@ TENSORFLOW = Contract(
         ),
         Reloading(
             "keras_file",
-            "of_modules",
+            "rebuilt",
             "anew",
             "The saved .keras file contains the model's configuration (architecture), its weights, "
             "and its optimizer's state (if any).",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
@@ -340,6 +341,9 @@ class _Interpreter:
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])
+        unclipped = result.gradients
+        if moved and self.case.clip:
+            result = self._clipped(result, self._reached(flags))
         before = {name: self.arrays[name] for name in moved}
         self.dragged = frozenset()
         self._step(result, moved, moment)
@@ -351,9 +355,8 @@ class _Interpreter:
         if raises is not None:
             return point
         wanted = {*self._reached(flags), *asked} - idle
-        gradients = {
-            name: g for name, g in result.gradients.items() if name in wanted and not self.blind
-        }
+        shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
+        gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
         if moved and not self.contract["gradient_kept_by_step"]:
             left = self._left_behind(gradients, moved)
             gradients |= left
@@ -366,6 +369,12 @@ class _Interpreter:
             updates=self._estimates({name: self.arrays[name] - before[name] for name in moved}),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
+
+    def _clipped(self, result: _Pass, names: Sequence[str]) -> _Pass:
+        """The outcome with the gradients of `names` clipped."""
+        held = {name: result.gradients[name] for name in names}
+        after = clipped(self.case.clip, self.contract, self.rounding, held, result.lookups)
+        return replace(result, gradients={**result.gradients, **after})
 
     def _left_behind(
         self, gradients: Mapping[str, Array], moved: Sequence[str]
@@ -422,6 +431,9 @@ class _Interpreter:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
             return None
+        clip, of_nothing = self.case.clip, self.contract["clip_by_value_of_nothing"]
+        if clip and clip.kind == "value" and of_nothing and not self._reached(moment.acting):
+            return tuple(of_nothing)
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]

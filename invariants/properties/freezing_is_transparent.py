@@ -3,7 +3,8 @@
 Where the contract names a layer whose kernels depend on flags they agree within the spread.
 
 Judged wherever both exist and the contract leaves the forward pass as it was. It needs no oracle,
-so it also judges layers that are random: their random state is the same at both.
+so it also judges layers that are random: their random state is the same at both. What has been
+clipped depends on the other gradients and is not compared.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from invariants.properties.frozen_weights import first_difference
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], ObservedPoint] = {}
+    clipping = CONTRACTS[evidence.backend]["clipping"]
+    in_place = evidence.case.clip is not None and clipping == "in_place"
     within_spread = _kernels_depend_on_flags(evidence)
     for expected, observed in evidence.pairs:
         action = evidence.case.program[expected.action]
-        if not isinstance(action, Learning):
+        if not isinstance(action, Learning) or (in_place and isinstance(action, Step)):
             continue
         batches = (action.batch, *(action.more if isinstance(action, Step) else ()))
         key = (expected.weights_version, expected.forward, batches)

@@ -186,6 +186,8 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         yield replace(case, training=False)
     if case.groups:
         yield replace(case, groups={})
+    if case.clip:
+        yield replace(case, clip=None)
     if case.optimizer != SGD():
         yield replace(case, optimizer=SGD())
     optimizer: Any = case.optimizer

@@ -388,7 +388,9 @@ def _training(case: Case) -> str:
     penalties = sorted({f"{p.kind} penalty" for p in case.penalties.values()})
     losses = " + ".join([*map(term_title, case.objective), *penalties])
     groups = "".join(f", {rate:g} for {module}" for module, rate in case.groups.items())
-    return f"minimises {losses} by {optimizer}{groups}"
+    kind = case.clip.kind.replace("_", " ") if case.clip else ""
+    clipping = f", {kind} clipped at {case.clip.limit:g}" if case.clip else ""
+    return f"minimises {losses} by {optimizer}{groups}{clipping}"
 
 
 def _actions(case: Case, backend: str | None) -> Iterator[str]:

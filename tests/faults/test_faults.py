@@ -138,7 +138,24 @@ NOTICED_BY = {
         "foreach_skips_last": "trainable_weights_move",
         "adam_uncorrected": "training_trajectory",
         "adamw_forgets_decay": "training_trajectory",
+        "amsgrad_forgets": "training_trajectory",
+        "sgd_dampens_nothing": "training_trajectory",
+        "nesterov_looks_back": "training_trajectory",
+        "nadam_momentum_stays": "training_trajectory",
+        "radam_counts_anew": "training_trajectory",
+        "adamax_forgets": "training_trajectory",
+        "adagrad_forgets": "training_trajectory",
+        "adagrad_rate_stays": "training_trajectory",
+        "adadelta_forgets": "training_trajectory",
+        "rmsprop_uncentered": "training_trajectory",
+        "rprop_shrinks_little": "training_trajectory",
+        "asgd_rate_stays": "training_trajectory",
+        "adafactor_unclipped": "training_trajectory",
+        "muon_scaled_by_size": "training_trajectory",
+        "lbfgs_forgets": "training_trajectory",
         "decay_reaches_unreached": "frozen_weights",
+        "clipping_forgets_negatives": "upstream_gradients",
+        "clipping_misses_last": "upstream_gradients",
         "slots_for_unreached": "no_gradient_for_frozen",
         "load_state_dict_thaws": "trainability_survives",
         "assign_freezes": "trainability_survives",
@@ -173,6 +190,7 @@ NOTICED_BY = {
         "reshape_drifts": "upstream_gradients",
         "take_drifts": "upstream_gradients",
         "optimizer_skips_last": "trainable_weights_move",
+        "clipping_forgotten": "training_trajectory",
         "elementwise_losses_drift": "upstream_gradients",
         "cross_entropy_drifts": "upstream_gradients",
         "sample_weights_ignored": "upstream_gradients",
@@ -313,7 +331,8 @@ def _owners(backend: str) -> list[Any]:
     if backend == "torch":
         import torch
 
-        modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils.parametrize]
+        modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
+        modules.append(torch.nn.utils.parametrize)
         extra = [torch.Tensor]
     else:
         import keras

@@ -86,6 +86,9 @@ ROWS: dict[str, Row] = {
 #: Those whose weight_decay is no None by default.
 _DECAYING = ("adamw", "muon")
 
+#: The argument for each kind of clipping.
+_CLIPS = {"value": "clipvalue", "norm": "clipnorm", "global_norm": "global_clipnorm"}
+
 
 def made(case: Case) -> list[str]:
     """The lines that make the optimizer."""
@@ -94,6 +97,8 @@ def made(case: Case) -> list[str]:
     options = {"learning_rate": o.learning_rate, **rest(o)}
     if o.weight_decay or o.kind in _DECAYING:
         options["weight_decay"] = o.weight_decay
+    if case.clip:
+        options[_CLIPS[case.clip.kind]] = case.clip.limit
     lines = [f"optimizer = keras.optimizers.{constructor}({arguments(**options)})"]
     if case.options(NAME)["optimizer_build"] == "ahead":
         lines.append("optimizer.build(model.trainable_variables)")

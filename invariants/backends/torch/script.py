@@ -104,6 +104,20 @@ def _penalties(case: Case) -> list[str]:
     ]
 
 
+def _clipping(case: Case) -> list[str]:
+    """The lines that clip the gradients before a step."""
+    if case.clip is None:
+        return []
+    loop = case.options(NAME)["optimizer_loop"]
+    given = f"{case.clip.limit!r}, foreach={loop == 'foreach'}"
+    if case.clip.kind == "value":
+        return [f"torch.nn.utils.clip_grad_value_(model.parameters(), {given})"]
+    if case.clip.kind == "global_norm":
+        return [f"torch.nn.utils.clip_grad_norm_(model.parameters(), {given})"]
+    each = f"    torch.nn.utils.clip_grad_norm_(parameter, {given})"
+    return ["for parameter in model.parameters():", each]
+
+
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
     more = action.more if isinstance(action, Step) else ()
@@ -123,7 +137,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
         lines += [*seeded, *learn, "loss.backward()"]
     if isinstance(action, Step):
-        lines = optimizers.step(case, taken, lines, bool(more))
+        lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
     else:
         lines = [*taken, *lines]
     inputs = "".join(f"({i}, x{i}), " for i in watched)

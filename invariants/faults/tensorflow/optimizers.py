@@ -9,6 +9,7 @@ from typing import Any
 from invariants.faults.fault import Row, faults
 
 _APPLY = ("keras.optimizers.Optimizer.apply",)
+_CLIP = ("keras.optimizers.Optimizer._clip_gradients",)
 _STEP_OF = "keras.optimizers.{}.update_step"
 
 _ROWS = {
@@ -26,6 +27,8 @@ _ROWS = {
         "Adam goes without bias correction.", ("keras.optimizers.Adam.update_step",)
     ),
     "decay_forgotten": Row("The optimizer decays nothing.", _APPLY),
+    "clipping_forgotten": Row("The optimizer clips nothing.", _CLIP),
+    "each_norm_clipped": Row("global_clipnorm clips the norm of each weight by itself.", _CLIP),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _APPLY),
     "nesterov_looks_back": Row(
         "SGD steps by its momentum alone where it should look ahead.", (_STEP_OF.format("SGD"),)
@@ -144,6 +147,14 @@ def decay_forgotten(apply: Any) -> Any:
             self.weight_decay = decay
 
     return forgetful
+
+
+def clipping_forgotten(clip: Any) -> Any:
+    return lambda self, grads: grads
+
+
+def each_norm_clipped(clip: Any) -> Any:
+    return lambda self, grads: [g if g is None else clip(self, [g])[0] for g in grads]
 
 
 def _with(name: str, value: Any, update_step: Any) -> Any:

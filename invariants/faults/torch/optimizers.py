@@ -28,6 +28,14 @@ _ROWS = {
     "adam_uncorrected": Row("Adam goes without bias correction.", _ADAM),
     "adamw_forgets_decay": Row("AdamW decays nothing.", ("torch.optim.AdamW.step",)),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _STEP),
+    "clipping_forgets_negatives": Row(
+        "clip_grad_value_ leaves negative elements as they are.",
+        ("torch.nn.utils.clip_grad_value_",),
+    ),
+    "clipping_misses_last": Row(
+        "clip_grad_norm_ leaves the last of several weights out.",
+        ("torch.nn.utils.clip_grad_norm_",),
+    ),
     "slots_for_unreached": Row(
         "A step gives weights that no loss reaches an optimizer slot of zeros.", _STEP
     ),
@@ -175,6 +183,24 @@ def adamw_forgets_decay(step: Any) -> Any:
             group["weight_decay"] = decay
 
     return forgetful
+
+
+def clipping_forgets_negatives(clip: Any) -> Any:
+    def clipping(parameters: Any, limit: float, foreach: bool | None = None) -> None:
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.clamp_(max=limit)
+
+    return clipping
+
+
+def clipping_misses_last(clip: Any) -> Any:
+    def clipping(parameters: Any, limit: float, foreach: bool | None = None) -> Any:
+        held = [parameters] if hasattr(parameters, "grad") else list(parameters)
+        some = [p for p in held if p.grad is not None]
+        return clip(some[:-1] or some, limit, foreach=foreach)
+
+    return clipping
 
 
 def _with(settings: dict[str, Any], step: Any) -> Any:
