@@ -35,8 +35,9 @@ def _may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
 def _may_lose_a_logarithm(tape: Tape) -> bool:
     """Whether a logarithm is taken of a number that an implementation may hold as 0.
 
-    Of a probability that underflows, say: there a gradient of 0 becomes NaN.
+    Of a probability that underflows, say, or of 1 - p where p rounds to 1, which some samples have
+    below 0: there a gradient of 0 becomes NaN.
     """
     least = tape.rounding.precision.smallest_normal
     logarithms = (value for value in tape.values if value.name == "log")
-    return any((np.abs(v.parents[0].data) < least).any() for v in logarithms)
+    return any((v.parents[0].data < least).any() for v in logarithms)
