@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from invariants.freezing import Flags
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Compile, Evaluate, Freeze, Reload, SetMode, SetRate, Step, Thaw
+from invariants.program import (
+    Compile,
+    Evaluate,
+    Freeze,
+    Gradient,
+    Reload,
+    SetMode,
+    SetRate,
+    Step,
+    Thaw,
+)
 
 if TYPE_CHECKING:
     from invariants.case import Case, Realisation
@@ -29,6 +39,7 @@ class Moment:
     factor: how large the learning rate is, in those of the start. held: the weights that the
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
+    had: the weights whose gradients are there still, set to zeros before each backward pass.
     traces: the next step reads what train_step says. raises: the exception that the contract names
     for making the optimizer. warns: the warnings that it names for the action.
     """
@@ -43,6 +54,12 @@ class Moment:
     traces: bool = True
     raises: Raises | None = None
     warns: tuple[str, ...] = ()
+    had: frozenset[str] = frozenset()
+
+    @property
+    def zeros(self) -> frozenset[str]:
+        """The frozen weights that have a gradient of zeros."""
+        return self.had & self.acting.frozen
 
 
 def flags_after(
@@ -88,7 +105,14 @@ class _Course:
             return replace(moment, held=kept, raises=self.contract["empty_optimizer"])
         return replace(moment, held=held, optimizer=moment.optimizer + 1, factor=1.0)
 
+    def gradient(self, moment: Moment, action: Gradient | Step, way: None) -> Moment:
+        """Where gradients are set to zeros, those of this pass stay."""
+        if self.options.get("zero_grad") != "zeros":
+            return moment
+        return replace(moment, had=moment.had | self.reached.intersection(moment.acting.trainable))
+
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
+        moment = self.gradient(moment, action, way)
         if self.compiled:
             moment = self._fitted(moment)
         trainable = moment.acting.trainable
@@ -133,6 +157,7 @@ class _Course:
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
         if self.contract.reloading(way).optimizer == "anew":
+            moment = replace(moment, had=frozenset())
             return self._compiled(self._new_optimizer(moment, other_weights=True))
         return moment
 
@@ -144,6 +169,7 @@ class _Course:
 
     def after(self, moment: Moment, action: Any, way: str | None) -> Moment:
         changes: dict[str, Callable[..., Moment]] = {
+            "gradient": self.gradient,
             "step": self.step,
             "evaluate": self.evaluate,
             "compile": self.compile,

@@ -114,6 +114,8 @@ def _realisation(
         values = list(option.values)
         if option.name == "optimizer_loop":
             values = loops(optimizer, contract, values)
+        if option.name == "zero_grad":
+            values = [*values[:1] * 4, *values[1:]]
         if groups:
             values = [value for value in values if (option.name, value) not in _WITHOUT_GROUPS]
         options[option.name] = choice.one_of(values)

@@ -821,6 +821,12 @@ TORCH = Contract(
             _TORCH + "optim.html#constructing-it",
         ),
         Option(
+            "zero_grad",
+            ("set_to_none", "zeros"),
+            "set_to_none: instead of setting to zero, set the grads to None.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        Option(
             "optimizer_loop",
             ("for-loop", "foreach", "fused"),
             "foreach, fused: whether the foreach or the fused implementation of the optimizer is "

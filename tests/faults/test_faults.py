@@ -139,6 +139,7 @@ NOTICED_BY = {
         "adam_uncorrected": "training_trajectory",
         "adamw_forgets_decay": "training_trajectory",
         "decay_reaches_unreached": "frozen_weights",
+        "zeros_drift": "frozen_weights",
         "clipping_forgets_negatives": "upstream_gradients",
         "clipping_misses_last": "upstream_gradients",
         "slots_for_unreached": "no_gradient_for_frozen",

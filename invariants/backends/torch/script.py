@@ -130,7 +130,8 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     taken += seeded
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
-    lines = [f"{'optimizer' if everything else 'model'}.zero_grad()"]
+    kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
+    lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
     learn = [*loss_lines(case, f"model({', '.join(names)})", losses.value), *_penalties(case)]
     lines += [*learn, "loss.backward()"]
     for batch in more:

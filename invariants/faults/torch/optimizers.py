@@ -28,6 +28,9 @@ _ROWS = {
     "adam_uncorrected": Row("Adam goes without bias correction.", _ADAM),
     "adamw_forgets_decay": Row("AdamW decays nothing.", ("torch.optim.AdamW.step",)),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _STEP),
+    "zeros_drift": Row(
+        "Each step adds a ten-thousandth to frozen weights whose gradient is there.", _STEP
+    ),
     "clipping_forgets_negatives": Row(
         "clip_grad_value_ leaves negative elements as they are.",
         ("torch.nn.utils.clip_grad_value_",),
@@ -96,6 +99,10 @@ def _unreached(parameter: Any) -> bool:
     return parameter.requires_grad and parameter.grad is None
 
 
+def _zeroed(parameter: Any) -> bool:
+    return not parameter.requires_grad and parameter.grad is not None
+
+
 def _decay(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
     if group["weight_decay"]:
         parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
@@ -110,6 +117,10 @@ def _go_on(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
 def _drift(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
     if parameter.dim() == 1:
         parameter.add_(1e-4)
+
+
+def _drift_all(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    parameter.add_(1e-4)
 
 
 def _allocate(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
@@ -274,6 +285,7 @@ decay_reaches_frozen = partial(_after_step, _decay, _frozen)
 momentum_moves_frozen = partial(_after_step, _go_on, _frozen)
 frozen_bias_drifts = partial(_after_step, _drift, _frozen)
 slots_for_frozen = partial(_after_step, _allocate, _frozen)
+zeros_drift = partial(_after_step, _drift_all, _zeroed)
 decay_reaches_unreached = partial(_after_step, _decay, _unreached)
 slots_for_unreached = partial(_after_step, _allocate, _unreached)
 frozen_steps_count = partial(_after_step, _count, _frozen)
