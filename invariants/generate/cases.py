@@ -124,8 +124,8 @@ def _realisation(
 def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> set[str]:
     """The ways that three in four programs with a reload keep to, where they can.
 
-    Files and copies that hold what modules alone remember are settled after ways that flag modules
-    alone; left to chance, all the freezes of a program seldom go these ways.
+    What a rebuilt model has of the flags of modules shows where all freezes flag modules: Keras is
+    known to forget those of variables. Left to chance, programs seldom do.
     """
     held = {reloading.name for reloading in contract.reloads if reloading.flags == "rebuilt"}
     reloads = any(isinstance(action, Reload) for action in program)

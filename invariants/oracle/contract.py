@@ -514,6 +514,11 @@ TORCH = Contract(
             "requires_grad is a field of each Parameter; no module is made from a config.",
             _TORCH + "generated/torch.nn.parameter.Parameter.html",
         ),
+        "flag_of_a_clone": Clause(
+            "kept",
+            "requires_grad is a field of each Parameter; a module has no flag of its own.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
         "equal_flag": Clause(
             "applies",
             "requires_grad_(value) sets requires_grad of every parameter in the module.",
@@ -1145,6 +1150,12 @@ TENSORFLOW = Contract(
             "trainable in a layer's config: whether the layer's variables are trainable; of no "
             "kind of layer does anything say that its weights are trainable all the same.",
             _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "flag_of_a_clone": Clause(
+            "kept",
+            "clone_model: a new instance reproducing the behavior of the original model; trainable "
+            "is a part of it.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#clone_model-function",
         ),
         "equal_flag": Clause(
             "applies",
