@@ -465,6 +465,12 @@ TORCH = Contract(
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _TORCH + "generated/torch.optim.Muon.html",
         ),
+        "muon_momentum": Clause(
+            "averages",
+            "B_t ← μ·B_{t-1} + (1 - μ)·g_t, as buf.lerp_(grad, 1 - momentum) has it: beside ε in "
+            "the norm that follows, the factor counts where gradients are small.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/_muon.py",
+        ),
         "muon_scale": Clause(
             "original",
             "adjust_lr_fn: original, the default, scales the rate by sqrt(max(1, A / B)), A and B "
@@ -1108,6 +1114,11 @@ TENSORFLOW = Contract(
         "muon_in_bfloat16": Clause(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_momentum": Clause(
+            "adds_up",
+            "Silent; the momentum is m ← μ·m + g.",
             _KERAS + "optimizers/muon/",
         ),
         "muon_scale": Clause(
