@@ -66,6 +66,9 @@ WORDS = {
 }
 
 
+#: What Keras calls hyperparameters that end in a number.
+HYPERPARAMETERS = {"beta_1", "beta_2", "adam_beta_1", "adam_beta_2", "epsilon_1", "epsilon_2"}
+
 # --- the source -----------------------------------------------------------------------------------
 
 
@@ -117,7 +120,7 @@ def test_a_source_names_members_by_their_numbers_alone(case: Case, backend: str)
     source = BACKENDS[backend].render(case)
     numbered = set(re.findall(r"\b[a-z]+[a-z0-9_]*_\d+\b", source))
     built = {"build_" + path.replace(".", "_") for path in case.architecture.blocks}
-    assert numbered <= members(case) | built | {"beta_1", "beta_2"}
+    assert numbered <= members(case) | built | HYPERPARAMETERS
     assert texts(ast.parse(source)) <= members(case) | WORDS
 
 
