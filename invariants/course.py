@@ -72,8 +72,11 @@ def flags_after(
     left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
     if left == "none":
         return Flags.initial(flags.architecture)
-    if left == "rebuilt" and contract["rebuilt_flags"] == "of_modules":
-        return flags.of_modules
+    if left == "rebuilt":
+        forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
+        flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
+        known = flags.of_modules if contract["rebuilt_flags"] == "of_modules" else flags
+        return known.without_weights_of(contract["thawed_by_config"])
     return flags
 
 

@@ -6,6 +6,7 @@ one on each variable and one on each layer, and the latter also changes what som
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from invariants.architecture.graph import Architecture, within
@@ -57,6 +58,13 @@ class Flags:
             flagged = flagged | modules if value else flagged - modules
         weights = self.frozen | reached if value else self.frozen - reached
         return replace(self, frozen=frozenset(weights), flagged=frozenset(flagged))
+
+    def without_weights_of(self, kinds: Collection[str]) -> Flags:
+        """With the weights of these kinds of layers trainable, whatever the layers remember."""
+        paths = {p.path for p in self.architecture.layers if p.layer.kind in kinds}
+        return replace(
+            self, frozen=frozenset(w for w in self.frozen if w.rpartition(".")[0] not in paths)
+        )
 
     def settles_thaw(self, target: str, sets_flag: bool) -> bool:
         """Whether the documentation fixes what thawing `target` does.

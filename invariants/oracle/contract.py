@@ -465,6 +465,12 @@ TORCH = Contract(
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _TORCH + "generated/torch.optim.Muon.html",
         ),
+        "muon_momentum": Clause(
+            "averages",
+            "B_t ← μ·B_{t-1} + (1 - μ)·g_t, as buf.lerp_(grad, 1 - momentum) has it: beside ε in "
+            "the norm that follows, the factor counts where gradients are small.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/_muon.py",
+        ),
         "muon_scale": Clause(
             "original",
             "adjust_lr_fn: original, the default, scales the rate by sqrt(max(1, A / B)), A and B "
@@ -508,6 +514,16 @@ TORCH = Contract(
             "source",
             "forward defines the computation performed at every call: Python runs it line by line.",
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.forward",
+        ),
+        "thawed_by_config": Clause(
+            (),
+            "requires_grad is a field of each Parameter; no module is made from a config.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
+        "flag_of_a_clone": Clause(
+            "kept",
+            "requires_grad is a field of each Parameter; a module has no flag of its own.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
         ),
         "equal_flag": Clause(
             "applies",
@@ -1106,6 +1122,11 @@ TENSORFLOW = Contract(
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _KERAS + "optimizers/muon/",
         ),
+        "muon_momentum": Clause(
+            "adds_up",
+            "Silent; the momentum is m ← μ·m + g.",
+            _KERAS + "optimizers/muon/",
+        ),
         "muon_scale": Clause(
             "matches_rms",
             "rms_rate: the update is scaled by rms_rate * sqrt(max(A, B)), 0.2 by default.",
@@ -1140,6 +1161,18 @@ TENSORFLOW = Contract(
             "A functional model is a graph of layers; nothing says in which order it runs two of "
             "which neither feeds the other (by depth, then as its own search found them).",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/ops/function.py",
+        ),
+        "thawed_by_config": Clause(
+            (),
+            "trainable in a layer's config: whether the layer's variables are trainable; of no "
+            "kind of layer does anything say that its weights are trainable all the same.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "flag_of_a_clone": Clause(
+            "kept",
+            "clone_model: a new instance reproducing the behavior of the original model; trainable "
+            "is a part of it.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#clone_model-function",
         ),
         "equal_flag": Clause(
             "applies",

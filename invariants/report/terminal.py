@@ -90,6 +90,7 @@ def worth(tallies: Mapping[str, Tally]) -> list[str]:
         f"{tally.share(tally.stochastic):.0%} with random layers, "
         f"{tally.rejected_share:.1%} of draws rejected, "
         f"{tally.narrow_share:.0%} uninformative in 16 bits"
+        + (f", {tally.blind:,} steps whose gradients could not be seen" if tally.blind else "")
         for backend, tally in tallies.items()
     ]
 

@@ -79,6 +79,7 @@ class Tally:
     frozen_middle: int = 0
     ties: int = 0
     stochastic: int = 0
+    blind: int = 0  # steps in a mode that shows no gradient
     violated: int = 0
     reach: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
@@ -104,6 +105,7 @@ class Tally:
         self.frozen_middle += has_frozen_middle(case, evidence.backend)
         self.ties += evidence.expectation.ties > 0
         self.stochastic += case.stochastic
+        self.blind += sum(point.blind for point in evidence.expectation.points)
         self.violated += bool(verdict.violations)
         self.reach.update(reached(case, evidence.backend))
         for found, counter in (

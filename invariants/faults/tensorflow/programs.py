@@ -73,6 +73,8 @@ def load_skips_frozen(load_own_variables: Any) -> Any:
 
 
 def _thawed(model: Any) -> Any:
+    # Keras ignores a flag that is what it was, and the layers inside with it.
+    model.trainable = False
     model.trainable = True
     return model
 
