@@ -94,6 +94,9 @@ class Way:
 
     reaches: "module" (network, submodule or layer) or "weight" (one parameter).
     sets_flag: the module itself remembers that it is frozen, and so do the modules in it.
+    by: what holds the weights back, and is gone with it. A "flag": no gradient, no update. A "rate"
+    of 0 in the optimizer: gradients and slots go on, the weights stay. The "optimizer", another one
+    without them: gradients alone go on.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Way:
     sets_flag: bool
     sentence: str
     source: str
+    by: str = "flag"
 
 
 @dataclass(frozen=True)
@@ -378,6 +382,12 @@ TORCH = Contract(
             "LBFGS doesn't support per-parameter options and parameter groups; Muon takes matrices "
             "alone, so a program that trains all weights has another optimizer beside it.",
             _TORCH + "generated/torch.optim.LBFGS.html",
+        ),
+        "no_rate_of_zero": Clause(
+            ("rprop", "asgd", "lbfgs", "muon"),
+            "lr is Rprop's first step alone; ASGD keeps η in its state, which follows lr a step "
+            "later; LBFGS has no groups, and Muon stands for two optimizers here.",
+            _TORCH + "optim.html#algorithms",
         ),
         "root_epsilon": Clause(
             "behind_the_root",
@@ -738,6 +748,24 @@ TORCH = Contract(
             _TORCH + "notes/autograd.html#setting-requires-grad",
         ),
         Way(
+            "rate_zero",
+            "module",
+            False,
+            "params: an iterable of Parameters or dicts, each a parameter group with options of "
+            "its own: θ ← θ - lr·v with lr = 0, in a group of the module's parameters.",
+            _TORCH + "optim.html#per-parameter-options",
+            by="rate",
+        ),
+        Way(
+            "left_out",
+            "module",
+            False,
+            "You have to give an optimizer an iterable containing the parameters to optimize; it "
+            "updates no other.",
+            _TORCH + "optim.html#constructing-it",
+            by="optimizer",
+        ),
+        Way(
             "tensor_requires_grad_",
             "weight",
             False,
@@ -1033,6 +1061,9 @@ TENSORFLOW = Contract(
             (), "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
         ),
         "ungrouped_optimizers": Clause(
+            (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
+        ),
+        "no_rate_of_zero": Clause(
             (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
         ),
         "root_epsilon": Clause(

@@ -52,7 +52,7 @@ class ExpectedPoint:
     Numbers are missing where the draws of a random layer are not known, or the order of its calls.
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
     `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
-    gradient of zeros.
+    gradient of zeros, `still` those whose learning rate is 0.
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
     `rewritten` names those that the forward pass of this very action rewrites.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
@@ -77,6 +77,7 @@ class ExpectedPoint:
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
     zeros: frozenset[str] = frozenset()
+    still: frozenset[str] = frozenset()
     warns: tuple[str, ...] = ()
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
@@ -90,7 +91,7 @@ class ExpectedPoint:
         return tuple(
             name
             for name in self.flags.trainable
-            if name not in self.idle and (self.held is None or name in self.held)
+            if name not in (self.idle | self.still) and (self.held is None or name in self.held)
         )
 
     @property
@@ -277,7 +278,7 @@ class _Interpreter:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
                 points.append(self._evaluate(index, action, moment))
-            elif action.action not in ("freeze", "thaw"):
+            elif action.action not in ("freeze", "thaw") or moment.raises:
                 kept = tuple(self.state_version for _ in self.stateful)
                 points.append(self._quiet(index, moment, kept))
         return tuple(points)
@@ -339,6 +340,7 @@ class _Interpreter:
             idle=frozenset(idle),
             rewritten=rewritten,
             zeros=moment.zeros,
+            still=moment.still,
             warns=self._warns(action, raises, moment),
         )
         steps = raises is None and action.action == "step"
@@ -346,14 +348,14 @@ class _Interpreter:
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
-            return replace(point, rewritten=rewritten.union(moved).difference(point.moving))
+            return replace(point, rewritten=rewritten.union(point.stale if steps else ()))
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])
         zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
         unclipped = result.gradients | zeros
         result = replace(result, gradients=unclipped)
-        if moved and self.case.clip:
+        if steps and self.case.clip:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
         self.dragged = frozenset()
@@ -386,11 +388,13 @@ class _Interpreter:
         )
 
     def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
-        """The frozen weights that the update rule is applied to, with a gradient of zeros.
+        """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.
 
         What takes all weights for one vector has zeros for those without a gradient, too.
         """
-        return () if self.case.optimizer.kind in TOGETHER else point.stale
+        if self.case.optimizer.kind in TOGETHER:
+            return ()
+        return (*point.stale, *(n for n in self._reached(point.flags) if n in point.still))
 
     def _drag(self, before: Mapping[str, Array], point: ExpectedPoint) -> None:
         """Notes the frozen weights that a step has moved; the others keep their bits."""
@@ -617,8 +621,9 @@ class _Interpreter:
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
+            rate = 0.0 if name in moment.still else self.case.rate(name) * moment.factor
             moved, self.slots[name] = step(
-                replace(self.case.optimizer, learning_rate=self.case.rate(name) * moment.factor),
+                replace(self.case.optimizer, learning_rate=rate),
                 self.contract,
                 self.rounding,
                 self._laid_out(name, self.arrays[name]),

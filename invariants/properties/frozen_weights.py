@@ -105,6 +105,8 @@ def _hazard(evidence: Evidence, before: ObservedPoint, after: ObservedPoint, nam
 def _why(name: str, steps: list[ExpectedPoint]) -> str:
     if steps and name in steps[-1].idle:
         return "is reached by no loss"
+    if steps and name in steps[-1].still:
+        return "has a learning rate of 0"
     trainable = bool(steps) and name not in steps[-1].flags.frozen
     return "is not in the optimizer" if trainable else "was frozen"
 

@@ -31,6 +31,12 @@ _ROWS = {
     "zeros_drift": Row(
         "Each step adds a ten-thousandth to frozen weights whose gradient is there.", _STEP
     ),
+    "zero_rate_moves": Row("A learning rate of 0 is taken for a hundredth.", _STEP),
+    "zero_rate_forgets": Row("A step at a learning rate of 0 clears the optimizer's slots.", _STEP),
+    "left_out_moves": Row(
+        "A step of SGD moves every parameter that an earlier optimizer held.",
+        ("torch.optim.SGD.step",),
+    ),
     "clipping_forgets_negatives": Row(
         "clip_grad_value_ leaves negative elements as they are.",
         ("torch.nn.utils.clip_grad_value_",),
@@ -194,6 +200,48 @@ def adamw_forgets_decay(step: Any) -> Any:
             group["weight_decay"] = decay
 
     return forgetful
+
+
+def zero_rate_moves(step: Any) -> Any:
+    def moving(self: Any, closure: Any = None) -> Any:
+        still = [group for group in self.param_groups if not group["lr"]]
+        for group in still:
+            group["lr"] = 0.01
+        loss = step(self, closure)
+        for group in still:
+            group["lr"] = 0.0
+        return loss
+
+    return moving
+
+
+def zero_rate_forgets(step: Any) -> Any:
+    def forgetful(self: Any, closure: Any = None) -> Any:
+        loss = step(self, closure)
+        for group, parameter in _parameters(self):
+            if not group["lr"]:
+                self.state.pop(parameter, None)
+        return loss
+
+    return forgetful
+
+
+def left_out_moves(step: Any) -> Any:
+    held: dict[int, Any] = {}
+
+    def moving(self: Any, closure: Any = None) -> Any:
+        import torch
+
+        loss = step(self, closure)
+        own = {id(p): p for _, p in _parameters(self)}
+        with torch.no_grad():
+            for parameter in held.values():
+                if id(parameter) not in own and parameter.requires_grad:
+                    parameter.add_(0.001)
+        held.update(own)
+        return loss
+
+    return moving
 
 
 def clipping_forgets_negatives(clip: Any) -> Any:
