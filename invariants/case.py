@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -491,6 +491,13 @@ class Case(Document):
                     raise CaseError(f"{here}: a {action.action} has no way")
                 said = " or ".join(str(way) for way in allowed)
                 raise CaseError(f"{here}: a {action.action} here goes by {said}")
+            if isinstance(action, Freeze | Thaw):
+                options = self.options(contract.backend)
+                reason = not_by(
+                    name or "", self.optimizer.kind, bool(self.groups), options, contract
+                )
+                if reason:
+                    raise CaseError(f"{where}: ways[{number}]: {reason}")
         flags = Flags.initial(self.architecture)
         for number, moment in enumerate(self.course(backend=contract.backend)):
             open_ = leaves_open(self.program[number], ways[number], flags, contract)
@@ -552,6 +559,20 @@ def ways_of(
         kinds = {placed.layer.kind for placed in architecture.layers}
         return tuple(r.name for r in contract.reloads if not kinds & {*r.refuses})
     return (None,)
+
+
+def not_by(
+    way: str, optimizer: str, groups: bool, options: Mapping[str, str], contract: Contract
+) -> str:
+    """Why a way to freeze does not go together with the optimizer of a case; "" where it does."""
+    by = contract.way(way).by
+    if by != "flag" and groups:
+        return f"{way} makes parameter groups of its own"
+    if by == "rate" and optimizer in contract["no_rate_of_zero"]:
+        return f"a rate of 0 does not hold {optimizer}"
+    if by == "rate" and options.get("optimizer_loop") == "fused":
+        return f"{way}: a fused step may stop between two groups"
+    return ""
 
 
 def leaves_open(action: Action, way: str | None, before: Flags, contract: Contract) -> str:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from invariants.freezing import Flags
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Compile, Evaluate, Freeze, Reload, SetMode, SetRate, Step, Thaw
+from invariants.program import (
+    Compile,
+    Evaluate,
+    Freeze,
+    Gradient,
+    Reload,
+    SetMode,
+    SetRate,
+    Step,
+    Thaw,
+)
 
 if TYPE_CHECKING:
     from invariants.case import Case, Realisation
@@ -29,6 +39,8 @@ class Moment:
     factor: how large the learning rate is, in those of the start. held: the weights that the
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
+    still: the weights whose learning rate is 0. left: those that the optimizer was made without.
+    had: the weights whose gradients are there still, set to zeros before each backward pass.
     traces: the next step reads what train_step says. raises: the exception that the contract names
     for making the optimizer. warns: the warnings that it names for the action.
     """
@@ -43,6 +55,14 @@ class Moment:
     traces: bool = True
     raises: Raises | None = None
     warns: tuple[str, ...] = ()
+    still: frozenset[str] = frozenset()
+    left: frozenset[str] = frozenset()
+    had: frozenset[str] = frozenset()
+
+    @property
+    def zeros(self) -> frozenset[str]:
+        """The frozen weights that have a gradient of zeros."""
+        return self.had & self.acting.frozen
 
 
 def flags_after(
@@ -50,6 +70,8 @@ def flags_after(
 ) -> Flags:
     """What is trainable after an action that goes this way."""
     if isinstance(action, Freeze | Thaw):
+        if contract.way(way or "").by != "flag":
+            return flags
         change = flags.freeze if isinstance(action, Freeze) else flags.thaw
         return change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
     left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
@@ -76,22 +98,43 @@ class _Course:
         self.start = Moment(flags, flags, case.training, 1.0, self._made_with(flags), 0)
 
     def _made_with(self, flags: Flags) -> frozenset[str] | None:
-        """The weights that an optimizer holds which is made now."""
+        """The weights that an optimizer may hold which is made now."""
         if self.options.get("optimizer_build") == "first_step":
             return None
         if self.options.get("optimizer_scope") == "all":
             return frozenset(flags.architecture.weights)
         return frozenset(flags.trainable)
 
+    def freeze(self, moment: Moment, action: Freeze | Thaw, way: str) -> Moment:
+        """By a rate or an optimizer; what flags are after it is settled."""
+        by, freezes = self.contract.way(way).by, isinstance(action, Freeze)
+        names = frozenset(moment.flags.architecture.weights_in(action.target))
+        if by == "rate":
+            held = names & (moment.held or frozenset())
+            return replace(moment, still=moment.still | held if freezes else moment.still - held)
+        if by == "optimizer":
+            left = moment.left | names if freezes else moment.left - names
+            return self._new_optimizer(replace(moment, left=left), other_weights=False)
+        return moment
+
     def _new_optimizer(self, moment: Moment, other_weights: bool) -> Moment:
         """With a new optimizer, at the first learning rate; the old one stays where it fails."""
         held = self._made_with(moment.flags)
+        held = held and held - moment.left
         if held == frozenset() and self.contract["empty_optimizer"]:
             kept = frozenset[str]() if other_weights else moment.held
             return replace(moment, held=kept, raises=self.contract["empty_optimizer"])
-        return replace(moment, held=held, optimizer=moment.optimizer + 1, factor=1.0)
+        number = moment.optimizer + 1
+        return replace(moment, held=held, optimizer=number, factor=1.0, still=frozenset())
+
+    def gradient(self, moment: Moment, action: Gradient | Step, way: None) -> Moment:
+        """Where gradients are set to zeros, those of this pass stay."""
+        if self.options.get("zero_grad") != "zeros":
+            return moment
+        return replace(moment, had=moment.had | self.reached.intersection(moment.acting.trainable))
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
+        moment = self.gradient(moment, action, way)
         if self.compiled:
             moment = self._fitted(moment)
         trainable = moment.acting.trainable
@@ -129,13 +172,15 @@ class _Course:
         return replace(moment, told=moment.flags.flagged, warns=(text,))
 
     def compile(self, moment: Moment, action: Compile, way: None) -> Moment:
-        return self._compiled(self._new_optimizer(moment, other_weights=False))
+        whole = replace(moment, left=frozenset())
+        return self._compiled(self._new_optimizer(whole, other_weights=False))
 
     def _compiled(self, moment: Moment) -> Moment:
         return replace(moment, acting=moment.flags, told=moment.flags.flagged, traces=True)
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
         if self.contract.reloading(way).optimizer == "anew":
+            moment = replace(moment, had=frozenset(), left=frozenset())
             return self._compiled(self._new_optimizer(moment, other_weights=True))
         return moment
 
@@ -147,6 +192,9 @@ class _Course:
 
     def after(self, moment: Moment, action: Any, way: str | None) -> Moment:
         changes: dict[str, Callable[..., Moment]] = {
+            "freeze": self.freeze,
+            "thaw": self.freeze,
+            "gradient": self.gradient,
             "step": self.step,
             "evaluate": self.evaluate,
             "compile": self.compile,

@@ -151,7 +151,8 @@ def _explained(
     """`labelled` with the violations that vanish under `issues` marked as known."""
     if len(issues) < 1 or all(finding.severity != "violation" for finding in labelled):
         return labelled
-    keys = {finding.key for finding in findings(_as_if(evidence, issues))}
+    left = findings(_as_if(evidence, issues))
+    keys = {finding.key for finding in left if finding.severity == "violation"}
     properties = {name for issue in issues for name in issue.properties}
     name = " + ".join(issue.id for issue in issues)
     return [

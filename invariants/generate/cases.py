@@ -17,6 +17,7 @@ from invariants.case import (
     Realisation,
     frozen,
     leaves_open,
+    not_by,
     not_compiled,
     ways_of,
 )
@@ -37,7 +38,7 @@ from invariants.generate.programs import draw_program
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Action, Reload
+from invariants.program import Action, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -100,23 +101,43 @@ def _realisation(
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
     preferred = _preferred(choice, contract, program)
+    aside = {way.name for way in contract.ways if way.by != "flag"}
+    beside: dict[str, str] = {}
     ways: list[str | None] = []
     for action in program:
         settled = [
             way
             for way in ways_of(action, architecture, contract, mode)
             if not leaves_open(action, way, flags, contract)
+            and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
         ]
+        undone = beside.pop(action.target, "") if isinstance(action, Thaw) else ""
+        if undone in settled:  # a thaw by a flag alone would leave the rate and the optimizer
+            settled = [undone]
+        elif not choice.chance(5):
+            settled = [way for way in settled if way not in aside]
         way = choice.one_of([way for way in settled if way in preferred] or settled)
         ways.append(way)
+        if isinstance(action, Freeze) and way in aside:
+            beside[action.target] = way
         flags = flags_after(action, way, flags, contract)
     options = {}
     for option in contract.options:
         values = list(option.values)
         if option.name == "optimizer_loop":
             values = loops(optimizer, contract, values)
+        if option.name == "zero_grad":
+            values = [*values[:1] * 4, *values[1:]]
         if groups:
             values = [value for value in values if (option.name, value) not in _WITHOUT_GROUPS]
+        taken = aside.intersection(way or "" for way in ways)
+        values = [
+            value
+            for value in values
+            if not any(
+                not_by(way, optimizer, groups, {option.name: value}, contract) for way in taken
+            )
+        ]
         options[option.name] = choice.one_of(values)
     return Realisation(mode, tuple(ways), options)
 

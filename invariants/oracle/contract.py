@@ -94,6 +94,9 @@ class Way:
 
     reaches: "module" (network, submodule or layer) or "weight" (one parameter).
     sets_flag: the module itself remembers that it is frozen, and so do the modules in it.
+    by: what holds the weights back, and is gone with it. A "flag": no gradient, no update. A "rate"
+    of 0 in the optimizer: gradients and slots go on, the weights stay. The "optimizer", another one
+    without them: gradients alone go on.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Way:
     sets_flag: bool
     sentence: str
     source: str
+    by: str = "flag"
 
 
 @dataclass(frozen=True)
@@ -379,6 +383,12 @@ TORCH = Contract(
             "alone, so a program that trains all weights has another optimizer beside it.",
             _TORCH + "generated/torch.optim.LBFGS.html",
         ),
+        "no_rate_of_zero": Clause(
+            ("rprop", "asgd", "lbfgs", "muon"),
+            "lr is Rprop's first step alone; ASGD keeps η in its state, which follows lr a step "
+            "later; LBFGS has no groups, and Muon stands for two optimizers here.",
+            _TORCH + "optim.html#algorithms",
+        ),
         "root_epsilon": Clause(
             "behind_the_root",
             "Adagrad and RMSprop: θ ← θ - lr·g / (√v + ε).",
@@ -464,6 +474,12 @@ TORCH = Contract(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_momentum": Clause(
+            "averages",
+            "B_t ← μ·B_{t-1} + (1 - μ)·g_t, as buf.lerp_(grad, 1 - momentum) has it: beside ε in "
+            "the norm that follows, the factor counts where gradients are small.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/_muon.py",
         ),
         "muon_scale": Clause(
             "original",
@@ -732,6 +748,24 @@ TORCH = Contract(
             _TORCH + "notes/autograd.html#setting-requires-grad",
         ),
         Way(
+            "rate_zero",
+            "module",
+            False,
+            "params: an iterable of Parameters or dicts, each a parameter group with options of "
+            "its own: θ ← θ - lr·v with lr = 0, in a group of the module's parameters.",
+            _TORCH + "optim.html#per-parameter-options",
+            by="rate",
+        ),
+        Way(
+            "left_out",
+            "module",
+            False,
+            "You have to give an optimizer an iterable containing the parameters to optimize; it "
+            "updates no other.",
+            _TORCH + "optim.html#constructing-it",
+            by="optimizer",
+        ),
+        Way(
             "tensor_requires_grad_",
             "weight",
             False,
@@ -829,6 +863,12 @@ TORCH = Contract(
             "An iterable of the parameters to optimize: those of the module, or those among them "
             "that require a gradient.",
             _TORCH + "optim.html#constructing-it",
+        ),
+        Option(
+            "zero_grad",
+            ("set_to_none", "zeros"),
+            "set_to_none: instead of setting to zero, set the grads to None.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
         ),
         Option(
             "optimizer_loop",
@@ -1023,6 +1063,9 @@ TENSORFLOW = Contract(
         "ungrouped_optimizers": Clause(
             (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
         ),
+        "no_rate_of_zero": Clause(
+            (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
+        ),
         "root_epsilon": Clause(
             "under_the_root",
             "Silent; Adagrad and RMSprop divide by sqrt(v + epsilon).",
@@ -1108,6 +1151,11 @@ TENSORFLOW = Contract(
         "muon_in_bfloat16": Clause(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_momentum": Clause(
+            "adds_up",
+            "Silent; the momentum is m ← μ·m + g.",
             _KERAS + "optimizers/muon/",
         ),
         "muon_scale": Clause(

@@ -51,7 +51,8 @@ class ExpectedPoint:
 
     Numbers are missing where the draws of a random layer are not known, or the order of its calls.
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
-    `updates` what a step adds to each of them.
+    `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
+    gradient of zeros, `still` those whose learning rate is 0.
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
     `rewritten` names those that the forward pass of this very action rewrites.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
@@ -75,6 +76,8 @@ class ExpectedPoint:
     stops_midway: bool = False
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
+    zeros: frozenset[str] = frozenset()
+    still: frozenset[str] = frozenset()
     warns: tuple[str, ...] = ()
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
@@ -88,8 +91,13 @@ class ExpectedPoint:
         return tuple(
             name
             for name in self.flags.trainable
-            if name not in self.idle and (self.held is None or name in self.held)
+            if name not in (self.idle | self.still) and (self.held is None or name in self.held)
         )
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The frozen weights that a step takes along with a gradient of zeros."""
+        return tuple(name for name in sorted(self.zeros) if name in (self.held or ()))
 
 
 @dataclass(frozen=True)
@@ -270,7 +278,7 @@ class _Interpreter:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
                 points.append(self._evaluate(index, action, moment))
-            elif action.action not in ("freeze", "thaw"):
+            elif action.action not in ("freeze", "thaw") or moment.raises:
                 kept = tuple(self.state_version for _ in self.stateful)
                 points.append(self._quiet(index, moment, kept))
         return tuple(points)
@@ -331,30 +339,37 @@ class _Interpreter:
             stops_midway=raises is not None and raises == self._stops(moment),
             idle=frozenset(idle),
             rewritten=rewritten,
+            zeros=moment.zeros,
+            still=moment.still,
             warns=self._warns(action, raises, moment),
         )
-        moved = point.moving if raises is None and action.action == "step" else ()
+        steps = raises is None and action.action == "step"
+        moved = (*point.moving, *self._dragging(point)) if steps else ()
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
-            return point
+            return replace(point, rewritten=rewritten.union(point.stale if steps else ()))
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])
-        unclipped = result.gradients
-        if moved and self.case.clip:
-            result = self._clipped(result, self._reached(flags))
+        zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
+        unclipped = result.gradients | zeros
+        result = replace(result, gradients=unclipped)
+        if steps and self.case.clip:
+            result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
         self.dragged = frozenset()
         self._step(result, moved, moment)
+        self._drag(before, point)
         self.rewritten |= self.dragged
         point = replace(point, rewritten=point.rewritten | self.dragged)
         if point.stops_midway:
-            self._move({name: np.full_like(self.arrays[name], np.nan) for name in point.moving})
+            broken = (*point.moving, *self._dragging(point))
+            self._move({name: np.full_like(self.arrays[name], np.nan) for name in broken})
             self.weights_version += 1
         if raises is not None:
             return point
-        wanted = {*self._reached(flags), *asked} - idle
+        wanted = {*self._with_gradients(moment), *asked} - idle
         shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
         gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
         if moved and not self.contract["gradient_kept_by_step"]:
@@ -366,9 +381,30 @@ class _Interpreter:
             loss=estimate(result.loss, self.rounding),
             gradients=self._estimates(gradients),
             weights=self._estimates({n: self.arrays[n] for n in {*point.moving, *self.rewritten}}),
-            updates=self._estimates({name: self.arrays[name] - before[name] for name in moved}),
+            updates=self._estimates(
+                {name: self.arrays[name] - before[name] for name in moved if name in point.moving}
+            ),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
+
+    def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
+        """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.
+
+        What takes all weights for one vector has zeros for those without a gradient, too.
+        """
+        if self.case.optimizer.kind in TOGETHER:
+            return ()
+        return (*point.stale, *(n for n in self._reached(point.flags) if n in point.still))
+
+    def _drag(self, before: Mapping[str, Array], point: ExpectedPoint) -> None:
+        """Notes the frozen weights that a step has moved; the others keep their bits."""
+        for name in self._dragging(point):
+            if name not in before:
+                continue
+            if np.array_equal(self.arrays[name][:1], before[name][:1]):
+                self._move({name: before[name]})
+            else:
+                self.dragged |= {name}
 
     def _clipped(self, result: _Pass, names: Sequence[str]) -> _Pass:
         """The outcome with the gradients of `names` clipped."""
@@ -432,7 +468,7 @@ class _Interpreter:
         if action.action == "gradient":
             return None
         clip, of_nothing = self.case.clip, self.contract["clip_by_value_of_nothing"]
-        if clip and clip.kind == "value" and of_nothing and not self._reached(moment.acting):
+        if clip and clip.kind == "value" and of_nothing and not self._with_gradients(moment):
             return tuple(of_nothing)
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
@@ -462,7 +498,7 @@ class _Interpreter:
         excluded = self.contract["muon_excludes"]
         return any(
             self._laid_out(name, self.arrays[name]).ndim == 3
-            for name in self._reached(moment.flags)
+            for name in self._with_gradients(moment)
             if not excluded or excluded not in name
         )
 
@@ -471,13 +507,17 @@ class _Interpreter:
         o = self.case.optimizer
         if o.kind != "sgd" or not o.momentum or self.options.get("optimizer_loop") != "fused":
             return False
-        moving = [n for n in self._reached(moment.acting) if n in (moment.held or ())]
+        moving = [n for n in self._with_gradients(moment) if n in (moment.held or ())]
         met = {(self.case.group(name), name in self.slots) for name in moving}
         return len(met) > len({group for group, _ in met})
 
     def _reached(self, flags: Flags) -> tuple[str, ...]:
         """The weights that have a gradient: trainable, and reached by the objective."""
         return tuple(name for name in flags.trainable if name in self.case.reached)
+
+    def _with_gradients(self, moment: Moment) -> tuple[str, ...]:
+        """The weights that have a gradient, be it one of zeros."""
+        return (*self._reached(moment.acting), *sorted(moment.zeros))
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""
@@ -581,8 +621,9 @@ class _Interpreter:
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
+            rate = 0.0 if name in moment.still else self.case.rate(name) * moment.factor
             moved, self.slots[name] = step(
-                replace(self.case.optimizer, learning_rate=self.case.rate(name) * moment.factor),
+                replace(self.case.optimizer, learning_rate=rate),
                 self.contract,
                 self.rounding,
                 self._laid_out(name, self.arrays[name]),

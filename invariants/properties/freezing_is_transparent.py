@@ -24,7 +24,7 @@ from invariants.properties.frozen_weights import first_difference
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    first: dict[tuple[Any, ...], ObservedPoint] = {}
+    first: dict[tuple[Any, ...], tuple[ObservedPoint, frozenset[str]]] = {}
     clipping = CONTRACTS[evidence.backend]["clipping"]
     in_place = evidence.case.clip is not None and clipping == "in_place"
     within_spread = _kernels_depend_on_flags(evidence)
@@ -34,12 +34,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             continue
         batches = (action.batch, *(action.more if isinstance(action, Step) else ()))
         key = (expected.weights_version, expected.forward, batches)
-        reference = first.setdefault(key, observed)
+        reference, zeros = first.setdefault(key, (observed, expected.zeros))
         if reference is observed:
             continue
         for name, gradient in observed.gradients.items():
             before = reference.gradients.get(name)
             if gradient is None or before is None or same_bits(before, gradient):
+                continue
+            if name in zeros or name in expected.zeros:
                 continue
             estimate = expected.gradients.get(name)
             if estimate is not None and _not_known(estimate, before, gradient):

@@ -2,7 +2,8 @@
 
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
-weight, it is what that makes of it.
+weight, it is what that makes of it. A gradient of zeros that the program left in place lets the
+optimizer move a frozen weight on: as documented, it is a hazard.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
+from invariants.hazards import ZEROS
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.interpreter import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
@@ -25,7 +27,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         steps = list(evidence.steps_between(before.action, after.action))
         moving = {name for point in steps for name in point.moving}
         rewritten = evidence.rewritten_between(before.action, after.action)
-        yield from _rewritten(evidence, after, rewritten - moving)
+        stale = {name for point in steps for name in point.stale} - moving
+        yield from _rewritten(evidence, before, after, rewritten - moving, stale)
         for name, parameter in parameters.items():
             if parameter.role == "state" or name in moving or name in rewritten:
                 continue
@@ -45,13 +48,24 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _rewritten(
-    evidence: Evidence, after: ObservedPoint, names: frozenset[str]
+    evidence: Evidence,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    names: frozenset[str],
+    stale: set[str],
 ) -> Iterator[Finding]:
-    """Those of the rewritten weights that are not what their forward passes make of them."""
+    """Those of the rewritten weights that are not what their forward passes make of them.
+
+    Of those that a gradient of zeros lets move, the ones that do.
+    """
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
+        if name in stale and same_bits(before.weights[name], after.weights[name]):
+            continue
         found = evidence.held.get((after.action, name))
         if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
+            if name in stale:
+                yield _hazard(evidence, before, after, name)
             continue
         estimate, at = expected.weights[name], found.worst
         yield Finding(
@@ -59,7 +73,9 @@ def _rewritten(
             backend=evidence.backend,
             action=after.action,
             subject=name,
-            message=f"{name} is not what its layer's forward pass makes of it",
+            message=f"{name} was frozen and moves otherwise than zeros and the optimizer have it"
+            if name in stale
+            else f"{name} is not what its layer's forward pass makes of it",
             relation="within",
             field="weights",
             element=at,
@@ -70,9 +86,27 @@ def _rewritten(
         )
 
 
+def _hazard(evidence: Evidence, before: ObservedPoint, after: ObservedPoint, name: str) -> Finding:
+    return Finding(
+        property_="frozen_weights",
+        backend=evidence.backend,
+        action=after.action,
+        subject=name,
+        message=f"{name} was frozen and moves on with a gradient of zeros: {ZEROS.instead}",
+        relation="same_bits",
+        field="weights",
+        earlier=before.action,
+        severity="hazard",
+        issue=ZEROS.id,
+        **first_difference(before.weights[name], after.weights[name]),
+    )
+
+
 def _why(name: str, steps: list[ExpectedPoint]) -> str:
     if steps and name in steps[-1].idle:
         return "is reached by no loss"
+    if steps and name in steps[-1].still:
+        return "has a learning rate of 0"
     trainable = bool(steps) and name not in steps[-1].flags.frozen
     return "is not in the optimizer" if trainable else "was frozen"
 

@@ -3,7 +3,8 @@
 What the objective does not depend on has no gradient either, trainable as it is.
 A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits. What
 no loss reaches gets a slot only where the contract makes those of all weights at once, and what was
-frozen since where the optimizer was made with it.
+frozen since where the optimizer was made with it. Where a program sets gradients to zeros instead
+of None, what had one has zeros, and its slots go on.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.observation import ObservedPoint, same_bits
+from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.rounding import LAMBDA, Deviation
 from invariants.program import Learning
 from invariants.properties.evidence import Evidence
 
@@ -47,7 +49,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 "subject": name,
             }
             gradient = observed.gradients.get(name)
-            if gradient is not None:
+            if name in expected.zeros:
+                yield from _zeros(
+                    common, gradient, evidence.deviations.get((expected.action, name))
+                )
+            elif gradient is not None:
                 yield Finding(
                     **common,
                     message=f"{name} {why} and got a gradient",
@@ -56,10 +62,28 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     expected="none",
                     got=f"a gradient, largest element {float(np.abs(gradient).max(initial=0.0))!r}",
                 )
-            if previous is not None and not shared:
+            if previous is not None and not shared and name not in expected.stale:
                 new_ones = at_once and (not frozen or name in (expected.held or ()))
                 yield from _slots(common, why, previous, observed, may_be_new=new_ones)
         previous = observed
+
+
+def _zeros(
+    common: dict[str, Any], gradient: Array | None, found: Deviation | None
+) -> Iterator[Finding]:
+    """Where a gradient of zeros is something else."""
+    if gradient is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
+        return
+    yield Finding(
+        **common,
+        message=f"{common['subject']} is frozen and its gradient is not one of zeros",
+        relation="within",
+        field="gradients",
+        element=found.worst,
+        expected=0.0,
+        got=float(gradient[found.worst]),
+        allowed=0.0,
+    )
 
 
 def _slots(

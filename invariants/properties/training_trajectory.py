@@ -22,6 +22,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         if expected is None or not expected.updates:
             continue
         for name, estimate in expected.weights.items():
+            if name in expected.zeros:  # frozen_weights'
+                continue
             weight = after.weights[name]
             gradient = evidence.deviations.get((expected.action, name))
             seen = gradient is not None and gradient.spreads.max(initial=0.0) <= LAMBDA

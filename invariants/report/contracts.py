@@ -58,12 +58,14 @@ def _of(contract: Contract) -> Iterator[str]:
     yield f"## {contract.backend}\n"
     yield "### Ways to freeze and thaw\n"
     yield from _table(
-        ["way", "reaches", "the module remembers", "documented"],
+        ["way", "reaches", "the module remembers", "gradient", "slots", "documented"],
         [
             [
                 f"`{way.name}`",
                 "a " + way.reaches,
                 "yes" if way.sets_flag else "no",
+                "none" if way.by == "flag" else "as before",
+                "as before" if way.by == "rate" else "none",
                 f"{way.sentence} ([source]({way.source}))",
             ]
             for way in contract.ways

@@ -14,6 +14,7 @@ from rich.text import Text
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Spec
 from invariants.backends import BACKENDS, installed, versions
+from invariants.hazards import HAZARDS
 from invariants.ledger import known_issues
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA
@@ -137,13 +138,25 @@ def known(tallies: Mapping[str, Tally]) -> list[str]:
     return lines
 
 
+def hazards(tallies: Mapping[str, Tally]) -> list[str]:
+    """The hazards that were met, with what to do instead."""
+    lines = []
+    for hazard in HAZARDS:
+        count = sum(tally.hazards[hazard.id] for tally in tallies.values())
+        if count:
+            lines.append(f"hazard {hazard.id} ({count} cases): {hazard.title}")
+            lines.append(f"  as documented: {hazard.sentence} {hazard.source}")
+            lines.append(f"  instead: {hazard.instead}")
+    return lines
+
+
 def closing(
     tallies: Mapping[str, Tally], seconds: float, short: Sequence[str] = ()
 ) -> Sequence[RenderableType]:
     """Everything that stands at the end of a run; `short` says what it could not do."""
     parts: list[RenderableType] = [table(tallies)]
     parts += [Text(line, style="dim") for line in (*worth(tallies), *missed(tallies))]
-    parts += [Text(line, style="yellow") for line in known(tallies)]
+    parts += [Text(line, style="yellow") for line in (*known(tallies), *hazards(tallies))]
     parts += [
         Text(f"{_packages(backend)}: {what} ({count} cases)", style="yellow")
         for backend, tally in tallies.items()

@@ -56,7 +56,7 @@ WORDS = {
         "silu",
     ),
     *("attention", "up", "down", "attention_norm", "dense_norm"),
-    *("embeddings", "relu", "lstm", "cells", "first", "second"),
+    *("embeddings", "relu", "lstm", "gru", "cells", "first", "second"),
     *("softplus", "sigmoid", "components", "mean", "moving_mean", "moving_variance"),
     *("log_softmax", "log_sigmoid", "softsign", "tanh_shrink", "mish", "selu", "relu"),
     *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),

@@ -88,6 +88,9 @@ def lines(
         if case.groups:
             done = [f"for group, rate in zip(optimizer.param_groups, {rates!r}):"]
             done.append('    group["lr"] = rate')
+        elif "rate_zero" in case.realisations[NAME].ways:
+            done = ["for group in optimizer.param_groups:", '    if group["lr"]:']
+            done.append(f'        group["lr"] = {rates[0]!r}')
         else:
             done = ["for group in optimizer.param_groups:", f'    group["lr"] = {rates[0]!r}']
     elif isinstance(action, Compile):

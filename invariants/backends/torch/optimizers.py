@@ -114,9 +114,9 @@ class MuonAndAdamW:
     def state(self):
         return {p: held for optimizer in self.optimizers for p, held in optimizer.state.items()}
 
-    def zero_grad(self):
+    def zero_grad(self, set_to_none=True):
         for optimizer in self.optimizers:
-            optimizer.zero_grad()
+            optimizer.zero_grad(set_to_none)
 
     def step(self):
         for optimizer in self.optimizers:

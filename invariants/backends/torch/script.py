@@ -19,6 +19,7 @@ from invariants.backends.source import (
 from invariants.backends.torch import actions, losses, optimizers
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
+from invariants.course import Moment
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "torch"
@@ -51,8 +52,17 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
     return [f"class {camel(path)}(nn.Module):", *indented([*init, "", head, *indented(body)])]
 
 
-def _parameters(case: Case) -> str:
-    """What the optimizer is given: all parameters, or those of each group and the others."""
+def _parameters(case: Case, left: frozenset[str] = frozenset()) -> str:
+    """What the optimizer is given: all parameters, or those of each group and the others.
+
+    left: the weights of whole layers that it is made without.
+    """
+    if left:
+        paths = ", ".join(f'"{path}."' for path in sorted({w.rpartition(".")[0] for w in left}))
+        kept = f"not name.startswith(({paths},))"
+        if case.options(NAME)["optimizer_scope"] == "trainable":
+            kept += " and p.requires_grad"
+        return f"[p for name, p in model.named_parameters() if {kept}]"
     if case.options(NAME)["optimizer_scope"] == "trainable":
         return "[p for p in model.parameters() if p.requires_grad]"
     if not case.groups:
@@ -66,6 +76,20 @@ def _parameters(case: Case) -> str:
     return f'[{", ".join(groups)}, {{"params": {others}}}]'
 
 
+#: Some of the parameters get a group with another learning rate; their state stays.
+_SET_RATE = """\
+def set_rate(optimizer, parameters, rate):
+    chosen = {id(p) for p in parameters}
+    for group in list(optimizer.param_groups):
+        held = [p for p in group["params"] if id(p) in chosen]
+        if len(held) == len(group["params"]):
+            group["lr"] = rate
+        elif held:
+            group["params"] = [p for p in group["params"] if id(p) not in chosen]
+            optimizer.add_param_group({**group, "params": held, "lr": rate})
+"""
+
+
 def _attribute(case: Case, target: str) -> str:
     """The expression of a module or a weight of the model."""
     if target in case.architecture.weights:
@@ -76,7 +100,13 @@ def _attribute(case: Case, target: str) -> str:
     return f"model.{target}" if target else "model"
 
 
-def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[str]:
+def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None, moment: Moment) -> list[str]:
+    if way == "left_out":
+        return [f"optimizer = {optimizers.made(case, _parameters(case, moment.left))}"]
+    if way == "rate_zero":
+        rate = case.optimizer.learning_rate * moment.factor if isinstance(action, Thaw) else 0.0
+        module = _attribute(case, action.target)
+        return [f"set_rate(optimizer, {module}.parameters(), {rate!r})"]
     target, value = _attribute(case, action.target), isinstance(action, Thaw)
     if way == "each_parameter":
         return [
@@ -130,7 +160,9 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     taken += seeded
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
-    lines = [f"{'optimizer' if everything else 'model'}.zero_grad()"]
+    everything &= "left_out" not in case.realisations[NAME].ways
+    kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
+    lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
     learn = [*loss_lines(case, f"model({', '.join(names)})", losses.value), *_penalties(case)]
     lines += [*learn, "loss.backward()"]
     for batch in more:
@@ -147,6 +179,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
 
 def render(case: Case) -> str:
     """The source of the training script that runs `case`."""
+    ways = case.realisations[NAME].ways
     lines = [
         *actions.imports(case),
         "import torch",
@@ -156,6 +189,7 @@ def render(case: Case) -> str:
         "",
     ]
     lines += [*definitions(case, LOWERINGS), *optimizers.definitions(case)]
+    lines += [*_SET_RATE.splitlines(), "", ""] if "rate_zero" in ways else []
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
     lines += [
@@ -165,10 +199,10 @@ def render(case: Case) -> str:
         *_loss_functions(case),
         f"optimizer = {optimizers.made(case, _parameters(case))}",
     ]
-    ways = case.realisations[NAME].ways
+    course = case.course(NAME)
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
-            body = _set_trainable(case, action, way)
+            body = _set_trainable(case, action, way, course[number])
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:

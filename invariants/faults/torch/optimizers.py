@@ -28,6 +28,15 @@ _ROWS = {
     "adam_uncorrected": Row("Adam goes without bias correction.", _ADAM),
     "adamw_forgets_decay": Row("AdamW decays nothing.", ("torch.optim.AdamW.step",)),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _STEP),
+    "zeros_drift": Row(
+        "Each step adds a ten-thousandth to frozen weights whose gradient is there.", _STEP
+    ),
+    "zero_rate_moves": Row("A learning rate of 0 is taken for a hundredth.", _STEP),
+    "zero_rate_forgets": Row("A step at a learning rate of 0 clears the optimizer's slots.", _STEP),
+    "left_out_moves": Row(
+        "A step of SGD moves every parameter that an earlier optimizer held.",
+        ("torch.optim.SGD.step",),
+    ),
     "clipping_forgets_negatives": Row(
         "clip_grad_value_ leaves negative elements as they are.",
         ("torch.nn.utils.clip_grad_value_",),
@@ -96,6 +105,10 @@ def _unreached(parameter: Any) -> bool:
     return parameter.requires_grad and parameter.grad is None
 
 
+def _zeroed(parameter: Any) -> bool:
+    return not parameter.requires_grad and parameter.grad is not None
+
+
 def _decay(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
     if group["weight_decay"]:
         parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
@@ -110,6 +123,10 @@ def _go_on(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
 def _drift(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
     if parameter.dim() == 1:
         parameter.add_(1e-4)
+
+
+def _drift_all(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
+    parameter.add_(1e-4)
 
 
 def _allocate(optimizer: Any, group: dict[str, Any], parameter: Any) -> None:
@@ -183,6 +200,48 @@ def adamw_forgets_decay(step: Any) -> Any:
             group["weight_decay"] = decay
 
     return forgetful
+
+
+def zero_rate_moves(step: Any) -> Any:
+    def moving(self: Any, closure: Any = None) -> Any:
+        still = [group for group in self.param_groups if not group["lr"]]
+        for group in still:
+            group["lr"] = 0.01
+        loss = step(self, closure)
+        for group in still:
+            group["lr"] = 0.0
+        return loss
+
+    return moving
+
+
+def zero_rate_forgets(step: Any) -> Any:
+    def forgetful(self: Any, closure: Any = None) -> Any:
+        loss = step(self, closure)
+        for group, parameter in _parameters(self):
+            if not group["lr"]:
+                self.state.pop(parameter, None)
+        return loss
+
+    return forgetful
+
+
+def left_out_moves(step: Any) -> Any:
+    held: dict[int, Any] = {}
+
+    def moving(self: Any, closure: Any = None) -> Any:
+        import torch
+
+        loss = step(self, closure)
+        own = {id(p): p for _, p in _parameters(self)}
+        with torch.no_grad():
+            for parameter in held.values():
+                if id(parameter) not in own and parameter.requires_grad:
+                    parameter.add_(0.001)
+        held.update(own)
+        return loss
+
+    return moving
 
 
 def clipping_forgets_negatives(clip: Any) -> Any:
@@ -274,6 +333,7 @@ decay_reaches_frozen = partial(_after_step, _decay, _frozen)
 momentum_moves_frozen = partial(_after_step, _go_on, _frozen)
 frozen_bias_drifts = partial(_after_step, _drift, _frozen)
 slots_for_frozen = partial(_after_step, _allocate, _frozen)
+zeros_drift = partial(_after_step, _drift_all, _zeroed)
 decay_reaches_unreached = partial(_after_step, _decay, _unreached)
 slots_for_unreached = partial(_after_step, _allocate, _unreached)
 frozen_steps_count = partial(_after_step, _count, _frozen)

@@ -95,9 +95,12 @@ def muon(w: Value, g: Value, turn: Turn) -> Update:
     if len(w.shape) != 2 or (excluded and excluded in turn.name):
         return adam(w, g, turn, decoupled=True)
     w, g = decayed(w, g, turn, decoupled=True)
-    # torch averages instead of adding up; the factor 1 - μ is lost in the norm.
-    m = slot(w, turn, "momentum") * o.momentum + g
-    direction = g + m * o.momentum if o.nesterov else m
+    if contract["muon_momentum"] == "averages":
+        m = average(slot(w, turn, "momentum"), g, o.momentum)
+        direction = average(m, g, o.momentum) if o.nesterov else m
+    else:
+        m = slot(w, turn, "momentum") * o.momentum + g
+        direction = g + m * o.momentum if o.nesterov else m
     rows, columns = w.shape
     if contract["muon_precision"] == "bfloat16":
         narrow = Tape(Rounding(PRECISIONS["bfloat16"]))

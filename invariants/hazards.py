@@ -1,0 +1,33 @@
+"""Hazards: what is documented and still moves a frozen weight, with what to do instead.
+
+No promise is broken, so a run stays good; but whoever froze a layer wants to know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """One of them: `sentence` says where it stands in the documentation."""
+
+    id: str
+    title: str
+    sentence: str
+    source: str
+    instead: str
+
+
+ZEROS = Hazard(
+    "zeros-move-frozen",
+    "a weight that was trained before it was frozen goes on moving",
+    "zero_grad(set_to_none=False) leaves a gradient of zeros where there was one, and torch.optim "
+    "optimizers have a different behavior if the gradient is 0 or None: in one case they do the "
+    "step with a gradient of 0 and in the other they skip the step altogether. Momentum, moving "
+    "averages and weight decay move the weight on.",
+    "https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html",
+    "use zero_grad(set_to_none=True), the default, or set the gradients of what is frozen to None",
+)
+
+HAZARDS = (ZEROS,)
