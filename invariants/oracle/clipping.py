@@ -22,6 +22,8 @@ def clipped(
     tables: Collection[str],
 ) -> dict[str, Array]:
     """The gradients, by weight, once they are clipped; tables: those that are of lookups."""
+    if not gradients:
+        return {}
     tape = Tape(rounding)
     values = {name: tape.constant(array) for name, array in gradients.items()}
     groups = [list(values)] if clip.kind == "global_norm" else [[name] for name in values]

@@ -72,3 +72,7 @@ def test_an_element_within_its_spread_of_the_limit_may_lie_on_either_side(sides:
 def test_a_norm_beyond_the_range_is_not_judged(kind: Kind) -> None:
     large: Any = {"w": np.full(4, 2.0**15)}
     assert np.isinf(estimated(large, Clip(kind=kind), dtype="float16")["w"].spread).all()
+
+
+def test_a_step_without_gradients_has_nothing_to_clip() -> None:
+    assert not estimated({}, Clip(kind="global_norm"))
