@@ -339,6 +339,8 @@ def cropped(x: Any, *widths: Any) -> Any:
 
 def stretched(x: Any, axis: int, size: int, layer: Any) -> Any:
     """`size` times as long on an axis, element by element of the result."""
+    if size == 1:
+        return x
     x, results = np.moveaxis(x, axis, 0), []
     last, count = x.shape[0] - 1, x.shape[0] * size
     for n in range(count):

@@ -89,6 +89,11 @@ class Elementwise:
     params: tuple[tuple[str, float], ...] = ()
 
 
+def choose(s: Any, above: Any, at: Any, below: Any) -> Any:
+    """One of three by a sign."""
+    return anp.where(s > 0, above, anp.where(s < 0, below, at))
+
+
 ELEMENTWISE: dict[str, Elementwise] = {
     "add": Elementwise(lambda a, b: a + b, (SIGNED, SIGNED)),
     "subtract": Elementwise(lambda a, b: a - b, (SIGNED, SIGNED)),
@@ -130,6 +135,14 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "where_positive": Elementwise(
         lambda c, a, b: anp.where(c > 0, a, b), (SIGNED, SIGNED, SIGNED), constant=(0,)
     ),
+    # Updates alone are made of these: they have no gradients.
+    "sign": Elementwise(
+        lambda x: choose(x, 0.0 * x + 1.0, 0.0 * x, 0.0 * x - 1.0), (SIGNED,), constant=(0,)
+    ),
+    "absolute": Elementwise(lambda x: anp.where(x > 0, x, -x), (SIGNED,), constant=(0,)),
+    "maximum": Elementwise(lambda a, b: anp.where(a > b, a, b), (SIGNED, SIGNED), constant=(0, 1)),
+    "minimum": Elementwise(lambda a, b: anp.where(a < b, a, b), (SIGNED, SIGNED), constant=(0, 1)),
+    "by_sign": Elementwise(choose, (SIGNED,) * 4, constant=(0, 1, 2, 3)),
 }
 
 #: Primitives of whole arrays: the networks below and test_derivatives.py go through them.

@@ -27,9 +27,11 @@ def test_every_layer_and_every_loss_has_a_second_implementation() -> None:
     assert set(LOSS_FORWARDS) == set(LOSSES)
 
 
-def predictable(case: Case, **changes: Any) -> Case:
-    """`case` in float64, with dropout in inference mode."""
+def predictable(case: Case, backend: str, ways: tuple[str | None, ...], **changes: Any) -> Case:
+    """`case` in float64, with dropout in inference mode, in a mode that shows all gradients."""
     training = case.training and not case.architecture.stochastic
+    way = replace(case.realisations[backend], mode=CONTRACTS[backend].modes[0], ways=ways)
+    changes |= {"realisations": {backend: way}, "clip": None}
     return replace(case, dtype="float64", training=training, **changes)
 
 
@@ -41,19 +43,12 @@ def up_to_the_first_gradient(case: Case, backend: str) -> Case:
     kept = [n for n in range(first) if isinstance(case.program[n], Freeze | Thaw)]
     last = replace(action, more=()) if isinstance(action, Step) else action
     ways = tuple(realisation.ways[n] for n in (*kept, first))
-    return predictable(
-        case,
-        program=(*(case.program[n] for n in kept), last),
-        realisations={backend: replace(realisation, ways=ways)},
-    )
+    return predictable(case, backend, ways, program=(*(case.program[n] for n in kept), last))
 
 
 def unfrozen(case: Case, backend: str) -> Case:
     """`case` reduced to one gradient by everything that has one."""
-    way = replace(case.realisations[backend], ways=(None,))
-    return predictable(
-        case, program=(Gradient(0),), input_gradient=True, realisations={backend: way}
-    )
+    return predictable(case, backend, (None,), program=(Gradient(0),), input_gradient=True)
 
 
 def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
