@@ -14,7 +14,8 @@ from invariants.case import Case
 from invariants.judge import gather, judge
 from invariants.ledger import applying, label
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.oracle.expectation import ExpectedPoint
+from invariants.oracle.interpreter import expect
 from invariants.program import Freeze, Gradient
 from invariants.properties import findings
 

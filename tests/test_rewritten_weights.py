@@ -19,7 +19,8 @@ from invariants.judge import gather, judge
 from invariants.objective import Term
 from invariants.optimizer import SGD
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.oracle.expectation import ExpectedPoint
+from invariants.oracle.interpreter import expect
 from invariants.program import Action, Freeze, Gradient, Step, Thaw
 from invariants.properties import findings
 

@@ -7,187 +7,31 @@ What its random layers drew is an input like the batch: an array that the framew
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
+from invariants.oracle.forward import Draws, Forward, own
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
-from invariants.oracle.optimizers import SHAPED, TOGETHER, Slots, step
-from invariants.oracle.optimizers.lbfgs import Memory, flat
+from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import PRECISIONS, Estimate, Estimates, Rounding, estimate
+from invariants.oracle.rounding import PRECISIONS, Estimates, Rounding, estimate
+from invariants.oracle.stepping import Layout, Stepper
 from invariants.oracle.tape import Tape, Value, grid_of
 
 if TYPE_CHECKING:
-    from invariants.architecture.graph import Block
-    from invariants.architecture.layers.base import Layer
     from invariants.case import Case
     from invariants.course import Moment
     from invariants.freezing import Flags
 
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
-
-#: The path of a random layer -> what it drew, one array for each of its calls.
-Draws = Mapping[str, tuple[Array, ...]]
-
-
-class Layout(Protocol):
-    """How a framework lays out a weight."""
-
-    def to_native(self, array: Array) -> Array: ...
-
-    def to_canonical(self, array: Array) -> Array: ...
-
-
-@dataclass(frozen=True)
-class ExpectedPoint:
-    """What is expected of one action that records: all but freezing and thawing.
-
-    Numbers are missing where the draws of a random layer are not known, or the order of its calls.
-    `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
-    `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
-    gradient of zeros, `still` those whose learning rate is 0.
-    `weights` holds those that a step may move and those that forward passes have rewritten so far;
-    `rewritten` names those that the forward pass of this very action rewrites.
-    `flags` are those that it went by, `attributes` those that can be read, where they differ.
-    `blind`: the mode shows no gradients.
-    `held` names the weights that the optimizer has been made with, None for all that are trainable;
-    `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
-    `forward` says what the forward pass depended on beside weights and batch: for each layer with
-    a state the version of it that was used, or a text where it was moved, and last the mode; two
-    points with the same `forward` and the same `weights_version` computed the same function.
-    """
-
-    action: int
-    raises: tuple[str, str] | None
-    flags: Flags
-    weights_version: int
-    forward: tuple[Any, ...]
-    attributes: Flags | None = None
-    blind: bool = False
-    held: frozenset[str] | None = None
-    optimizer: int = 0
-    stops_midway: bool = False
-    idle: frozenset[str] = frozenset()
-    rewritten: frozenset[str] = frozenset()
-    zeros: frozenset[str] = frozenset()
-    still: frozenset[str] = frozenset()
-    warns: tuple[str, ...] = ()
-    loss: Estimate | None = None
-    gradients: Mapping[str, Estimate] = field(default_factory=dict)
-    weights: Mapping[str, Estimate] = field(default_factory=dict)
-    updates: Mapping[str, Estimate] = field(default_factory=dict)
-    state: Mapping[str, Estimate] = field(default_factory=dict)
-
-    @property
-    def moving(self) -> tuple[str, ...]:
-        """The weights that a step moves."""
-        return tuple(
-            name
-            for name in self.flags.trainable
-            if name not in (self.idle | self.still) and (self.held is None or name in self.held)
-        )
-
-    @property
-    def stale(self) -> tuple[str, ...]:
-        """The frozen weights that a step takes along with a gradient of zeros."""
-        return tuple(name for name in sorted(self.zeros) if name in (self.held or ()))
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What is expected of a whole program on one backend; `points` in the order of the actions.
-
-    ties: how many elements met a kink (relu at 0, equal maxima) exactly. idle_warnings: those that
-    any action may give.
-    """
-
-    backend: str
-    points: tuple[ExpectedPoint, ...]
-    ties: int = 0
-    idle_warnings: tuple[str, ...] = ()
-
-
-def moves(use: Any) -> bool:
-    """Whether a layer's forward pass moves its state, by the layer's entry in `forward`."""
-    return isinstance(use, str)
-
-
-def own(path: str, weights: frozenset[str]) -> frozenset[str]:
-    """The names within the layer at `path` of those of its weights that are among `weights`."""
-    split = (weight.rpartition(".") for weight in weights)
-    return frozenset(name for owner, _, name in split if owner == path)
-
-
-class _LayerCall:
-    """One call of a layer: implements architecture.layers.base.Call."""
-
-    def __init__(self, forward: _Forward, path: str) -> None:
-        self._forward = forward
-        self._path = path
-        self.training = forward.training
-        self.frozen = path in forward.flags.flagged
-        self.frozen_weights = own(path, forward.flags.frozen)
-        self.before_steps_first = path in forward.before_steps_first
-        self.contract = forward.contract
-
-    def parameter(self, name: str) -> Value:
-        return self._forward.parameters[f"{self._path}.{name}"]
-
-    def set_state(self, name: str, value: Value) -> None:
-        self._forward.set(f"{self._path}.{name}", value)
-
-    def drawn(self) -> Value:
-        return self._forward.tape.constant(next(self._forward.draws[self._path])[None])
-
-
-class _Forward:
-    """One forward pass on a tape of its own."""
-
-    def __init__(
-        self,
-        case: Case,
-        contract: Contract,
-        tape: Tape,
-        arrays: dict[str, Array],
-        grids: dict[str, int | None],
-        draws: Draws,
-        moment: Moment,
-    ) -> None:
-        self.contract = contract
-        self.tape = tape
-        self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
-        self.training = moment.training
-        self.flags = moment.acting
-        self.before_steps_first = case.architecture.before_steps_first
-        self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
-        # The gradient of a weight is summed over all the values that it had in the pass.
-        self.versions = {name: [value] for name, value in self.parameters.items()}
-
-    def set(self, name: str, value: Value) -> None:
-        self.parameters[name] = value
-        self.versions[name].append(value)
-
-    def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
-        """All values of a block, its inputs first."""
-        values = list(inputs)
-        for node in block.nodes:
-            name = block.name(node.member)
-            member_path = f"{path}.{name}" if path else name
-            member: Any = block.members[node.member]
-            xs = [values[i] for i in node.inputs]
-            if member.kind == "block":
-                values.append(self.block(member, member_path, xs)[-1])
-            else:
-                layer: Layer = member
-                values.append(layer.forward(_LayerCall(self, member_path), *xs))
-        return values
 
 
 @dataclass
@@ -217,7 +61,6 @@ class _Interpreter:
         self.case = case
         self.draws = draws
         self.contract = contract
-        self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
         self.blind = case.realisations[backend].mode in contract.compiled_modes
         self.rounding = Rounding(PRECISIONS[case.dtype])
@@ -239,26 +82,15 @@ class _Interpreter:
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
-        self.slots, self.memory = self._slots_made_ahead(), Memory()
-        self.updates_of: dict[str, int] = {}
-        self.steps = 0
+        self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
         self.weights_version = 0
         self.state_version = 0
-        self.optimizer = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
         self.ties = 0
         self.draws_of_size: dict[int, Draws] = {}
         self.rewritten: frozenset[str] = frozenset()
-        self.dragged: frozenset[str] = frozenset()  # frozen weights that the last step has moved
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
-
-    def _slots_made_ahead(self) -> dict[str, Slots]:
-        """The slots that start with what the weights are when an optimizer is made."""
-        ahead = self.options.get("optimizer_build") == "ahead"
-        if not ahead or self.case.optimizer.kind != "schedule_free_adamw":
-            return {}
-        return {name: {"z": self.arrays[name]} for name in self.case.architecture.weights}
 
     def _calls_in_unknown_order(self) -> bool:
         """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
@@ -271,9 +103,8 @@ class _Interpreter:
     def run(self) -> tuple[ExpectedPoint, ...]:
         points = []
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
-            if moment.optimizer != self.optimizer:
-                self.optimizer, self.updates_of, self.steps = moment.optimizer, {}, 0
-                self.slots, self.memory = self._slots_made_ahead(), Memory()
+            if moment.optimizer != self.stepper.number:
+                self.stepper.begin(moment.optimizer, self.arrays)
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
@@ -358,11 +189,9 @@ class _Interpreter:
         if steps and self.case.clip:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
-        self.dragged = frozenset()
-        self._step(result, moved, moment)
-        self._drag(before, point)
-        self.rewritten |= self.dragged
-        point = replace(point, rewritten=point.rewritten | self.dragged)
+        dragged = self._step(result, moved, moment, self._dragging(point))
+        self.rewritten |= dragged
+        point = replace(point, rewritten=point.rewritten | dragged)
         if point.stops_midway:
             broken = (*point.moving, *self._dragging(point))
             self._move({name: np.full_like(self.arrays[name], np.nan) for name in broken})
@@ -373,7 +202,7 @@ class _Interpreter:
         shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
         gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
         if moved and not self.contract["gradient_kept_by_step"]:
-            left = self._left_behind(gradients, moved)
+            left = self.stepper.left_behind(gradients, moved)
             gradients |= left
             point = replace(point, forward=(*forward, index)) if left else point
         return replace(
@@ -396,35 +225,27 @@ class _Interpreter:
             return ()
         return (*point.stale, *(n for n in self._reached(point.flags) if n in point.still))
 
-    def _drag(self, before: Mapping[str, Array], point: ExpectedPoint) -> None:
-        """Notes the frozen weights that a step has moved; the others keep their bits."""
-        for name in self._dragging(point):
-            if name not in before:
-                continue
-            if np.array_equal(self.arrays[name][:1], before[name][:1]):
-                self._move({name: before[name]})
-            else:
-                self.dragged |= {name}
+    def _step(
+        self, result: _Pass, moving: Sequence[str], now: Moment, dragging: Sequence[str]
+    ) -> frozenset[str]:
+        """Moves the weights; the frozen ones among them, if of no effect, keep their bits.
+
+        The result names the frozen weights that the step has moved.
+        """
+        if not moving:
+            return frozenset()
+        self.weights_version += 1
+        before = self.arrays
+        moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
+        kept = {n for n in dragging if np.array_equal(moved[n][:1], before[n][:1])}
+        self._move({name: array for name, array in moved.items() if name not in kept})
+        return self.stepper.dragged.union(dragging) - kept
 
     def _clipped(self, result: _Pass, names: Sequence[str]) -> _Pass:
         """The outcome with the gradients of `names` clipped."""
         held = {name: result.gradients[name] for name in names}
         after = clipped(self.case.clip, self.contract, self.rounding, held, result.lookups)
         return replace(result, gradients={**result.gradients, **after})
-
-    def _left_behind(
-        self, gradients: Mapping[str, Array], moved: Sequence[str]
-    ) -> dict[str, Array]:
-        """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
-        o = self.case.optimizer
-        if o.kind != "sgd" or not o.nesterov or o.weight_decay:
-            return {}
-        if self.options.get("optimizer_loop") != "foreach":
-            return {}
-        return {
-            name: self.rounding.disturb(gradients[name] + self.slots[name]["momentum"] * o.momentum)
-            for name in moved
-        }
 
     def _passes(self, batches: Sequence[int], moment: Moment, draws: Sequence[Draws]) -> _Pass:
         """Forward and backward on each batch, the gradients added up as they come."""
@@ -481,35 +302,7 @@ class _Interpreter:
         return None if self._reached(moment.acting) else self.contract["step_without_gradients"]
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:
-        """The exception of a step that does not get through all weights, if there is one."""
-        for point, meets in (
-            ("momentum_of_a_thawed_weight", self._meets_a_new_weight),
-            ("muon_in_bfloat16", self._meets_a_matrix),
-        ):
-            if self.contract[point] and meets(moment):
-                kind, text = self.contract[point]
-                return kind, text
-        return None
-
-    def _meets_a_matrix(self, moment: Moment) -> bool:
-        """Whether Muon is given a bfloat16 matrix to make orthogonal."""
-        if self.case.optimizer.kind != "muon" or self.case.dtype != "bfloat16":
-            return False
-        excluded = self.contract["muon_excludes"]
-        return any(
-            self._laid_out(name, self.arrays[name]).ndim == 3
-            for name in self._with_gradients(moment)
-            if not excluded or excluded not in name
-        )
-
-    def _meets_a_new_weight(self, moment: Moment) -> bool:
-        """Whether torch's fused SGD meets a weight without momentum beside one that has some."""
-        o = self.case.optimizer
-        if o.kind != "sgd" or not o.momentum or self.options.get("optimizer_loop") != "fused":
-            return False
-        moving = [n for n in self._with_gradients(moment) if n in (moment.held or ())]
-        met = {(self.case.group(name), name in self.slots) for name in moving}
-        return len(met) > len({group for group, _ in met})
+        return self.stepper.stops(self.arrays, self._with_gradients(moment), moment)
 
     def _reached(self, flags: Flags) -> tuple[str, ...]:
         """The weights that have a gradient: trainable, and reached by the objective."""
@@ -565,7 +358,7 @@ class _Interpreter:
 
     def _compute(self, number: int, moment: Moment, draws: Draws) -> _Pass:
         case, tape = self.case, Tape(self.rounding)
-        forward = _Forward(case, self.contract, tape, self.arrays, self.grids, draws, moment)
+        forward = Forward(case, self.contract, tape, self.arrays, self.grids, draws, moment)
         batch = case.batches[number]
         inputs = [tape.constant(array[None]) for array in batch.inputs]
         values = forward.block(case.architecture.network, "", inputs)
@@ -609,89 +402,6 @@ class _Interpreter:
                 total = self.rounding.disturb(total + other)
             gradients[name] = total
         return gradients
-
-    def _step(self, result: _Pass, moving: Sequence[str], moment: Moment) -> None:
-        if not moving:
-            return
-        self.steps += 1
-        self.weights_version += 1
-        if self.case.optimizer.kind in TOGETHER:
-            self._step_together(result, moving, moment)
-            return
-        for name in moving:
-            self.updates_of[name] = self.updates_of.get(name, 0) + 1
-            of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
-            rate = 0.0 if name in moment.still else self.case.rate(name) * moment.factor
-            moved, self.slots[name] = step(
-                replace(self.case.optimizer, learning_rate=rate),
-                self.contract,
-                self.rounding,
-                self._laid_out(name, self.arrays[name]),
-                self._laid_out(name, result.gradients[name]),
-                self.slots.get(name) or self._first_slots(name),
-                self.updates_of[name] if of_parameter else self.steps,
-                result.lookups.get(name),
-                name,
-            )
-            if name in self.layouts:
-                moved = np.stack([self.layouts[name].to_canonical(sample) for sample in moved])
-            self._move({name: np.full_like(moved, np.nan) if self._is_left(name) else moved})
-
-    def _first_slots(self, name: str) -> Slots:
-        """The slots that a known issue has a weight start with, where a compiled model makes them.
-
-        Of a schedule-free average: what is assigned while the step is traced is lost.
-        """
-        traced = self.blind and self.options.get("run_eagerly") == "no"
-        if (
-            self.contract["schedule_free_start"] == "zero_when_traced"
-            and self.case.optimizer.kind == "schedule_free_adamw"
-            and traced
-            and self.options.get("optimizer_build") == "first_step"
-        ):
-            return {"z": np.zeros_like(self.arrays[name])}
-        return {}
-
-    def _step_together(self, result: _Pass, moving: Sequence[str], moment: Moment) -> None:
-        """A step of an optimizer that takes all its weights for one vector."""
-        names = [n for n in self.case.architecture.weights if n in (moment.held or ())]
-        arrays = [self.arrays[name] for name in names]
-        gradients = [
-            result.gradients[name] if name in moving else np.zeros_like(array[:1])
-            for name, array in zip(names, arrays, strict=True)
-        ]
-        optimizer: Any = self.case.optimizer
-        rate = optimizer.learning_rate * moment.factor
-        vector = self.memory.step(
-            replace(optimizer, learning_rate=rate), self.rounding, flat(arrays), flat(gradients)
-        )
-        ends = np.cumsum([array[0].size for array in arrays])[:-1]
-        for name, array, part in zip(names, arrays, np.split(vector, ends, axis=1), strict=True):
-            moved = part.reshape(part.shape[0], *array.shape[1:])
-            frozen = name not in moving and not np.array_equal(moved[:1], array[:1])
-            if frozen and self.contract["history_moves_frozen"]:
-                self.dragged |= {name}
-            if name in moving or name in self.dragged:
-                self._move({name: moved})
-
-    def _laid_out(self, name: str, samples: Array) -> Array:
-        """A weight or its gradient as the optimizer sees it."""
-        if name not in self.layouts:
-            return samples
-        return np.stack([self.layouts[name].to_native(sample) for sample in samples])
-
-    def _is_left(self, name: str) -> bool:
-        """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.
-
-        It does so in full vectors, of 8 elements at least; which they are, the processor decides.
-        """
-        return (
-            self.contract["fused_sgd_in_16_bits"] == "unknown"
-            and self.options.get("optimizer_loop") == "fused"
-            and self.case.optimizer.kind == "sgd"
-            and self.rounding.precision.significand_bits < 24
-            and self.arrays[name][0].size >= 8
-        )
 
     def _move(self, arrays: Mapping[str, Array]) -> None:
         self.arrays.update(arrays)

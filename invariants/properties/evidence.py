@@ -9,7 +9,7 @@ from functools import cached_property
 
 from invariants.case import Case
 from invariants.observation import Observation, ObservedPoint, same_bits
-from invariants.oracle.interpreter import Expectation, ExpectedPoint
+from invariants.oracle.expectation import Expectation, ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Deviation, deviation
 
 

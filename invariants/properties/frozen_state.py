@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from invariants.finding import Finding
 from invariants.observation import same_bits
-from invariants.oracle.interpreter import moves
+from invariants.oracle.expectation import moves
 from invariants.oracle.rounding import LAMBDA
 from invariants.properties.evidence import Evidence
 from invariants.properties.frozen_weights import first_difference

@@ -16,7 +16,7 @@ import numpy as np
 from invariants.finding import Finding
 from invariants.hazards import ZEROS
 from invariants.observation import Array, ObservedPoint, same_bits
-from invariants.oracle.interpreter import ExpectedPoint
+from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
 from invariants.properties.evidence import Evidence
 

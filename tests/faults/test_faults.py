@@ -28,7 +28,7 @@ from invariants.judge import judge
 
 #: backend -> cases in one seeded batch, and how many batches a fault may take: about a ci run.
 BATCH = {"torch": 100, "tensorflow": 20}
-BATCHES = {"torch": 30, "tensorflow": 30}
+BATCHES = {"torch": 30, "tensorflow": 60}
 
 #: backend -> fault -> the property that notices it.
 NOTICED_BY = {

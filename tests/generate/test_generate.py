@@ -14,7 +14,7 @@ from invariants.generate.masks import PATTERNS
 from invariants.judge import Measures, Verdict
 from invariants.observation import Observation
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.interpreter import Expectation
+from invariants.oracle.expectation import Expectation
 from invariants.properties.evidence import Evidence
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.tally import Tally, total

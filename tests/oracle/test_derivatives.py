@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from invariants.case import Batch, Case, frozen
 from invariants.generate.cases import cases
-from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.oracle.expectation import ExpectedPoint
+from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES, concatenate_vjp, unbroadcast
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Gradient

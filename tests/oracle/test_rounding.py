@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from invariants.architecture.layers.normalization import rescaled
 from invariants.generate.cases import cases
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.interpreter import Expectation, expect
+from invariants.oracle.expectation import Expectation
+from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import (
     LAMBDA,

@@ -16,7 +16,8 @@ from invariants.architecture.layers import LAYERS
 from invariants.case import Case, unsupported
 from invariants.generate.cases import cases
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.interpreter import ExpectedPoint, expect
+from invariants.oracle.expectation import ExpectedPoint
+from invariants.oracle.interpreter import expect
 from invariants.oracle.losses import LOSSES
 from invariants.oracle.rounding import LAMBDA, deviation
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw

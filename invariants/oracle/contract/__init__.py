@@ -1,0 +1,25 @@
+"""What each framework documents, as data: one clause for each point, with its source.
+
+Judging follows these clauses and nothing that a framework happens to do. Where the documentation is
+silent, the sentence says what its users would expect.
+"""
+
+from __future__ import annotations
+
+from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.tensorflow import TENSORFLOW
+from invariants.oracle.contract.torch import TORCH
+
+CONTRACTS: dict[str, Contract] = {c.backend: c for c in (TORCH, TENSORFLOW)}
+
+__all__ = [
+    "CONTRACTS",
+    "TENSORFLOW",
+    "TORCH",
+    "Clause",
+    "Contract",
+    "Evaluation",
+    "Option",
+    "Reloading",
+    "Way",
+]

@@ -1,0 +1,115 @@
+"""What a contract is made of: clauses, ways, options; each with a sentence and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One point: what holds, the sentence that says so, and where it stands."""
+
+    value: Any
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of a framework's ways to freeze or thaw.
+
+    reaches: "module" (network, submodule or layer) or "weight" (one parameter).
+    sets_flag: the module itself remembers that it is frozen, and so do the modules in it.
+    by: what holds the weights back, and is gone with it. A "flag": no gradient, no update. A "rate"
+    of 0 in the optimizer: gradients and slots go on, the weights stay. The "optimizer", another one
+    without them: gradients alone go on.
+    """
+
+    name: str
+    reaches: str
+    sets_flag: bool
+    sentence: str
+    source: str
+    by: str = "flag"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice that a realisation makes beside the ways: its name and its values."""
+
+    name: str
+    values: tuple[str, ...]
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One of a framework's ways to run a model without gradients, and in which modes it can.
+
+    compiled: it needs a model that has been compiled.
+    """
+
+    name: str
+    training: tuple[bool, ...]
+    sentence: str
+    source: str
+    compiled: bool = False
+
+
+@dataclass(frozen=True)
+class Reloading:
+    """One of a framework's ways to save and load, or to copy, a model.
+
+    flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
+    config holds). optimizer: "kept", or "anew" where the program must make
+    another, for other weights. refuses: the kinds of layers that it does not take.
+    """
+
+    name: str
+    flags: str
+    optimizer: str
+    sentence: str
+    source: str
+    refuses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The clauses of one backend, by point."""
+
+    backend: str
+    clauses: Mapping[str, Clause]
+    ways: tuple[Way, ...]
+    evaluations: tuple[Evaluation, ...]
+    reloads: tuple[Reloading, ...]
+    modes: tuple[str, ...]
+    options: tuple[Option, ...]
+    compiled_modes: tuple[str, ...] = ()  # those that train by themselves and show no gradient
+    lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
+
+    def __getitem__(self, point: str) -> Any:
+        return self.clauses[point].value
+
+    def as_if(self, clauses: Mapping[str, Any]) -> Contract:
+        """The same contract with other values at some points: what a known issue makes of it."""
+        changed = {
+            point: replace(self.clauses[point], value=value) for point, value in clauses.items()
+        }
+        return replace(self, clauses={**self.clauses, **changed})
+
+    def way(self, name: str) -> Way:
+        return next(way for way in self.ways if way.name == name)
+
+    def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
+        """The value of each option; one that is left out has its first."""
+        return {o.name: options.get(o.name, o.values[0]) for o in self.options}
+
+    def reloading(self, name: str) -> Reloading:
+        return next(reloading for reloading in self.reloads if reloading.name == name)
+
+    def differs(self, other: Contract, points: tuple[str, ...]) -> bool:
+        """Whether two contracts say different things at one of `points`."""
+        return any(self[point] != other[point] for point in points)

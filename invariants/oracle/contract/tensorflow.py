@@ -1,0 +1,669 @@
+"""What Keras on TensorFlow documents."""
+
+from __future__ import annotations
+
+from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+
+_KERAS = "https://keras.io/api/"
+
+_TF = "https://www.tensorflow.org/api_docs/python/tf/"
+
+#: The layers of the scripts that are no layer of Keras as it is: classes of their own without
+#: get_config, and functions without a name. From a config they are not made again.
+_WITHOUT_CONFIG = (
+    "projection",
+    "glu",
+    "lora_dense",
+    "lora_conv2d",
+    "lora_embedding",
+    "bottleneck",
+    "weight_norm_dense",
+    "squeeze_excite",
+    "film",
+    "dot_product_attention",
+    "transformer_encoder",
+    "positional_embedding",
+    "prompt_tokens",
+    "prefix_attention",
+    "spectral_norm_dense",
+    "spectral_norm_conv2d",
+    "gelu",
+    "celu",
+    "hard_shrink",
+    "softshrink",
+    "slice",
+    "split",
+)
+
+TENSORFLOW = Contract(
+    backend="tensorflow",
+    clauses={
+        "relu_derivative_at_zero": Clause(
+            0.0,
+            "Silent; the gradient of relu is that of features > 0, so 0 at 0.",
+            _TF + "nn/relu",
+        ),
+        "max_pool_tie": Clause(
+            "first",
+            "Silent; users expect the element that max_pool_with_argmax names, the first.",
+            _TF + "nn/max_pool_with_argmax",
+        ),
+        "global_max_tie": Clause(
+            "split",
+            "Silent; global pooling is a reduction by max, whose gradient is divided equally among "
+            "equal elements.",
+            "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/python/ops/math_grad.py",
+        ),
+        "aligned_corners": Clause(
+            (False,),
+            "tf.image.resize: half-pixel centers are used; there is no align_corners argument.",
+            _TF + "image/resize",
+        ),
+        "up_sampling1d_interpolations": Clause(
+            ("nearest",),
+            "UpSampling1D repeats each temporal step size times along the time axis.",
+            _KERAS + "layers/reshaping_layers/up_sampling1d/",
+        ),
+        "interpolation_precision": Clause(
+            "float32",
+            "The return value has type float32, unless the method is NEAREST_NEIGHBOR; in float64 "
+            "it is cast back.",
+            _TF + "image/resize",
+        ),
+        "dilated_strides": Clause(
+            (False,),
+            "strides > 1 is incompatible with dilation_rate > 1.",
+            _KERAS + "layers/convolution_layers/convolution2d/",
+        ),
+        "dilated_transposed": Clause(
+            (False,),
+            "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do "
+            "not yet support dilation rates larger than 1'.",
+            "https://github.com/keras-team/keras/issues/19870",
+        ),
+        "softplus_linear_beyond": Clause(
+            None, "softplus(x) = log(exp(x) + 1), everywhere.", _TF + "math/softplus"
+        ),
+        "frozen_batch_norm_is_inference": Clause(
+            True,
+            "Setting layer.trainable = False on a BatchNormalization layer runs it in inference "
+            "mode: it uses its moving mean and variance, and does not update them.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
+        "batch_norm_running_variance": Clause(
+            "biased",
+            "moving_var = moving_var * momentum + var(batch) * (1 - momentum), var the variance of "
+            "the current batch.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
+        "recurrent_biases": Clause(
+            ("none", "one"),
+            "use_bias: whether the layer uses a bias vector; one of gates · units elements.",
+            _KERAS + "layers/recurrent_layers/lstm/",
+        ),
+        "gru_forms": Clause(
+            (("after", "none"), ("after", "stacked"), ("before", "none"), ("before", "one")),
+            "reset_after: whether to apply the reset gate after or before matrix multiplication; "
+            "with it the biases of input and state are the rows of one variable.",
+            _KERAS + "layers/recurrent_layers/gru/",
+        ),
+        "bidirectional_merges": Clause(
+            ("concat", "sum", "mul", "ave"),
+            "merge_mode: mode by which outputs of the forward and backward RNNs will be combined, "
+            "one of sum, mul, concat, ave.",
+            _KERAS + "layers/recurrent_layers/bidirectional/",
+        ),
+        "dot_least_length": Clause(
+            1e-7,
+            "normalize(x) = x / max(norm(x), epsilon), keras.config.epsilon() by default.",
+            _KERAS + "ops/nn/#normalize-function",
+        ),
+        "attention_weights": Clause(
+            "normalised",
+            "Attention weights are the softmax of the scores.",
+            _KERAS + "layers/attention_layers/multi_head_attention/",
+        ),
+        "embedding_padding": Clause(
+            (False,),
+            "mask_zero masks steps of the layers that follow; every row of the table gets its "
+            "gradient.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
+        "transposed_groups": Clause(
+            (False,),
+            "Conv2DTranspose has no argument groups, which Conv2D has.",
+            _KERAS + "layers/convolution_layers/convolution2d_transpose/",
+        ),
+        "pool_paddings": Clause(
+            ("valid", "same"),
+            "padding: either valid or same; same results in padding evenly to the left/right or "
+            "up/down of the input such that output has the same height/width as the input.",
+            _KERAS + "layers/pooling_layers/max_pooling2d/",
+        ),
+        "pool_counts_padding": Clause(
+            (False,),
+            "Silent; the mean is one of the elements of the input.",
+            _TF + "nn/avg_pool2d",
+        ),
+        "norm_weights": Clause(
+            (("gamma", "beta"), (), ("gamma",), ("beta",)),
+            "center: if True, add offset of beta to normalized tensor; scale: if True, multiply by "
+            "gamma.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
+        "layer_norm_weights": Clause(
+            (("gamma", "beta"), (), ("gamma",), ("beta",)),
+            "center: if True, add offset of beta to normalized tensor; scale: if True, multiply by "
+            "gamma.",
+            _KERAS + "layers/normalization_layers/layer_normalization/",
+        ),
+        "rms_norm_scaled": Clause(
+            (True,),
+            "The layer multiplies by a learned scale; it has no option to leave it out.",
+            _KERAS + "layers/normalization_layers/rms_normalization/",
+        ),
+        "spectral_kernel_rewritten": Clause(
+            "unless_frozen",
+            "SpectralNormalization.normalized_weights returns the updated value for self.kernel, "
+            "which call assigns in training mode; of a layer whose trainable is False the weights "
+            "will not be updated during training.",
+            "https://keras.io/guides/transfer_learning/",
+        ),
+        "instance_norm_gradient": Clause(
+            "of_any_layout",
+            "A tensor has a shape and a dtype; its layout in memory is no part of it.",
+            _TF + "Tensor",
+        ),
+        "bias_of_heads": Clause(
+            "along_heads",
+            "bias_axes: the output's axes that get a bias; a projection has the heads' and the "
+            "features' axis.",
+            _KERAS + "layers/core_layers/einsum_dense/",
+        ),
+        "attention_scale": Clause(
+            "exact",
+            "softmax(Q Kᵀ / √key_dim) V, in the layer's dtype.",
+            _KERAS + "layers/attention_layers/multi_head_attention/",
+        ),
+        "weight_decay": Clause(
+            "decoupled",
+            "weight_decay: if set, weight decay is applied.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "optimizers": Clause(
+            (
+                *("sgd", "adam", "adamw", "nadam", "adamax"),
+                *("adagrad", "adadelta", "rmsprop"),
+                *("lion", "ftrl", "lamb", "schedule_free_adamw", "adafactor", "muon"),
+            ),
+            "The optimizers of keras.optimizers; LossScaleOptimizer and MultiOptimizer, which wrap "
+            "others, are not among them here.",
+            _KERAS + "optimizers/",
+        ),
+        "optimizer_settings": Clause(
+            (),
+            "SGD has no dampening, Nadam decays its momentum by 0.96^t, Adagrad's rate stays.",
+            _KERAS + "optimizers/",
+        ),
+        "optimizer_loops": Clause(
+            (), "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
+        ),
+        "ungrouped_optimizers": Clause(
+            (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
+        ),
+        "no_rate_of_zero": Clause(
+            (), "An optimizer of Keras has no groups anyway.", _KERAS + "optimizers/"
+        ),
+        "root_epsilon": Clause(
+            "under_the_root",
+            "Silent; Adagrad and RMSprop divide by sqrt(v + epsilon).",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/rmsprop.py",
+        ),
+        "rmsprop_momentum": Clause(
+            "step",
+            "Silent; the momentum adds up steps, with the learning rate of each.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/rmsprop.py",
+        ),
+        "adamax_epsilon": Clause(
+            "beside_the_norm",
+            "u = max(beta2 * u, abs(g)), current_lr = learning_rate / (1 - beta1 ** t), "
+            "w = w - current_lr * m / (u + epsilon).",
+            _KERAS + "optimizers/adamax/",
+        ),
+        "state_scalars": Clause(
+            "exact",
+            "Silent; users expect that what an optimizer counts with is as accurate as the weights "
+            "it moves.",
+            _KERAS + "optimizers/",
+        ),
+        "schedule_free_start": Clause(
+            "at_the_weights",
+            "Initialize momentum to match the initial parameter values.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
+            "schedule_free_adamw.py",
+        ),
+        "idle_warnings": Clause(
+            (),
+            "Silent; users expect no warning of what a framework does inside.",
+            _KERAS + "models/",
+        ),
+        "schedule_free_iterate": Clause(
+            "before_the_step",
+            "x of the step before is recovered from y and z as they were: Store momentum_old "
+            "before any updates.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
+            "schedule_free_adamw.py",
+        ),
+        "clipping": Clause(
+            "in_the_step",
+            "The optimizer clips the gradients that it is given; tensors are immutable.",
+            _KERAS + "optimizers/",
+        ),
+        "clip_by_value_of_nothing": Clause(
+            None, "apply() has raised before it clips.", _KERAS + "optimizers/"
+        ),
+        "clip_factor": Clause(
+            "of_the_larger",
+            "clipnorm: the gradient of each weight is individually clipped so that its norm is no "
+            "higher than this value; global_clipnorm: that of all weights, g * clip_norm / "
+            "max(norm, clip_norm).",
+            _KERAS + "optimizers/",
+        ),
+        "clipped_table": Clause(
+            "as_a_whole",
+            "clipvalue: the gradient of each weight is clipped to be no higher than this value; "
+            "nothing says that an embedding's is clipped lookup by lookup.",
+            _KERAS + "optimizers/",
+        ),
+        "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
+        "fused_sgd_in_16_bits": Clause(
+            "moves", "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"
+        ),
+        "adafactor_floor": Clause(
+            "added",
+            "epsilon_1: a small offset to keep denominator away from 0; added to the squares, as "
+            "in the paper.",
+            _KERAS + "optimizers/adafactor/",
+        ),
+        "muon_excludes": Clause(
+            "embedding",
+            "Adam is used for all variables that are not 2D; exclude_embeddings, true by default: "
+            "embedding layers use Adam.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_precision": Clause(
+            "of_the_weight",
+            "Silent; everything is in the variable's dtype.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_in_bfloat16": Clause(
+            None,
+            "Silent; users expect an optimizer to run in every dtype of a model.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_momentum": Clause(
+            "adds_up",
+            "Silent; the momentum is m ← μ·m + g.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_scale": Clause(
+            "matches_rms",
+            "rms_rate: the update is scaled by rms_rate * sqrt(max(A, B)), 0.2 by default.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "momentum_of_a_thawed_weight": Clause(
+            None,
+            "The slots of all variables are made at once.",
+            _KERAS + "optimizers/",
+        ),
+        "sgd_momentum": Clause(
+            "step",
+            "velocity = momentum * velocity - learning_rate * g; w = w + velocity.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "adam_epsilon": Clause(
+            "before_correction",
+            "epsilon is the 'epsilon hat' of the Kingma and Ba paper (in the formula just before "
+            "Section 2.1), not the epsilon in Algorithm 1.",
+            _KERAS + "optimizers/adam/",
+        ),
+        "adam_step_count": Clause(
+            "of_the_optimizer",
+            "iterations: the number of training steps this optimizer has run.",
+            _KERAS + "optimizers/adam/",
+        ),
+        "kernels_depend_on_flags": Clause(
+            (), "Silent; users expect the same kernels whatever is trainable.", _TF + "GradientTape"
+        ),
+        "order_of_calls": Clause(
+            "graph",
+            "A functional model is a graph of layers; nothing says in which order it runs two of "
+            "which neither feeds the other (by depth, then as its own search found them).",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/ops/function.py",
+        ),
+        "thawed_by_config": Clause(
+            (),
+            "trainable in a layer's config: whether the layer's variables are trainable; of no "
+            "kind of layer does anything say that its weights are trainable all the same.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "flag_of_a_clone": Clause(
+            "kept",
+            "clone_model: a new instance reproducing the behavior of the original model; trainable "
+            "is a part of it.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#clone_model-function",
+        ),
+        "equal_flag": Clause(
+            "applies",
+            "If you set trainable on a model or on any layer that has sublayers, all children "
+            "layers take the value as well; nothing says that this depends on the value before.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        "optimizer_constants": Clause(
+            "exact",
+            "Silent; users expect that hyperparameters are as accurate as the weights they move.",
+            _KERAS + "optimizers/",
+        ),
+        "sparse_second_moment": Clause(
+            "square_of_sum",
+            "Adam as Kingma and Ba have it: v ← β₂·v + (1 - β₂)·g², g the gradient of the loss.",
+            _KERAS + "optimizers/adam/",
+        ),
+        "leaky_relu_slope": Clause(
+            "exact",
+            "f(x) = negative_slope * x if x < 0, f(x) = x if x >= 0.",
+            _KERAS + "layers/activation_layers/leaky_relu/",
+        ),
+        "elu_derivative": Clause(
+            "of_the_output",
+            "Silent; EluGrad takes the outputs of the forward pass, gradients * (outputs + 1), "
+            "accurate relative to 1.",
+            "https://www.tensorflow.org/api_docs/python/tf/raw_ops/EluGrad",
+        ),
+        "gelu_constants": Clause(
+            "exact",
+            "gelu(x) = x·P(X <= x), a tensor with the same type as the features.",
+            _TF + "nn/gelu",
+        ),
+        "hard_tanh_derivative_at_ends": Clause(
+            1.0,
+            "Silent; the gradient of clip_by_value passes but for elements beyond the ends.",
+            _TF + "clip_by_value",
+        ),
+        "hard_sigmoid_sixth": Clause(
+            "exact",
+            "hard_sigmoid(x) = x / 6 + 0.5 between -3 and 3, in the type of x.",
+            _KERAS + "layers/activations/#hardsigmoid-function",
+        ),
+        "prelu_derivative_at_zero": Clause(
+            "one",
+            "f(x) = alpha * x for x < 0, f(x) = x for x >= 0.",
+            _KERAS + "layers/activation_layers/prelu/",
+        ),
+        "selu_derivative_at_zero": Clause(
+            "right",
+            "Silent; SeluGrad takes gradients * scale where outputs >= 0.",
+            "https://www.tensorflow.org/api_docs/python/tf/raw_ops/SeluGrad",
+        ),
+        "celu_derivative_at_zero": Clause(
+            "one",
+            "CELU is continuously differentiable (Barron 2017); its derivative at 0 is 1.",
+            _KERAS + "layers/activations/#celu-function",
+        ),
+        "celu_alpha": Clause(
+            "exact",
+            "celu(x) = alpha * (exp(x / alpha) - 1) for x < 0, in the type of x.",
+            _KERAS + "layers/activations/#celu-function",
+        ),
+        "maximum_tie": Clause(
+            "first",
+            "Silent; the gradient of maximum(x, y) is grad * (x >= y, x < y).",
+            _TF + "math/maximum",
+        ),
+        "missing_part": Clause(
+            (
+                ("AttributeError", r"module '(?:keras|tensorflow)[\w.]*' has no attribute '(\w+)'"),
+                ("TypeError", r"unexpected keyword argument '(\w+)'"),
+                ("ValueError", r"Could not interpret activation function identifier: (\w+)"),
+                ("ValueError", r"Unrecognized keyword arguments passed to \w+: \{'(\w+)'"),
+            ),
+            "Silent; a release without a layer or an option of one says so in Python's own words.",
+            _KERAS + "layers/",
+        ),
+        "missing_kernel": Clause(
+            ("is not in the list of allowed values", "Could not find device for node"),
+            "Silent; the error names the dtypes that an operation is registered for.",
+            _TF + "dtypes",
+        ),
+        "slots_of_all_weights": Clause(
+            (), "Slots belong to one variable each.", _KERAS + "optimizers/"
+        ),
+        "history_moves_frozen": Clause(
+            False, "apply() moves the variables that it is given.", _KERAS + "optimizers/"
+        ),
+        "slots_made_with_the_optimizer": Clause(
+            (), "build(variables) makes the slots of all variables.", _KERAS + "optimizers/"
+        ),
+        "slots_made": Clause(
+            "for_all_at_once",
+            "build(variables) makes the slots of all variables; the first apply() calls it.",
+            _KERAS + "optimizers/",
+        ),
+        "refuses_overflow": Clause(
+            (),
+            "Silent; losses of NaN are NaN.",
+            _KERAS + "losses/",
+        ),
+        "sum_of_losses": Clause(
+            "of_positions",
+            "'sum' sums the loss, which is a mean over the last axis: one value for each sample.",
+            _KERAS + "losses/",
+        ),
+        "probability_floor": Clause(
+            1e-7,
+            "Silent, but for KLDivergence: y_true and y_pred are clipped to [epsilon, 1]; "
+            "probabilities are kept keras.config.epsilon() away from 0 and 1.",
+            _KERAS + "losses/probabilistic_losses/#kldivergence-class",
+        ),
+        "probabilities_normalised_again": Clause(
+            True,
+            "y_pred encodes a probability distribution: it is scaled to sum to 1.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py",
+        ),
+        "penalty_factor": Clause(
+            "exact",
+            "loss = l2 * reduce_sum(square(x)), in the dtype of x.",
+            _KERAS + "layers/regularizers/",
+        ),
+        "kernel_gradient_in_bfloat16": Clause(
+            "rounded",
+            "Silent; users expect a gradient that depends on the arguments alone.",
+            _TF + "nn/conv2d",
+        ),
+        "logarithm_in_float16": Clause(
+            "rounded",
+            "loss = y_true * log(y_true / y_pred); users expect its gradient in every dtype of a "
+            "model.",
+            _KERAS + "losses/probabilistic_losses/#kldivergence-class",
+        ),
+        "parameter_groups": Clause(
+            False,
+            "An optimizer of Keras has one learning rate for all of its variables.",
+            _KERAS + "optimizers/",
+        ),
+        "step_without_gradients": Clause(
+            ("ValueError", "No gradients provided for any variable"),
+            "Silent; apply raises where not one of the variables has a gradient.",
+            _KERAS + "optimizers/",
+        ),
+        "unreached_warning": Clause(
+            "Gradients do not exist for variables",
+            "Silent; variables without a gradient are left out of the step, with a warning.",
+            _KERAS + "optimizers/",
+        ),
+        "nothing_to_train": Clause(
+            None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
+        ),
+        "step_with_nothing": Clause(
+            ("ValueError", "not enough values to unpack"),
+            "Silent; apply([], []) does nothing, apply_gradients(zip([], [])) unpacks the pairs "
+            "first and raises.",
+            _KERAS + "optimizers/#apply_gradients-method",
+        ),
+        "flags_count": Clause(
+            "at_compile",
+            "Trainable variables are determined at compile() time. If you modify the trainable "
+            "property of a layer after calling compile(), those changes will not take effect "
+            "during fit() unless compile() is called again.",
+            _KERAS + "models/model_training_apis/#compile-method",
+        ),
+        "changed_flags_warning": Clause(
+            "`trainable` state has changed since the model was compiled",
+            "Silent; fit, train_on_batch and evaluate warn once after a layer's trainable has "
+            "changed since compile().",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/trainers/trainer.py",
+        ),
+        "untrainable_model_warning": Clause(
+            "The model does not have any trainable weights",
+            "Silent; train_step says so where it is traced, and trains nothing.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/"
+            "trainer.py",
+        ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; users expect that a copy, and what is loaded, has the same weights frozen.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/",
+        ),
+        "empty_optimizer": Clause(
+            None,
+            "Silent; an optimizer is built for the variables that it is given, none included.",
+            _KERAS + "optimizers/",
+        ),
+        "unknown_weight": Clause(
+            ("ValueError", "Unknown variable"),
+            "This optimizer can only be called for the variables it was originally built with. "
+            "When working with a new set of variables, you should recreate a new optimizer.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
+    },
+    ways=(
+        Way(
+            "layer_trainable",
+            "module",
+            True,
+            "Setting layer.trainable to False moves all the layer's weights from trainable to "
+            "non-trainable; set on a model or a layer with sublayers, all children become "
+            "non-trainable as well.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        Way(
+            "each_variable",
+            "module",
+            False,
+            "trainable is a settable boolean of every variable; those that are not are left out "
+            "of trainable_variables.",
+            "https://keras.io/api/models/model/",
+        ),
+        Way(
+            "variable_trainable",
+            "weight",
+            False,
+            "trainable is a settable boolean of every variable; those that are not are left out "
+            "of trainable_variables.",
+            "https://keras.io/api/models/model/",
+        ),
+    ),
+    evaluations=(
+        Evaluation(
+            "call",
+            (False, True),
+            "For small numbers of inputs that fit in one batch, directly use __call__() for "
+            "faster execution; training says in which mode.",
+            _KERAS + "models/model_training_apis/#predict-method",
+        ),
+        Evaluation(
+            "predict",
+            (False,),
+            "Generates output predictions for the input samples, in inference mode.",
+            _KERAS + "models/model_training_apis/#predict-method",
+        ),
+        Evaluation(
+            "evaluate",
+            (False,),
+            "Returns the loss value & metrics values for the model in test mode.",
+            _KERAS + "models/model_training_apis/#evaluate-method",
+            compiled=True,
+        ),
+    ),
+    reloads=(
+        Reloading(
+            "set_weights",
+            "kept",
+            "kept",
+            "Sets the values of weights from a list of NumPy arrays.",
+            _KERAS + "layers/base_layer/#set_weights-method",
+        ),
+        Reloading(
+            "weights_file",
+            "kept",
+            "kept",
+            "load_weights loads the weights from a single file saved via save_weights().",
+            _KERAS + "models/model_saving_apis/weights_saving_and_loading/",
+            # Subclasses of Keras's layers with further weights, of which those save but their own.
+            refuses=("spectral_norm_dense", "spectral_norm_conv2d"),
+        ),
+        Reloading(
+            "clone_model",
+            "rebuilt",
+            "anew",
+            "Creates new layers (and thus new weights) instead of sharing those of the existing "
+            "ones; a layer's config holds trainable.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#clone_model-function",
+            refuses=_WITHOUT_CONFIG,
+        ),
+        Reloading(
+            "from_config",
+            "rebuilt",
+            "anew",
+            "The config of a model holds that of its layers, and a layer's config trainable.",
+            _KERAS + "models/model_saving_apis/model_config_serialization/#from_config-method",
+            refuses=_WITHOUT_CONFIG,
+        ),
+        Reloading(
+            "keras_file",
+            "rebuilt",
+            "anew",
+            "The saved .keras file contains the model's configuration (architecture), its weights, "
+            "and its optimizer's state (if any).",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
+            refuses=_WITHOUT_CONFIG,
+        ),
+    ),
+    modes=("tape", "fit", "train_on_batch"),
+    compiled_modes=("fit", "train_on_batch"),
+    options=(
+        Option(
+            "run_eagerly",
+            ("no", "yes"),
+            "If True, this model's forward pass will never be compiled; fit and train_on_batch "
+            "alone ask for it.",
+            _KERAS + "models/model_training_apis/#compile-method",
+        ),
+        Option(
+            "optimizer_build",
+            ("ahead", "first_step"),
+            "build(variables) makes the optimizer's variables; apply does so at its first call.",
+            _KERAS + "optimizers/",
+        ),
+        Option(
+            "optimizer_call",
+            ("apply", "apply_gradients"),
+            "apply(grads, trainable_variables) and apply_gradients(zip(grads, variables)).",
+            _KERAS + "optimizers/#apply_gradients-method",
+        ),
+    ),
+    lacks={
+        "packed_multi_head_attention": "Keras's MultiHeadAttention keeps three projections; "
+        "none of its layers holds them in one kernel",
+    },
+)

@@ -1,0 +1,743 @@
+"""What PyTorch documents."""
+
+from __future__ import annotations
+
+from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+
+_TORCH = "https://docs.pytorch.org/docs/stable/"
+
+#: The layers that call torch's linear on sequences.
+_LINEAR_ON_SEQUENCES = (
+    "dense",
+    "lora_dense",
+    "bottleneck",
+    "weight_norm_dense",
+    "simple_rnn",
+    "lstm",
+    "gru",
+    "bidirectional_lstm",
+    "stacked_lstm",
+    "bidirectional_gru",
+    "stacked_gru",
+    "bidirectional_simple_rnn",
+    "stacked_simple_rnn",
+    "multi_head_attention",
+    "cross_attention",
+    "packed_multi_head_attention",
+    "transformer_encoder",
+    "prefix_attention",
+    "spectral_norm_dense",
+)
+
+_NO_MASK = (
+    "torch's recurrent layers take no mask; of a packed sequence they skip what stands behind its "
+    "end, no step in between"
+)
+
+#: The layers with torch's parametrizations.
+_PARAMETRIZED = (
+    "weight_norm_dense",
+    "weight_norm_conv2d",
+    "spectral_norm_dense",
+    "spectral_norm_conv2d",
+)
+
+TORCH = Contract(
+    backend="torch",
+    clauses={
+        "relu_derivative_at_zero": Clause(
+            0.0,
+            "If the function is convex, use the minimum-norm subgradient: relu at 0 gives 0.",
+            _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
+        ),
+        "max_pool_tie": Clause(
+            "first",
+            "Silent; users expect the element whose index return_indices names, the first.",
+            _TORCH + "generated/torch.nn.MaxPool2d.html",
+        ),
+        "global_max_tie": Clause(
+            "first",
+            "Silent; users expect the element whose index return_indices names, the first.",
+            _TORCH + "generated/torch.nn.AdaptiveMaxPool2d.html",
+        ),
+        "aligned_corners": Clause(
+            (False, True),
+            "align_corners: if True, the corner pixels of the input and output tensors are "
+            "aligned, and thus preserving the values at those pixels.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "up_sampling1d_interpolations": Clause(
+            ("nearest", "linear"),
+            "mode: the upsampling algorithm: one of 'nearest', 'linear', 'bilinear', 'bicubic' and "
+            "'trilinear'.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "interpolation_precision": Clause(
+            "of_the_input",
+            "Silent; users expect a result that is as accurate as its dtype.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "dilated_strides": Clause(
+            (False, True),
+            "stride, padding and dilation are arguments of their own; nothing couples them.",
+            _TORCH + "generated/torch.nn.Conv2d.html",
+        ),
+        "dilated_transposed": Clause(
+            (False, True),
+            "dilation controls the spacing between the kernel points.",
+            _TORCH + "generated/torch.nn.ConvTranspose2d.html",
+        ),
+        "softplus_linear_beyond": Clause(
+            20.0,
+            "For numerical stability the implementation reverts to the linear function when "
+            "input × β > threshold (default 20).",
+            _TORCH + "generated/torch.nn.Softplus.html",
+        ),
+        "frozen_batch_norm_is_inference": Clause(
+            False,
+            "requires_grad is a field of a parameter; whether batch statistics are used and "
+            "running averages move is decided by train() and eval() alone.",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
+        "batch_norm_running_variance": Clause(
+            "unbiased",
+            "The value stored in the moving average of the variance is calculated via the unbiased "
+            "estimator, equivalent to torch.var(input, correction=1).",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
+        "recurrent_biases": Clause(
+            ("none", "two"),
+            "h_t = tanh(x_t W_ihᵀ + b_ih + h_{t-1} W_hhᵀ + b_hh); if bias is False, the layer does "
+            "not use bias weights b_ih and b_hh.",
+            _TORCH + "generated/torch.nn.RNN.html",
+        ),
+        "gru_forms": Clause(
+            (("after", "none"), ("after", "two")),
+            "n_t = tanh(W_in x_t + b_in + r_t ⊙ (W_hn h_{t-1} + b_hn)): the reset gate after the "
+            "matrix product alone; two bias vectors or none.",
+            _TORCH + "generated/torch.nn.GRU.html",
+        ),
+        "bidirectional_merges": Clause(
+            ("concat",),
+            "bidirectional: the output holds the forward and the reverse hidden states at each "
+            "time step, D · H_out features in all.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
+        "dot_least_length": Clause(
+            1e-12,
+            "normalize: v / max(‖v‖, eps), eps a small value to avoid division by zero, 1e-12.",
+            _TORCH + "generated/torch.nn.functional.normalize.html",
+        ),
+        "attention_weights": Clause(
+            "from_logsumexp",
+            "Silent; the fused kernel keeps log Σ exp(scores) and takes exp(score - that) anew in "
+            "the backward pass, accurate relative to the scores.",
+            "https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/cpu/"
+            "FlashAttentionKernel.cpp",
+        ),
+        "embedding_padding": Clause(
+            (False, True),
+            "padding_idx: its entries do not contribute to the gradient; its embedding vector "
+            "is not updated during training.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "transposed_groups": Clause(
+            (False, True),
+            "groups controls the connections between inputs and outputs.",
+            _TORCH + "generated/torch.nn.ConvTranspose2d.html",
+        ),
+        "pool_paddings": Clause(
+            ("valid", "half", "ceil"),
+            "padding: implicit padding, at most half the kernel size, on both sides; ceil_mode: "
+            "when True, will use ceil instead of floor to compute the output shape.",
+            _TORCH + "generated/torch.nn.MaxPool2d.html",
+        ),
+        "pool_counts_padding": Clause(
+            (False, True),
+            "count_include_pad: when True, will include the zero-padding in the averaging "
+            "calculation.",
+            _TORCH + "generated/torch.nn.AvgPool2d.html",
+        ),
+        "norm_weights": Clause(
+            (("gamma", "beta"), ()),
+            "affine: a boolean value that when set to True, this module has learnable affine "
+            "parameters; both or none.",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
+        "layer_norm_weights": Clause(
+            (("gamma", "beta"), (), ("gamma",)),
+            "bias: if set to False, the layer will not learn an additive bias (only relevant if "
+            "elementwise_affine is True).",
+            _TORCH + "generated/torch.nn.LayerNorm.html",
+        ),
+        "rms_norm_scaled": Clause(
+            (True, False),
+            "elementwise_affine: a boolean value that when set to True, this module has learnable "
+            "per-element affine parameters.",
+            _TORCH + "generated/torch.nn.RMSNorm.html",
+        ),
+        "spectral_kernel_rewritten": Clause(
+            "never",
+            "A parametrization keeps the parameter as parametrizations.weight.original, computing "
+            "the normalised weight from it.",
+            _TORCH + "generated/torch.nn.utils.parametrizations.spectral_norm.html",
+        ),
+        "instance_norm_gradient": Clause(
+            "of_any_layout",
+            "Silent; users expect that the strides of a tensor change nothing about its value.",
+            _TORCH + "tensor_view.html",
+        ),
+        "bias_of_heads": Clause(
+            "along_heads",
+            "A linear layer adds a bias to each of its output features.",
+            _TORCH + "generated/torch.nn.Linear.html",
+        ),
+        "attention_scale": Clause(
+            "exact",
+            "scale_factor = 1 / math.sqrt(query.size(-1)) if scale is None else scale.",
+            _TORCH + "generated/torch.nn.functional.scaled_dot_product_attention.html",
+        ),
+        "weight_decay": Clause(
+            "coupled",
+            "weight_decay is an L2 penalty: λθ is added to the gradient (SGD, Adam); AdamW "
+            "decouples it.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "optimizers": Clause(
+            (
+                *("sgd", "adam", "adamw", "nadam", "radam", "adamax"),
+                *("adagrad", "adadelta", "rmsprop", "rprop", "asgd", "adafactor"),
+                *("muon", "lbfgs"),
+            ),
+            "The algorithms of torch.optim; SparseAdam, which takes sparse gradients alone, is not "
+            "among them here.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "optimizer_settings": Clause(
+            ("sgd.dampening", "nadam.momentum_decay", "adagrad.rate_decay"),
+            "dampening of SGD, momentum_decay of NAdam and lr_decay of Adagrad are arguments.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "optimizer_loops": Clause(
+            (
+                (
+                    "foreach",
+                    (
+                        *("sgd", "adam", "adamw", "nadam", "radam", "adamax", "adagrad"),
+                        *("adadelta", "rmsprop", "rprop", "asgd", "adafactor"),
+                    ),
+                ),
+                ("fused", ("sgd", "adam", "adamw", "adagrad")),
+            ),
+            "A table says which algorithms have a for-loop, a foreach and a fused implementation.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "ungrouped_optimizers": Clause(
+            ("muon", "lbfgs"),
+            "LBFGS doesn't support per-parameter options and parameter groups; Muon takes matrices "
+            "alone, so a program that trains all weights has another optimizer beside it.",
+            _TORCH + "generated/torch.optim.LBFGS.html",
+        ),
+        "no_rate_of_zero": Clause(
+            ("rprop", "asgd", "lbfgs", "muon"),
+            "lr is Rprop's first step alone; ASGD keeps η in its state, which follows lr a step "
+            "later; LBFGS has no groups, and Muon stands for two optimizers here.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "root_epsilon": Clause(
+            "behind_the_root",
+            "Adagrad and RMSprop: θ ← θ - lr·g / (√v + ε).",
+            _TORCH + "generated/torch.optim.RMSprop.html",
+        ),
+        "rmsprop_momentum": Clause(
+            "velocity",
+            "b ← μ·b + g / (√v + ε), θ ← θ - lr·b.",
+            _TORCH + "generated/torch.optim.RMSprop.html",
+        ),
+        "adamax_epsilon": Clause(
+            "in_the_norm",
+            "u ← max(β₂·u, |g| + ε), θ ← θ - lr·m / ((1 - β₁^t)·u).",
+            _TORCH + "generated/torch.optim.Adamax.html",
+        ),
+        "state_scalars": Clause(
+            "exact",
+            "Silent; users expect that what an optimizer counts with, μ_1 ⋯ μ_t of NAdam and η of "
+            "ASGD, is as accurate as the weights it moves.",
+            _TORCH + "generated/torch.optim.NAdam.html",
+        ),
+        "idle_warnings": Clause(
+            (),
+            "Silent; users expect no warning of what a framework does inside.",
+            _TORCH + "nn.html",
+        ),
+        "schedule_free_start": Clause(
+            "at_the_weights", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
+        ),
+        "schedule_free_iterate": Clause(
+            "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
+        ),
+        "clipping": Clause(
+            "in_place",
+            "Gradients are modified in-place, between backward() and step().",
+            _TORCH + "generated/torch.nn.utils.clip_grad_norm_.html",
+        ),
+        "clip_by_value_of_nothing": Clause(
+            None,
+            "Silent; users expect that where no parameter has a gradient there is nothing to clip, "
+            "as clip_grad_norm_ has it.",
+            _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
+        ),
+        "clip_factor": Clause(
+            "clamped",
+            "grad = grad * min(max_norm / (total_norm + 1e-6), 1); the norm is computed over the "
+            "norms of the individual gradients.",
+            _TORCH + "generated/torch.nn.utils.clip_grads_with_norm_.html",
+        ),
+        "clipped_table": Clause(
+            "as_a_whole",
+            "The gradient of an embedding is a tensor like any other, unless it is sparse.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "gradient_kept_by_step": Clause(
+            True,
+            "Silent; users expect that a step reads the gradients and writes the weights.",
+            _TORCH + "generated/torch.optim.Optimizer.step.html",
+        ),
+        "fused_sgd_in_16_bits": Clause(
+            "moves",
+            "fused: whether the fused implementation is used; torch.float16 and torch.bfloat16 are "
+            "supported like torch.float64 and torch.float32.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "adafactor_floor": Clause(
+            "clamped",
+            "V̂ ← R·C / max(1ᵀR, ε₁), U ← G / max(√V̂, ε₁).",
+            _TORCH + "generated/torch.optim.Adafactor.html",
+        ),
+        "muon_excludes": Clause(
+            "",
+            "Muon takes 2D parameters; in the example, muon_params are those of p.ndim == 2 and "
+            "AdamW takes all others.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_precision": Clause(
+            "bfloat16",
+            "Silent; the Newton-Schulz iteration is that of Jordan's post, which runs in bfloat16.",
+            "https://kellerjordan.github.io/posts/muon/",
+        ),
+        "muon_in_bfloat16": Clause(
+            None,
+            "Silent; users expect an optimizer to run in every dtype of a model.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_momentum": Clause(
+            "averages",
+            "B_t ← μ·B_{t-1} + (1 - μ)·g_t, as buf.lerp_(grad, 1 - momentum) has it: beside ε in "
+            "the norm that follows, the factor counts where gradients are small.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/_muon.py",
+        ),
+        "muon_scale": Clause(
+            "original",
+            "adjust_lr_fn: original, the default, scales the rate by sqrt(max(1, A / B)), A and B "
+            "the dimensions of the matrix.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "momentum_of_a_thawed_weight": Clause(
+            None,
+            "fused: whether the fused implementation is used; nothing says that the weights must "
+            "have been trained from the same step on.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "sgd_momentum": Clause(
+            "velocity",
+            "v ← μ·v + g, θ ← θ - lr·v; the first v is g.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+        "adam_epsilon": Clause(
+            "after_correction",
+            "θ ← θ - lr·m̂ / (√v̂ + ε), ε added to the corrected second moment's root.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "adam_step_count": Clause(
+            "of_the_parameter",
+            "state[p]['step'] counts the updates of each parameter by itself.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "kernels_depend_on_flags": Clause(
+            (
+                ("tied_embedding", 1),
+                *((kind, 3) for kind in ("dense", "weight_norm_dense", "spectral_norm_dense")),
+                *((kind, 2) for kind in _LINEAR_ON_SEQUENCES),
+            ),
+            "Silent. A linear layer on (N, T, F) or (N, H, W, C), of its own or in a recurrent "
+            "layer, goes through at::matmul, which folds the batch into one mm where an argument "
+            "requires a gradient and may take bmm elsewhere (should_fold in "
+            "ATen/native/LinearAlgebra.cpp): the last bits may depend on flags.",
+            _TORCH + "notes/numerical_accuracy.html",
+        ),
+        "order_of_calls": Clause(
+            "source",
+            "forward defines the computation performed at every call: Python runs it line by line.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.forward",
+        ),
+        "thawed_by_config": Clause(
+            (),
+            "requires_grad is a field of each Parameter; no module is made from a config.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
+        "flag_of_a_clone": Clause(
+            "kept",
+            "requires_grad is a field of each Parameter; a module has no flag of its own.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
+        "equal_flag": Clause(
+            "applies",
+            "requires_grad_(value) sets requires_grad of every parameter in the module.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.requires_grad_",
+        ),
+        "optimizer_constants": Clause(
+            "exact",
+            "Silent; users expect that hyperparameters are as accurate as the weights they move.",
+            _TORCH + "optim.html",
+        ),
+        "sparse_second_moment": Clause(
+            "square_of_sum",
+            "v ← β₂·v + (1 - β₂)·g², g the gradient of the whole embedding table.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
+        "leaky_relu_slope": Clause(
+            "exact",
+            "LeakyReLU(x) = max(0, x) + negative_slope·min(0, x).",
+            _TORCH + "generated/torch.nn.LeakyReLU.html",
+        ),
+        "elu_derivative": Clause(
+            "of_the_input",
+            "Silent; computed as α·exp(x), accurate relative to itself.",
+            _TORCH + "generated/torch.nn.ELU.html",
+        ),
+        "gelu_constants": Clause(
+            "exact",
+            "GELU(x) = x·Φ(x), in the input's dtype.",
+            _TORCH + "generated/torch.nn.GELU.html",
+        ),
+        "hard_tanh_derivative_at_ends": Clause(
+            0.0,
+            "Silent; a gradient passes where min_val < x < max_val.",
+            _TORCH + "generated/torch.nn.Hardtanh.html",
+        ),
+        "hard_sigmoid_sixth": Clause(
+            "exact",
+            "Hardsigmoid(x) = x / 6 + 1 / 2 between -3 and 3, in the input's dtype.",
+            _TORCH + "generated/torch.nn.Hardsigmoid.html",
+        ),
+        "prelu_derivative_at_zero": Clause(
+            "alpha",
+            "Silent, PReLU(x) = x for x >= 0 and a·x otherwise; users expect 1, a, or a number in "
+            "between, and get a.",
+            _TORCH + "generated/torch.nn.PReLU.html",
+        ),
+        "selu_derivative_at_zero": Clause(
+            "left",
+            "Silent; scale·(max(0, x) + min(0, α·(exp(x) - 1))), the second branch at 0.",
+            _TORCH + "generated/torch.nn.SELU.html",
+        ),
+        "celu_derivative_at_zero": Clause(
+            "one",
+            "CELU is continuously differentiable; its derivative at 0 is 1.",
+            _TORCH + "generated/torch.nn.CELU.html",
+        ),
+        "celu_alpha": Clause(
+            "exact",
+            "CELU(x) = max(0, x) + min(0, α·(exp(x / α) - 1)), in the input's dtype.",
+            _TORCH + "generated/torch.nn.CELU.html",
+        ),
+        "maximum_tie": Clause(
+            "split",
+            "If the function is convex but not differentiable, use the subgradient of minimum "
+            "norm: equal elements share the gradient, half each.",
+            _TORCH + "notes/autograd.html#gradients-for-non-differentiable-functions",
+        ),
+        "missing_part": Clause(
+            (
+                ("AttributeError", r"module 'torch[\w.]*' has no attribute '(\w+)'"),
+                ("TypeError", r"unexpected keyword argument '(\w+)'"),
+            ),
+            "Silent; a release without a layer or an option of one says so in Python's own words.",
+            _TORCH + "nn.html",
+        ),
+        "missing_kernel": Clause(
+            ("not implemented for",),
+            "Silent; the dispatcher names the kernel and the dtype that it lacks.",
+            _TORCH + "tensor_attributes.html#torch-dtype",
+        ),
+        "slots_of_all_weights": Clause(
+            ("lbfgs",),
+            "Silent; LBFGS has only global state, registered as state of the first parameter.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/lbfgs.py",
+        ),
+        "history_moves_frozen": Clause(
+            False,
+            "If you do not want to compute the gradient of a parameter, set its requires_grad to "
+            "False; nothing says that LBFGS goes on moving it.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "slots_made_with_the_optimizer": Clause(
+            ("adagrad",),
+            "Silent; Adagrad fills its sums with initial_accumulator_value when it is made.",
+            _TORCH + "generated/torch.optim.Adagrad.html",
+        ),
+        "slots_made": Clause(
+            "with_the_first_gradient",
+            "Silent; step() passes over parameters whose grad is None.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        "refuses_overflow": Clause(
+            ("all elements of input should be between 0 and 1",),
+            "Silent; BCELoss is of probabilities, and its kernel raises for NaN as for any other "
+            "number that is none.",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
+        "sum_of_losses": Clause(
+            "of_elements",
+            "reduction='sum': the output will be summed, over all its elements.",
+            _TORCH + "generated/torch.nn.MSELoss.html",
+        ),
+        "probability_floor": Clause(
+            None,
+            "Silent for log and NLLLoss, which take the probabilities as they are; BCELoss clamps "
+            "its log function outputs to be greater than or equal to -100.",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
+        "probabilities_normalised_again": Clause(
+            False,
+            "NLLLoss: l_n = -w_{y_n} x_{n,y_n}, x the log-probabilities as they are given.",
+            _TORCH + "generated/torch.nn.NLLLoss.html",
+        ),
+        "penalty_factor": Clause(
+            "exact",
+            "A penalty is written as an expression of tensors and Python numbers.",
+            _TORCH + "notes/autograd.html",
+        ),
+        "kernel_gradient_in_bfloat16": Clause(
+            "rounded",
+            "Silent; users expect a gradient that depends on the arguments alone.",
+            _TORCH + "notes/numerical_accuracy.html",
+        ),
+        "logarithm_in_float16": Clause(
+            "rounded",
+            "KLDivLoss: l(y, y_hat) = y_hat (log y_hat - y), y the log-probabilities.",
+            _TORCH + "generated/torch.nn.KLDivLoss.html",
+        ),
+        "parameter_groups": Clause(
+            True,
+            "Optimizers take an iterable of dicts, each a parameter group with options of its own.",
+            _TORCH + "optim.html#per-parameter-options",
+        ),
+        "step_without_gradients": Clause(
+            None,
+            "A parameter whose grad is None is left out of the step.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        "unreached_warning": Clause(
+            None,
+            "A parameter whose grad is None is left out of the step, without a word.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        "nothing_to_train": Clause(
+            ("RuntimeError", "does not require grad"),
+            "backward() of a loss that depends on nothing which requires a gradient raises "
+            "'element 0 of tensors does not require grad and does not have a grad_fn'.",
+            _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "step_with_nothing": Clause(
+            None,
+            "Silent; backward() has raised before the optimizer is asked.",
+            _TORCH + "optim.html",
+        ),
+        "flags_count": Clause(
+            "at_once",
+            "requires_grad is read whenever a forward pass records its operations.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "changed_flags_warning": Clause(
+            None,
+            "requires_grad may be changed at any time before the forward pass.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "untrainable_model_warning": Clause(
+            None,
+            "backward() raises where nothing requires a gradient.",
+            _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "rebuilt_flags": Clause(
+            "kept",
+            "Silent; torch makes no module from a config.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
+        "empty_optimizer": Clause(
+            ("ValueError", "optimizer got an empty parameter list"),
+            "Silent; an optimizer needs something to optimize.",
+            _TORCH + "optim.html#constructing-it",
+        ),
+        "unknown_weight": Clause(
+            None,
+            "The optimizer holds every parameter it was made with, trainable or not; one that is "
+            "thawed is updated from the next step on.",
+            _TORCH + "optim.html#constructing-it",
+        ),
+    },
+    ways=(
+        Way(
+            "requires_grad_",
+            "module",
+            False,
+            "Module.requires_grad_(False) changes if autograd should record operations on the "
+            "parameters in this module; it sets their requires_grad in place.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.requires_grad_",
+        ),
+        Way(
+            "each_parameter",
+            "module",
+            False,
+            "Setting requires_grad of every parameter is how to freeze part of a network.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        Way(
+            "rate_zero",
+            "module",
+            False,
+            "params: an iterable of Parameters or dicts, each a parameter group with options of "
+            "its own: θ ← θ - lr·v with lr = 0, in a group of the module's parameters.",
+            _TORCH + "optim.html#per-parameter-options",
+            by="rate",
+        ),
+        Way(
+            "left_out",
+            "module",
+            False,
+            "You have to give an optimizer an iterable containing the parameters to optimize; it "
+            "updates no other.",
+            _TORCH + "optim.html#constructing-it",
+            by="optimizer",
+        ),
+        Way(
+            "tensor_requires_grad_",
+            "weight",
+            False,
+            "Tensor.requires_grad_ changes if autograd should record operations on this tensor.",
+            _TORCH + "generated/torch.Tensor.requires_grad_.html",
+        ),
+        Way(
+            "tensor_attribute",
+            "weight",
+            False,
+            "requires_grad is a flag, defaulting to false unless wrapped in a nn.Parameter, that "
+            "excludes subgraphs from gradient computation.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+    ),
+    evaluations=(
+        Evaluation(
+            "no_grad",
+            (False, True),
+            "In this mode, the result of every computation will have requires_grad=False, even "
+            "when the inputs have requires_grad=True.",
+            _TORCH + "generated/torch.no_grad.html",
+        ),
+        Evaluation(
+            "inference_mode",
+            (False, True),
+            "Code run under this mode gets better performance by disabling view tracking and "
+            "version counter bumps; inplace operations on normal tensors are allowed.",
+            _TORCH + "generated/torch.autograd.grad_mode.inference_mode.html",
+        ),
+    ),
+    reloads=(
+        Reloading(
+            "load_state_dict",
+            "kept",
+            "kept",
+            "Copy parameters and buffers from state_dict into this module; with assign=False the "
+            "properties of the tensors in the current module are preserved.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "assign",
+            "kept",
+            "anew",
+            "assign=True preserves properties of the tensors in the state dict; the only exception "
+            "is the requires_grad field of Parameter, for which the value from the module is "
+            "preserved. The optimizer must be created after the call.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "new_module",
+            "none",
+            "anew",
+            "A state_dict maps each layer to its parameter tensor; a Parameter of a new module "
+            "requires a gradient by default.",
+            _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
+        Reloading(
+            "new_module_assign",
+            "none",
+            "anew",
+            "For requires_grad, the value from the module is preserved: that of a new one is True.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "whole_module",
+            "kept",
+            "anew",
+            "torch.save uses pickle, which saves the requires_grad of each parameter with it; "
+            "modules with parametrizations are saved by their state_dict() alone.",
+            _TORCH + "notes/serialization.html#saving-and-loading-torch-nn-modules",
+            refuses=_PARAMETRIZED,
+        ),
+        Reloading(
+            "deepcopy",
+            "kept",
+            "anew",
+            "Silent; a deep copy of a module is one in the same state.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        Reloading(
+            "double_and_back",
+            "kept",
+            "kept",
+            "Moves and/or casts the parameters and buffers; this method modifies the module "
+            "in-place.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.to",
+        ),
+    ),
+    modes=("eager",),
+    options=(
+        Option(
+            "optimizer_scope",
+            ("all", "trainable"),
+            "An iterable of the parameters to optimize: those of the module, or those among them "
+            "that require a gradient.",
+            _TORCH + "optim.html#constructing-it",
+        ),
+        Option(
+            "zero_grad",
+            ("set_to_none", "zeros"),
+            "set_to_none: instead of setting to zero, set the grads to None.",
+            _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
+        ),
+        Option(
+            "optimizer_loop",
+            ("for-loop", "foreach", "fused"),
+            "foreach, fused: whether the foreach or the fused implementation of the optimizer is "
+            "used.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
+    ),
+    lacks={
+        "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
+        "from the original; no layer assigns it to the kernel",
+        "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
+        "masked_lstm": _NO_MASK,
+        "masked_gru": _NO_MASK,
+    },
+)

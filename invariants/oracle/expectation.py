@@ -1,0 +1,86 @@
+"""What is expected of a program: a point for each action that records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from invariants.oracle.rounding import Estimate
+
+if TYPE_CHECKING:
+    from invariants.freezing import Flags
+
+
+@dataclass(frozen=True)
+class ExpectedPoint:
+    """What is expected of one action that records: all but freezing and thawing.
+
+    Numbers are missing where the draws of a random layer are not known, or the order of its calls.
+    `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
+    `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
+    gradient of zeros, `still` those whose learning rate is 0.
+    `weights` holds those that a step may move and those that forward passes have rewritten so far;
+    `rewritten` names those that the forward pass of this very action rewrites.
+    `flags` are those that it went by, `attributes` those that can be read, where they differ.
+    `blind`: the mode shows no gradients.
+    `held` names the weights that the optimizer has been made with, None for all that are trainable;
+    `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
+    `forward` says what the forward pass depended on beside weights and batch: for each layer with
+    a state the version of it that was used, or a text where it was moved, and last the mode; two
+    points with the same `forward` and the same `weights_version` computed the same function.
+    """
+
+    action: int
+    raises: tuple[str, str] | None
+    flags: Flags
+    weights_version: int
+    forward: tuple[Any, ...]
+    attributes: Flags | None = None
+    blind: bool = False
+    held: frozenset[str] | None = None
+    optimizer: int = 0
+    stops_midway: bool = False
+    idle: frozenset[str] = frozenset()
+    rewritten: frozenset[str] = frozenset()
+    zeros: frozenset[str] = frozenset()
+    still: frozenset[str] = frozenset()
+    warns: tuple[str, ...] = ()
+    loss: Estimate | None = None
+    gradients: Mapping[str, Estimate] = field(default_factory=dict)
+    weights: Mapping[str, Estimate] = field(default_factory=dict)
+    updates: Mapping[str, Estimate] = field(default_factory=dict)
+    state: Mapping[str, Estimate] = field(default_factory=dict)
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The weights that a step moves."""
+        return tuple(
+            name
+            for name in self.flags.trainable
+            if name not in (self.idle | self.still) and (self.held is None or name in self.held)
+        )
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The frozen weights that a step takes along with a gradient of zeros."""
+        return tuple(name for name in sorted(self.zeros) if name in (self.held or ()))
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is expected of a whole program on one backend; `points` in the order of the actions.
+
+    ties: how many elements met a kink (relu at 0, equal maxima) exactly. idle_warnings: those that
+    any action may give.
+    """
+
+    backend: str
+    points: tuple[ExpectedPoint, ...]
+    ties: int = 0
+    idle_warnings: tuple[str, ...] = ()
+
+
+def moves(use: Any) -> bool:
+    """Whether a layer's forward pass moves its state, by the layer's entry in `forward`."""
+    return isinstance(use, str)

@@ -1,0 +1,90 @@
+"""One forward pass of the layers of a case, on a tape of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from invariants.oracle.contract import Contract
+from invariants.oracle.primitives import Array
+from invariants.oracle.tape import Tape, Value
+
+if TYPE_CHECKING:
+    from invariants.architecture.graph import Block
+    from invariants.architecture.layers.base import Layer
+    from invariants.case import Case
+    from invariants.course import Moment
+
+#: The path of a random layer -> what it drew, one array for each of its calls.
+Draws = Mapping[str, tuple[Array, ...]]
+
+
+def own(path: str, weights: frozenset[str]) -> frozenset[str]:
+    """The names within the layer at `path` of those of its weights that are among `weights`."""
+    split = (weight.rpartition(".") for weight in weights)
+    return frozenset(name for owner, _, name in split if owner == path)
+
+
+class LayerCall:
+    """One call of a layer: implements architecture.layers.base.Call."""
+
+    def __init__(self, forward: Forward, path: str) -> None:
+        self._forward = forward
+        self._path = path
+        self.training = forward.training
+        self.frozen = path in forward.flags.flagged
+        self.frozen_weights = own(path, forward.flags.frozen)
+        self.before_steps_first = path in forward.before_steps_first
+        self.contract = forward.contract
+
+    def parameter(self, name: str) -> Value:
+        return self._forward.parameters[f"{self._path}.{name}"]
+
+    def set_state(self, name: str, value: Value) -> None:
+        self._forward.set(f"{self._path}.{name}", value)
+
+    def drawn(self) -> Value:
+        return self._forward.tape.constant(next(self._forward.draws[self._path])[None])
+
+
+class Forward:
+    """One forward pass on a tape of its own."""
+
+    def __init__(
+        self,
+        case: Case,
+        contract: Contract,
+        tape: Tape,
+        arrays: dict[str, Array],
+        grids: dict[str, int | None],
+        draws: Draws,
+        moment: Moment,
+    ) -> None:
+        self.contract = contract
+        self.tape = tape
+        self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
+        self.training = moment.training
+        self.flags = moment.acting
+        self.before_steps_first = case.architecture.before_steps_first
+        self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
+        # The gradient of a weight is summed over all the values that it had in the pass.
+        self.versions = {name: [value] for name, value in self.parameters.items()}
+
+    def set(self, name: str, value: Value) -> None:
+        self.parameters[name] = value
+        self.versions[name].append(value)
+
+    def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
+        """All values of a block, its inputs first."""
+        values = list(inputs)
+        for node in block.nodes:
+            name = block.name(node.member)
+            member_path = f"{path}.{name}" if path else name
+            member: Any = block.members[node.member]
+            xs = [values[i] for i in node.inputs]
+            if member.kind == "block":
+                values.append(self.block(member, member_path, xs)[-1])
+            else:
+                layer: Layer = member
+                values.append(layer.forward(LayerCall(self, member_path), *xs))
+        return values

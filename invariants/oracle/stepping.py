@@ -1,0 +1,206 @@
+"""The optimizer of a case between steps: slots, counts, and what a step makes of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from invariants.oracle.contract import Contract
+from invariants.oracle.optimizers import SHAPED, TOGETHER, Slots, step
+from invariants.oracle.optimizers.lbfgs import Memory, flat
+from invariants.oracle.primitives import Array
+from invariants.oracle.rounding import Rounding
+
+if TYPE_CHECKING:
+    from invariants.case import Case
+    from invariants.course import Moment
+
+Arrays = Mapping[str, Array]
+
+
+class Layout(Protocol):
+    """How a framework lays out a weight."""
+
+    def to_native(self, array: Array) -> Array: ...
+
+    def to_canonical(self, array: Array) -> Array: ...
+
+
+class Stepper:
+    """Steps weights in samples; the weights themselves it is given each time.
+
+    dragged: the frozen weights that the last step of all weights together has moved.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        backend: str,
+        contract: Contract,
+        rounding: Rounding,
+        layouts: Mapping[str, Layout],
+        arrays: Arrays,
+    ) -> None:
+        self.case = case
+        self.contract = contract
+        self.rounding = rounding
+        self.layouts = layouts if case.optimizer.kind in SHAPED else {}
+        self.options = case.options(backend)
+        self.compiled = case.realisations[backend].mode in contract.compiled_modes
+        self.begin(0, arrays)
+
+    def begin(self, number: int, arrays: Arrays) -> None:
+        """With a new optimizer."""
+        self.number = number
+        self.slots: dict[str, Slots] = self._slots_made_ahead(arrays)
+        self.memory = Memory()
+        self.updates_of: dict[str, int] = {}
+        self.steps = 0
+        self.dragged: frozenset[str] = frozenset()
+
+    def _slots_made_ahead(self, arrays: Arrays) -> dict[str, Slots]:
+        """The slots that start with what the weights are when an optimizer is made."""
+        ahead = self.options.get("optimizer_build") == "ahead"
+        if not ahead or self.case.optimizer.kind != "schedule_free_adamw":
+            return {}
+        return {name: {"z": arrays[name]} for name in self.case.architecture.weights}
+
+    def step(
+        self, arrays: Arrays, gradients: Arrays, lookups: Arrays, moving: Sequence[str], now: Moment
+    ) -> dict[str, Array]:
+        """What a step makes of the weights that it moves."""
+        self.steps += 1
+        self.dragged = frozenset()
+        if self.case.optimizer.kind in TOGETHER:
+            return self._step_together(arrays, gradients, moving, now)
+        moved = {}
+        for name in moving:
+            self.updates_of[name] = self.updates_of.get(name, 0) + 1
+            of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
+            rate = 0.0 if name in now.still else self.case.rate(name) * now.factor
+            after, self.slots[name] = step(
+                replace(self.case.optimizer, learning_rate=rate),
+                self.contract,
+                self.rounding,
+                self._laid_out(name, arrays[name]),
+                self._laid_out(name, gradients[name]),
+                self.slots.get(name) or self._first_slots(name, arrays[name]),
+                self.updates_of[name] if of_parameter else self.steps,
+                lookups.get(name),
+                name,
+            )
+            if name in self.layouts:
+                after = np.stack([self.layouts[name].to_canonical(sample) for sample in after])
+            left = self._is_left(arrays[name])
+            moved[name] = np.full_like(after, np.nan) if left else after
+        return moved
+
+    def _first_slots(self, name: str, array: Array) -> Slots:
+        """The slots that a known issue has a weight start with, where a compiled model makes them.
+
+        Of a schedule-free average: what is assigned while the step is traced is lost.
+        """
+        traced = self.compiled and self.options.get("run_eagerly") == "no"
+        if (
+            self.contract["schedule_free_start"] == "zero_when_traced"
+            and self.case.optimizer.kind == "schedule_free_adamw"
+            and traced
+            and self.options.get("optimizer_build") == "first_step"
+        ):
+            return {"z": np.zeros_like(array)}
+        return {}
+
+    def _step_together(
+        self, arrays: Arrays, gradients: Arrays, moving: Sequence[str], now: Moment
+    ) -> dict[str, Array]:
+        """A step of an optimizer that takes all its weights for one vector."""
+        held = {n: arrays[n] for n in self.case.architecture.weights if n in (now.held or ())}
+        slopes = [
+            gradients[name] if name in moving else np.zeros_like(array[:1])
+            for name, array in held.items()
+        ]
+        optimizer: Any = self.case.optimizer
+        vector = self.memory.step(
+            replace(optimizer, learning_rate=optimizer.learning_rate * now.factor),
+            self.rounding,
+            flat(list(held.values())),
+            flat(slopes),
+        )
+        ends = np.cumsum([array[0].size for array in held.values()])[:-1]
+        moved = {}
+        for (name, array), part in zip(held.items(), np.split(vector, ends, axis=1), strict=True):
+            after = part.reshape(part.shape[0], *array.shape[1:])
+            frozen = name not in moving and not np.array_equal(after[:1], array[:1])
+            if frozen and self.contract["history_moves_frozen"]:
+                self.dragged |= {name}
+            if name in moving or name in self.dragged:
+                moved[name] = after
+        return moved
+
+    def _laid_out(self, name: str, samples: Array) -> Array:
+        """A weight or its gradient as the optimizer sees it."""
+        if name not in self.layouts:
+            return samples
+        return np.stack([self.layouts[name].to_native(sample) for sample in samples])
+
+    def _is_left(self, array: Array) -> bool:
+        """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.
+
+        It does so in full vectors, of 8 elements at least; which they are, the processor decides.
+        """
+        return (
+            self.contract["fused_sgd_in_16_bits"] == "unknown"
+            and self.options.get("optimizer_loop") == "fused"
+            and self.case.optimizer.kind == "sgd"
+            and self.rounding.precision.significand_bits < 24
+            and array[0].size >= 8
+        )
+
+    def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
+        """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
+        o = self.case.optimizer
+        if o.kind != "sgd" or not o.nesterov or o.weight_decay:
+            return {}
+        if self.options.get("optimizer_loop") != "foreach":
+            return {}
+        return {
+            name: self.rounding.disturb(gradients[name] + self.slots[name]["momentum"] * o.momentum)
+            for name in moved
+        }
+
+    def stops(self, arrays: Arrays, names: Sequence[str], now: Moment) -> tuple[str, str] | None:
+        """The exception of a step that does not get through all weights, if there is one.
+
+        names: the weights that have a gradient.
+        """
+        for point, meets in (
+            ("momentum_of_a_thawed_weight", self._meets_a_new_weight(names, now)),
+            ("muon_in_bfloat16", self._meets_a_matrix(arrays, names)),
+        ):
+            if self.contract[point] and meets:
+                kind, text = self.contract[point]
+                return kind, text
+        return None
+
+    def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
+        """Whether Muon is given a bfloat16 matrix to make orthogonal."""
+        if self.case.optimizer.kind != "muon" or self.case.dtype != "bfloat16":
+            return False
+        excluded = self.contract["muon_excludes"]
+        return any(
+            self._laid_out(name, arrays[name]).ndim == 3
+            for name in names
+            if not excluded or excluded not in name
+        )
+
+    def _meets_a_new_weight(self, names: Sequence[str], now: Moment) -> bool:
+        """Whether torch's fused SGD meets a weight without momentum beside one that has some."""
+        o = self.case.optimizer
+        if o.kind != "sgd" or not o.momentum or self.options.get("optimizer_loop") != "fused":
+            return False
+        moving = [name for name in names if name in (now.held or ())]
+        met = {(self.case.group(name), name in self.slots) for name in moving}
+        return len(met) > len({group for group, _ in met})
