@@ -221,7 +221,8 @@ class ScheduleFreeAdamW(Document):
 class Muon(Document):
     """Momentum made orthogonal (Jordan et al. 2024); what is no matrix goes by AdamW.
 
-    beta_1, beta_2 and epsilon are AdamW's; it has the same learning rate and weight decay.
+    beta_1, beta_2 and epsilon are AdamW's; it has the same learning rate and weight decay. floor
+    stands beside the norm that the momentum is divided by.
     """
 
     kind: Literal["muon"] = "muon"
@@ -229,6 +230,7 @@ class Muon(Document):
     momentum: Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)] = 0.95
     nesterov: bool = True
     newton_steps: Annotated[int, Field(ge=1, le=10)] = 5
+    floor: Positive = 1e-7
     beta_1: Decay = 0.9
     beta_2: Decay = 0.999
     epsilon: Positive = 1e-7

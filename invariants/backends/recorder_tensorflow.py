@@ -17,11 +17,9 @@ def named_layers(model, prefix=""):
             yield prefix + layer.name, layer
 
 
-def named_weights(model):
-    for path, layer in named_layers(model):
-        for weight in layer.weights:
-            # Below the layer's own name: "kernel", or "cell/kernel" where a layer holds others.
-            yield path + "." + weight.path.rpartition(layer.name + "/")[2], weight
+def names_within(layer):
+    # Below the layer's own name: "kernel", or "cell/kernel" where a layer holds others.
+    return [weight.path.rpartition(layer.name + "/")[2] for weight in layer.weights]
 
 
 class Recorder:
@@ -29,6 +27,7 @@ class Recorder:
         self.arrays = arrays
         self.points = []
         self.model = None
+        self.within = {}
 
     def load(self, model):
         self.follow(model)
@@ -39,7 +38,11 @@ class Recorder:
     def follow(self, model):
         # Another model from here on.
         self.model = model
-        self.weights = dict(named_weights(model))
+        self.weights = {}
+        for path, layer in named_layers(model):
+            # Made from its config, a stack of cells has other names, in the same order.
+            names = self.within.setdefault(path, names_within(layer))
+            self.weights.update((path + "." + n, w) for n, w in zip(names, layer.weights))
         self.names = {id(weight): name for name, weight in self.weights.items()}
 
     def note(self, number):

@@ -29,7 +29,7 @@ def _draw_input(choice: Drawn) -> Spec:
         ("vector", "vector", "vector", "image", "sequence", "image", "sequence", "indices")
     )
     if kind == "image":
-        return Spec((choice.integer(2, 5), choice.integer(2, 5), choice.integer(1, 3)))
+        return Spec((choice.integer(2, 5), choice.integer(2, 5), choice.one_of((1, 1, 2, 3))))
     if kind == "sequence":
         return Spec((choice.integer(1, 3), choice.integer(1, 4)))
     if kind == "indices":

@@ -179,7 +179,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
-    dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "float32", "bfloat16", "float16")
+    dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
     optimizer = draw_optimizer(choice)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)

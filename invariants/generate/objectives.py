@@ -21,7 +21,7 @@ _LOSSES: tuple[LossName, ...] = (
     *("cross_entropy",) * 6,
     *("mae", "huber", "smoothed_cross_entropy", "binary_cross_entropy") * 2,
     *("dense_cross_entropy", "likelihood", "dense_likelihood", "binary_likelihood"),
-    *("kl_divergence", "cosine", "hinge", "squared_hinge"),
+    *("kl_divergence", "kl_divergence", "cosine", "hinge", "squared_hinge"),
 )
 
 

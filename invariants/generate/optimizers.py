@@ -36,6 +36,9 @@ from invariants.optimizer import (
 #: The optimizers that half of all cases have.
 _COMMON = ("sgd", "sgd", "adam", "adamw")
 
+#: Those with a second rule or more weights than one inside: twice as often as the rest.
+_INTRICATE = ("muon", "schedule_free_adamw", "lbfgs")
+
 
 class _Hyperparameters:
     """Draws the hyperparameters of one optimizer."""
@@ -137,6 +140,7 @@ def _muon(h: _Hyperparameters) -> Muon:
         momentum=h.choice.one_of((0.5, 0.95)),
         nesterov=h.choice.boolean(),
         newton_steps=h.choice.one_of((1, 2, 5)),
+        floor=h.some("muon", "floor", 1e-7, 0.125),
         weight_decay=h.decay(),
     )
 
@@ -172,10 +176,10 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
 
 
 def draw_clip(choice: Drawn) -> Clip | None:
-    """Clipping, in one case of ten."""
-    if not choice.chance(10):
+    """Clipping, in one case of seven; half of it by value."""
+    if not choice.chance(7):
         return None
-    kinds: tuple[Any, ...] = ("value", "norm", "global_norm")
+    kinds: tuple[Any, ...] = ("value", "value", "norm", "global_norm")
     return Clip(kind=choice.one_of(kinds), limit=choice.one_of((0.125, 0.5, 2.0, 0.1)))
 
 
@@ -183,6 +187,7 @@ def draw_optimizer(choice: Drawn, kind: str | None = None) -> Optimizer:
     """An optimizer that every backend has; kind: one of that kind."""
     if kind is None:
         others = [k for k in choice.offered("optimizers") if k not in _COMMON]
-        kind = choice.one_of(others if choice.boolean() else _COMMON)
+        intricate = [k for k in others if k in _INTRICATE]
+        kind = choice.one_of([*others, *intricate] if choice.boolean() else _COMMON)
     drawn: Optimizer = DRAWN[kind](_Hyperparameters(choice))
     return drawn

@@ -14,11 +14,12 @@ from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.convolution import Conv2D, DepthwiseConv2D
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.embedding import PositionalEmbedding
+from invariants.architecture.layers.grouping import InstanceNorm
 from invariants.architecture.layers.normalization import BatchNorm, Dropout, LayerNorm
 from invariants.architecture.layers.piecewise import Relu6
 from invariants.architecture.layers.pooling import GlobalAvgPool2D, MaxPool2D
 from invariants.architecture.layers.prompting import PromptTokens
-from invariants.architecture.layers.recurrent import BidirectionalLSTM
+from invariants.architecture.layers.recurrent import LSTM, BidirectionalLSTM
 from invariants.architecture.layers.resizing import UpSampling2D
 from invariants.architecture.layers.shaping import Add, Concatenate, Embedding, Flatten, Reshape
 from invariants.generate.choice import Drawn
@@ -89,6 +90,21 @@ def mobilenet(choice: Drawn) -> Growing:
     for _ in range(choice.integer(1, 2)):
         net.submodule(block, [net.latest])
     net.chain(GlobalAvgPool2D())
+    return net
+
+
+def crnn(choice: Drawn) -> Growing:
+    """A convolution, its positions read in turn by a recurrent layer (arXiv 1507.05717)."""
+    rows, columns, filters = choice.integer(2, 3), 2, choice.integer(1, 2)
+    net = Growing(choice, [Spec((rows, columns, 1))], 0)
+    biases = choice.one_of(choice.offered("recurrent_biases"))
+    norms = (BatchNorm(), InstanceNorm(), InstanceNorm())
+    net.chain(
+        _conv(filters),
+        choice.one_of(norms),
+        Reshape(shape=(rows * columns, filters)),
+        choice.one_of((LSTM(units=2, biases=biases), BidirectionalLSTM(units=2, biases=biases))),
+    )
     return net
 
 
@@ -171,6 +187,7 @@ PRESETS: dict[str, Callable[[Drawn], Growing]] = {
     "resnet": resnet,
     "unet": unet,
     "mobilenet": mobilenet,
+    "crnn": crnn,
     "lstm_tagger": lstm_tagger,
     "encoder": encoder,
     "decoder": decoder,

@@ -30,7 +30,7 @@ _SEGMENTS = (
 _FITTED = ("step", "step", "step_step", "step_change_step", "five_steps")
 
 #: What happens between two stretches, the simplest first.
-_EVENTS = ("nothing", "nothing", "evaluate", "reload", "compile", "set_rate", "set_mode")
+_EVENTS = ("nothing", "nothing", "evaluate", "reload", "reload", "compile", "set_rate", "set_mode")
 
 #: A program that is this long gets no further stretch.
 _LONGEST = 12

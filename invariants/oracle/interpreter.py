@@ -22,7 +22,7 @@ from invariants.oracle.losses import objective
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Estimates, Rounding, estimate
-from invariants.oracle.stepping import Layout, Stepper
+from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tape import Tape, Value, grid_of
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class _Interpreter:
         self.weights_version += 1
         before = self.arrays
         moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
-        kept = {n for n in dragging if np.array_equal(moved[n][:1], before[n][:1])}
+        kept = {n for n in dragging if unmoved(before[n], moved[n])}
         self._move({name: array for name, array in moved.items() if name not in kept})
         return self.stepper.dragged.union(dragging) - kept
 
@@ -319,7 +319,8 @@ class _Interpreter:
         reached = self._reached(moment.acting)
         left_out = len(reached) < len(moment.acting.trainable)
         text = self.contract["unreached_warning"]
-        stepped = action.action == "step" and raises is None
+        # A step that stops midway has warned.
+        stepped = action.action == "step" and raises in (None, self._stops(moment))
         return (text,) if stepped and reached and left_out and text else ()
 
     def _rewritten(self, moment: Moment) -> frozenset[str]:

@@ -32,6 +32,16 @@ def _may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
     return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
 
+def step_may_leave_the_range(tape: Tape) -> bool:
+    """Whether a number on the way of an optimizer's step may be too large.
+
+    A square of float16 is from 256 on: a second moment that is infinite ends training.
+    """
+    limit = tape.rounding.precision.largest / 4.0
+    made = (np.abs(value.data) for value in tape.values if value.parents)
+    return any(bool(((size > limit) & np.isfinite(size)).any()) for size in made)
+
+
 def _may_lose_a_logarithm(tape: Tape) -> bool:
     """Whether a logarithm is taken of a number that an implementation may hold as 0.
 

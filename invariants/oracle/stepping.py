@@ -29,6 +29,11 @@ class Layout(Protocol):
     def to_canonical(self, array: Array) -> Array: ...
 
 
+def unmoved(before: Array, after: Array) -> bool:
+    """Whether a step keeps a weight as it is, as far as it is known."""
+    return bool(np.isfinite(after[0]).all()) and np.array_equal(before[0], after[0])
+
+
 class Stepper:
     """Steps weights in samples; the weights themselves it is given each time.
 
@@ -133,7 +138,7 @@ class Stepper:
         moved = {}
         for (name, array), part in zip(held.items(), np.split(vector, ends, axis=1), strict=True):
             after = part.reshape(part.shape[0], *array.shape[1:])
-            frozen = name not in moving and not np.array_equal(after[:1], array[:1])
+            frozen = name not in moving and not unmoved(array, after)
             if frozen and self.contract["history_moves_frozen"]:
                 self.dragged |= {name}
             if name in moving or name in self.dragged:

@@ -24,7 +24,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile("quick", {"torch": 400, "tensorflow": 80}, {"torch": 100, "tensorflow": 20}, 15.0),
-        Profile("ci", {"torch": 3200, "tensorflow": 1200}, {"torch": 200, "tensorflow": 40}, 30.0),
+        Profile("ci", {"torch": 4000, "tensorflow": 2400}, {"torch": 200, "tensorflow": 40}, 30.0),
         Profile(
             "soak", {"torch": 20000, "tensorflow": 2000}, {"torch": 200, "tensorflow": 40}, 120.0
         ),

@@ -328,10 +328,10 @@ def keras_adafactor(r: Reference, g: Array, t: int) -> None:
     _adafactor_step(r, g, outer / mean, _rms(r.w), t)
 
 
-def _orthogonal(x: Array, steps: int) -> Array:
+def _orthogonal(x: Array, steps: int, floor: float) -> Array:
     """Jordan's polynomial of the singular values, which the iteration applies to the matrix."""
     u, s, vt = np.linalg.svd(x, full_matrices=False)
-    s = s / (np.linalg.norm(s) + 1e-7)
+    s = s / (np.linalg.norm(s) + floor)
     for _ in range(steps):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
     return np.asarray((u * s) @ vt)
@@ -345,7 +345,7 @@ def muon(factor: Callable[[int, int], float]) -> Follow:
         r.w = shrunk(r)
         r.memory["b"] = o.momentum * r.remembered("b") + g
         direction = g + o.momentum * r.memory["b"] if o.nesterov else r.memory["b"]
-        step = _orthogonal(direction, o.newton_steps)
+        step = _orthogonal(direction, o.newton_steps, o.floor)
         r.w = r.w - o.learning_rate * factor(*r.w.shape) * step
 
     return update

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from invariants.optimizer import Adafactor
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.limits import may_leave_the_range
+from invariants.oracle.optimizers import step
 from invariants.oracle.rounding import PRECISIONS, Rounding
+from invariants.oracle.stepping import unmoved
 from invariants.oracle.tape import Tape
 
 
@@ -28,3 +32,22 @@ def test_the_logarithm_of_what_is_left_of_1_is_lost_where_p_rounds_to_1(
     with np.errstate(invalid="ignore"):
         (tape.lift(1.0) - p).apply("log")
     assert may_leave_the_range(tape, {}, trained=False) is lost
+
+
+@pytest.mark.parametrize(("size", "known"), [(1.0, True), (8.0, True), (16.0, False)])
+def test_a_second_moment_beyond_float16_leaves_a_step_unknown(size: float, known: bool) -> None:
+    """torch's Adafactor multiplies two of them, and infinite ones end the training of a weight."""
+    weight, rounding = np.ones((1, 2, 2)), Rounding(PRECISIONS["float16"])
+    gradient = np.array([[[size, -size], [size, size]]])
+    moved, slots = step(Adafactor(), CONTRACTS["torch"], rounding, weight, gradient, {}, 1)
+    assert bool(np.isfinite(moved).all()) is known
+    assert all(bool(np.isfinite(slot).all()) is known for slot in slots.values())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"), [(1.0, 1.0, True), (1.0, 2.0, False), (np.inf, np.inf, False)]
+)
+def test_a_weight_that_is_not_known_is_not_known_to_stay(
+    before: float, after: float, same: bool
+) -> None:
+    assert unmoved(np.full((1, 2), before), np.full((1, 2), after)) is same

@@ -240,6 +240,7 @@ class Celu(Layer):
     """x where positive, alpha · (exp(x / alpha) - 1) elsewhere (Barron 2017, arXiv 1704.07483)."""
 
     kind: Literal["celu"] = "celu"
+    frequency: ClassVar[int] = 2
     alpha: Slope = 1.0
     kinked: ClassVar[bool] = True
 

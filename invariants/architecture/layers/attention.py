@@ -201,7 +201,7 @@ class MultiHeadAttention(_Projected):
     """
 
     kind: Literal["multi_head_attention"] = "multi_head_attention"
-    frequency: ClassVar[int] = 2
+    frequency: ClassVar[int] = 4
     heads: Size = 1
     key_size: Size = 1
     use_bias: bool = False
@@ -211,7 +211,7 @@ class MultiHeadAttention(_Projected):
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> MultiHeadAttention:
         return cls(
             heads=choice.integer(1, 3),
-            key_size=choice.integer(1, 4),
+            key_size=choice.one_of((1, 1, 2, 3, 4)),
             use_bias=choice.boolean(),
             causal=choice.boolean(),
         )

@@ -149,6 +149,8 @@ class Windowed2D(Image):
     @staticmethod
     def draw_windows(choice: Choice, spec: Spec) -> dict[str, Any]:
         h, w, _ = spec.shape
+        if choice.integer(0, 3) == 3:  # over all of the image, as at the end of many networks
+            return {"kernel_size": (h, w), "use_bias": not choice.boolean()}
         stride = choice.integer(1, 2)
         kernel = (choice.integer(1, min(3, h)), choice.integer(1, min(3, w)))
         padding = choice.one_of(("valid", "same"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from invariants.architecture.layers.base import (
     Call,
@@ -135,6 +135,7 @@ class UnitNormalization(Layer):
     """x / max(√Σx², 1e-12) over the last axis, so that zeros stay zeros."""
 
     kind: Literal["unit_normalization"] = "unit_normalization"
+    frequency: ClassVar[int] = 2
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:

@@ -122,7 +122,7 @@ class Prelu(Layer):
     """
 
     kind: Literal["prelu"] = "prelu"
-    frequency: ClassVar[int] = 2
+    frequency: ClassVar[int] = 3
     kinked: ClassVar[bool] = True
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:

@@ -84,6 +84,7 @@ ROWS: dict[str, Row] = {
             "momentum": o.momentum,
             "nesterov": o.nesterov,
             "ns_steps": o.newton_steps,
+            "eps": o.floor,
         },
     ),
     # One iteration a step evaluates the closure once, at the weights as they are.

@@ -306,6 +306,11 @@ TENSORFLOW = Contract(
             "Silent; the momentum is m ← μ·m + g.",
             _KERAS + "optimizers/muon/",
         ),
+        "muon_floor": Clause(
+            "added",
+            "Silent; as in Jordan's post, a small number is added to the norm.",
+            "https://kellerjordan.github.io/posts/muon/",
+        ),
         "muon_scale": Clause(
             "matches_rms",
             "rms_rate: the update is scaled by rms_rate * sqrt(max(A, B)), 0.2 by default.",

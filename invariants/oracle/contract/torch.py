@@ -214,8 +214,9 @@ TORCH = Contract(
             _TORCH + "optim.html#algorithms",
         ),
         "optimizer_settings": Clause(
-            ("sgd.dampening", "nadam.momentum_decay", "adagrad.rate_decay"),
-            "dampening of SGD, momentum_decay of NAdam and lr_decay of Adagrad are arguments.",
+            ("sgd.dampening", "nadam.momentum_decay", "adagrad.rate_decay", "muon.floor"),
+            "dampening of SGD, momentum_decay of NAdam, lr_decay of Adagrad and eps of Muon are "
+            "arguments.",
             _TORCH + "optim.html#algorithms",
         ),
         "optimizer_loops": Clause(
@@ -331,10 +332,14 @@ TORCH = Contract(
             _TORCH + "generated/torch.optim.Muon.html",
         ),
         "muon_momentum": Clause(
-            "averages",
-            "B_t ← μ·B_{t-1} + (1 - μ)·g_t, as buf.lerp_(grad, 1 - momentum) has it: beside ε in "
-            "the norm that follows, the factor counts where gradients are small.",
-            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/optim/_muon.py",
+            "adds_up",
+            "B_t ← μ·B_{t-1} + g_t; with nesterov g_t + μ·B_t goes on, else B_t.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_floor": Clause(
+            "added",
+            "eps: term added to the denominator for numerical stability.",
+            _TORCH + "generated/torch.optim.Muon.html",
         ),
         "muon_scale": Clause(
             "original",

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from invariants.oracle.contract import Contract
+from invariants.oracle.limits import step_may_leave_the_range
 from invariants.oracle.optimizers import accumulating, adam, descent, matrices
 from invariants.oracle.optimizers.base import Rule, Turn
 from invariants.oracle.primitives import Array
@@ -71,4 +74,8 @@ def step(
         lookups=() if lookups is None else tuple(map(tape.constant, lookups)),
     )
     w, after = RULES[optimizer.kind](tape.constant(weight), tape.constant(gradient), turn)
+    if step_may_leave_the_range(tape):
+        return np.full_like(w.data, np.nan), {
+            n: np.full_like(v.data, np.nan) for n, v in after.items()
+        }
     return w.data, {name: value.data for name, value in after.items()}

@@ -77,7 +77,8 @@ def _orthogonal(x: Value, turn: Turn) -> Value:
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = x.shape[0] > x.shape[1]
     x = x.apply("transpose", axes=(1, 0)) if tall else x
-    x = x / (norm(x) + 1e-7)
+    clamped = turn.contract["muon_floor"] == "clamped"
+    x = x / (larger(norm(x), x.tape.lift(turn.o.floor)) if clamped else norm(x) + turn.o.floor)
     for _ in range(turn.o.newton_steps):
         gram = x @ x.apply("transpose", axes=(1, 0))
         x = x * a + (gram * b + gram * c @ gram) @ x
