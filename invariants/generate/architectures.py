@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from invariants.architecture.graph import Architecture
+from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.generate.choice import Drawn
@@ -15,19 +17,39 @@ from invariants.generate.presets import PRESETS
 _LENGTHS = (1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9)
 
 
-def draw_inputs(choice: Drawn) -> tuple[Spec, ...]:
-    """The types of one to three inputs."""
+#: Values of each kind of input, by which those are told that a layer takes.
+_SAMPLES: Mapping[str, Spec] = {
+    "vector": Spec((4,)),
+    "image": Spec((4, 4, 4)),
+    "sequence": Spec((3, 4)),
+    "indices": Spec((3,), vocabulary=4),
+    "volume": Spec((2, 2, 2, 2)),
+}
+
+#: The kinds of inputs, each as often as it is drawn.
+_KINDS = ("vector",) * 11 + ("image",) * 8 + ("sequence",) * 8 + ("indices",) * 4 + ("volume",) * 4
+
+
+@lru_cache(maxsize=1024)
+def _fitting(wanted: str) -> tuple[str, ...]:
+    """The kinds of inputs that a kind of layer takes; all of them where it takes none."""
+    layer = LAYERS[wanted]
+    count = layer.arity or 2
+    fit = tuple(kind for kind in _KINDS if layer.accepts([_SAMPLES[kind]] * count))
+    return fit or _KINDS
+
+
+def draw_inputs(choice: Drawn, wanted: str) -> tuple[Spec, ...]:
+    """The types of one to three inputs, the first of a kind that the wanted layer takes."""
     count = choice.one_of((1,) * 10 + (2, 2, 3))
-    return tuple(_draw_input(choice) for _ in range(count))
+    first = _draw_input(choice, choice.one_of(_fitting(wanted)))
+    return (first, *(_draw_input(choice, choice.one_of(_KINDS)) for _ in range(count - 1)))
 
 
-def _draw_input(choice: Drawn) -> Spec:
-    if choice.chance(9):
+def _draw_input(choice: Drawn, kind: str) -> Spec:
+    if kind == "volume":
         depth, height, width = (choice.integer(2, 3) for _ in range(3))
         return Spec((depth, height, width, choice.integer(1, 2)))
-    kind = choice.one_of(
-        ("vector", "vector", "vector", "image", "sequence", "image", "sequence", "indices")
-    )
     if kind == "image":
         return Spec((choice.integer(2, 5), choice.integer(2, 5), choice.one_of((1, 1, 2, 3))))
     if kind == "sequence":
@@ -41,7 +63,9 @@ def _body(choice: Drawn) -> Growing:
     """A network without its heads."""
     if choice.chance(10):
         return choice.one_of(tuple(PRESETS.values()))(choice)
-    growing = Growing(choice, draw_inputs(choice), 0)
+    kinds = [kind for kind in LAYERS if kind not in choice.lacking]
+    wanted = choice.one_of(kinds)
+    growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
     return growing

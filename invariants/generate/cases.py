@@ -114,7 +114,7 @@ def _realisation(
         undone = beside.pop(action.target, "") if isinstance(action, Thaw) else ""
         if undone in settled:  # a thaw by a flag alone would leave the rate and the optimizer
             settled = [undone]
-        elif not choice.chance(5):
+        elif not choice.chance(4):
             settled = [way for way in settled if way not in aside]
         way = choice.one_of([way for way in settled if way in preferred] or settled)
         ways.append(way)

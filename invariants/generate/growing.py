@@ -43,9 +43,11 @@ _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
 class Growing:
     """A block in the making."""
 
-    def __init__(self, choice: Drawn, inputs: Sequence[Spec], depth: int) -> None:
+    def __init__(self, choice: Drawn, inputs: Sequence[Spec], depth: int, wanted: str = "") -> None:
+        """wanted: a kind of layer that the network is to have, where its values allow."""
         self.choice = choice
         self.depth = depth
+        self.wanted = wanted
         self.inputs = len(inputs)
         self.specs = list(inputs)
         self.members: list[Member] = []
@@ -90,6 +92,9 @@ class Growing:
     def grow(self) -> None:
         value = self._source()
         spec = self.specs[value]
+        # Indices come only once; of other values there may be more, behind other layers.
+        if (spec.vocabulary is not None or self.choice.boolean()) and self._grant(value):
+            return
         if spec.vocabulary is not None:
             self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
             return
@@ -104,6 +109,16 @@ class Growing:
             self.add(block, [value], output)
             return
         self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
+
+    def _grant(self, value: int) -> bool:
+        """The wanted layer, where it takes the value, alone or with an earlier one."""
+        lone = self.wanted in _kinds((self.specs[value],), False, self.choice.lacking)
+        if not lone and not self._merge(value, self.wanted):
+            return False
+        if lone:
+            self._layer(self.wanted, value)
+        self.wanted = ""
+        return True
 
     def _source(self) -> int:
         """The latest value, now and then any other."""
@@ -127,15 +142,15 @@ class Growing:
                     return True
         return False
 
-    def _merge(self, value: int) -> bool:
-        """The value with another of a shape that fits."""
+    def _merge(self, value: int, kind: str | None = None) -> bool:
+        """The value with another of a shape that fits, by a layer of `kind` if one is named."""
         spec = self.specs[value]
         for other in range(self.latest, -1, -1):
             pair = [self.specs[other], spec]
             kinds = _kinds(tuple(pair), True, self.choice.lacking)
-            if other == value or not kinds:
+            if other == value or not kinds or (kind is not None and kind not in kinds):
                 continue
-            layer = LAYERS[self.choice.one_of(kinds)].draw(self.choice, pair)
+            layer = LAYERS[kind or self.choice.one_of(kinds)].draw(self.choice, pair)
             if layer.output(pair).size <= MAX_SIZE:
                 self.add_layer(layer, [other, value])
                 return True

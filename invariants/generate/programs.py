@@ -23,6 +23,7 @@ _SEGMENTS = (
     *("step",) * 2,
     "step_step",
     "step_two_masks",
+    *("step_change_step",) * 2,
     "five_steps",
 )
 

@@ -62,6 +62,7 @@ WORDS = {
     *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),
     *("base", "lora_a", "lora_b", "down", "up", "projection", "direction", "magnitude", "bias"),
     *("strides", "padding", "dilation_rate", "vector_u", "vector_v", "tokens"),
+    *("params", "lr"),
     *("query", "key", "value", "output", "prefix_key", "prefix_value"),
 }
 
