@@ -451,9 +451,9 @@ class Case(Document):
         contract = CONTRACTS.get(backend)
         if contract is None:
             raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
-        if realisation.mode not in contract.modes:
+        if realisation.mode not in {mode.name for mode in contract.modes}:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
-        if realisation.mode in contract.compiled_modes:
+        if contract.mode(realisation.mode).trains_itself:
             reason = not_compiled(self.program, self.modes, self.objective, self.architecture)
             reason = reason or ("input gradients" if self.input_gradient else "")
             if reason:
@@ -549,7 +549,7 @@ def ways_of(
         reaches = "weight" if action.target in architecture.weights else "module"
         return tuple(way.name for way in contract.ways if way.reaches == reaches)
     if isinstance(action, Evaluate):
-        compiled = mode in contract.compiled_modes
+        compiled = contract.mode(mode).trains_itself
         return tuple(
             e.name
             for e in contract.evaluations

@@ -92,7 +92,7 @@ class _Course:
         self.contract = contract
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
-        self.compiled = realisation.mode in contract.compiled_modes
+        self.compiled = contract.mode(realisation.mode).trains_itself
         self.reached = case.reached
         flags = Flags.initial(case.architecture)
         self.start = Moment(flags, flags, case.training, 1.0, self._made_with(flags), 0)

@@ -50,6 +50,9 @@ class Recorder:
         point = self.snapshot(number)
         point["flags"] = {name: bool(w.trainable) for name, w in self.weights.items()}
 
+    def finish(self):
+        pass
+
     def batch(self, number):
         batch = self.arrays["batches"][number]
         dtype = self.arrays["dtype"]

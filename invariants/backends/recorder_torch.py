@@ -2,6 +2,7 @@
 # Needs numpy and torch alone, on any Python from 3.8 on; a repro script holds this text verbatim.
 import contextlib
 import copy
+import sys
 import traceback
 import warnings
 
@@ -31,6 +32,11 @@ class Recorder:
         # An action without gradients.
         point = self.snapshot(number)
         point["flags"] = {name: p.requires_grad for name, p in self.model.named_parameters()}
+
+    def finish(self):
+        # What the compiler has cached is of no use to the next script.
+        if "torch._dynamo" in sys.modules:
+            torch.compiler.reset()
 
     def batch(self, number):
         batch = self.arrays["batches"][number]

@@ -91,6 +91,7 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
     except Exception as error:  # outside of every action: the model could not even be made
         recorder.failed(-1, error)
     finally:
+        recorder.finish()
         linecache.cache.pop(filename, None)
         del sys.modules[module.__name__]
     points: list[dict[str, Any]] = recorder.points

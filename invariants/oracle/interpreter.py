@@ -62,7 +62,7 @@ class _Interpreter:
         self.draws = draws
         self.contract = contract
         self.options = case.options(backend)
-        self.blind = case.realisations[backend].mode in contract.compiled_modes
+        self.blind = contract.mode(case.realisations[backend].mode).trains_itself
         self.rounding = Rounding(PRECISIONS[case.dtype])
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}

@@ -54,7 +54,7 @@ class Stepper:
         self.rounding = rounding
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
-        self.compiled = case.realisations[backend].mode in contract.compiled_modes
+        self.compiled = contract.mode(case.realisations[backend].mode).trains_itself
         self.begin(0, arrays)
 
     def begin(self, number: int, arrays: Arrays) -> None:

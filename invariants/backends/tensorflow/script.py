@@ -80,7 +80,7 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
 
 
 def _compiled(case: Case) -> bool:
-    return case.realisations[NAME].mode in CONTRACTS[NAME].compiled_modes
+    return CONTRACTS[NAME].mode(case.realisations[NAME].mode).trains_itself
 
 
 def _made(case: Case) -> list[str]:

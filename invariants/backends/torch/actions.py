@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from invariants.backends.torch import modes
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
@@ -55,6 +56,8 @@ def _reload(case: Case, number: int, way: str, optimizer: str) -> list[str]:
     lines = [
         line.format(dtype=case.dtype, mode=_mode(case.modes[number])) for line in _RELOADS[way]
     ]
+    if any(line.startswith("model = ") for line in lines):
+        lines += modes.made(case)
     lines.append("follow(model)")
     if CONTRACTS[NAME].reloading(way).optimizer == "anew":
         lines.append(f"optimizer = {optimizer}")
@@ -66,7 +69,7 @@ def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
     mode, back = _mode(action.training), _mode(case.mode_before(number))
     lines = [f"{', '.join(names)}, *_ = batch({action.batch})"]
     lines += [f"model.{mode}()"] if mode != back else []
-    lines += [f"with torch.{way}():", f"    model({', '.join(names)})"]
+    lines += [f"with torch.{way}():", f"    {modes.called(case)}({', '.join(names)})"]
     return lines + ([f"model.{back}()"] if mode != back else [])
 
 

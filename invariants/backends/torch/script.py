@@ -16,7 +16,7 @@ from invariants.backends.source import (
     loss_lines,
     named_terms,
 )
-from invariants.backends.torch import actions, losses, optimizers
+from invariants.backends.torch import actions, losses, modes, optimizers
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.course import Moment
@@ -40,6 +40,7 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
             row, specs = LOWERINGS[member.kind], placed[join(path, name)].specs
             construct = row.construct(member, specs) if row.construct else ""
             call = row.call(member, f"self.{name}", args, specs)
+        call = modes.recomputed(case, call, f"self.{name}", args)
         line = f"self.{name} = {construct}"
         if construct and line not in made:
             made.append(line)
@@ -134,6 +135,12 @@ def _penalties(case: Case) -> list[str]:
     ]
 
 
+def _loss(case: Case) -> list[str]:
+    """The lines that compute `loss`."""
+    names = ", ".join(f"x{i}" for i in range(len(case.architecture.inputs)))
+    return [*loss_lines(case, f"{modes.called(case)}({names})", losses.value), *_penalties(case)]
+
+
 def _clipping(case: Case) -> list[str]:
     """The lines that clip the gradients before a step."""
     if case.clip is None:
@@ -155,7 +162,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     taken = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
     taken += [f"x{i}.requires_grad_()" for i in watched]
     seeded = [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
-    if seeded and case.first_of_its_size(number):
+    if seeded and case.first_of_its_size(number) and modes.draws_can_be_told(case):
         taken.append(f"draws({number}, {case.seed}, {', '.join(names)})")
     taken += seeded
     # An optimizer clears the gradients of what it holds alone.
@@ -163,11 +170,11 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     everything &= "left_out" not in case.realisations[NAME].ways
     kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
     lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
-    learn = [*loss_lines(case, f"model({', '.join(names)})", losses.value), *_penalties(case)]
-    lines += [*learn, "loss.backward()"]
+    learn = modes.learned(case, _loss(case))
+    lines += learn
     for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
-        lines += [*seeded, *learn, "loss.backward()"]
+        lines += [*seeded, *learn]
     if isinstance(action, Step):
         lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
     else:
@@ -185,6 +192,7 @@ def render(case: Case) -> str:
         "import torch",
         "from torch import nn",
         "from torch.nn import functional as F",
+        *modes.imports(case),
         "",
         "",
     ]
@@ -196,7 +204,9 @@ def render(case: Case) -> str:
         f"model = Net().to(torch.{case.dtype})",
         "load(model)",
         f"model.{'train' if case.training else 'eval'}()",
+        *modes.made(case),
         *_loss_functions(case),
+        *modes.definitions(case, _loss(case)),
         f"optimizer = {optimizers.made(case, _parameters(case))}",
     ]
     course = case.course(NAME)

@@ -6,7 +6,15 @@ silent, the sentence says what its users would expect.
 
 from __future__ import annotations
 
-from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.clauses import (
+    Clause,
+    Contract,
+    Evaluation,
+    Mode,
+    Option,
+    Reloading,
+    Way,
+)
 from invariants.oracle.contract.tensorflow import TENSORFLOW
 from invariants.oracle.contract.torch import TORCH
 
@@ -19,6 +27,7 @@ __all__ = [
     "Clause",
     "Contract",
     "Evaluation",
+    "Mode",
     "Option",
     "Reloading",
     "Way",

@@ -77,6 +77,24 @@ class Reloading:
 
 
 @dataclass(frozen=True)
+class Mode:
+    """One of the ways to run a model and to train it.
+
+    trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
+    for it, by names of the backend's own. seconds: what a case costs, about; a run gives each mode
+    its share. to_the_bit: it computes with the kernels of the first mode, in their order.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    trains_itself: bool = False
+    traits: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.02
+    to_the_bit: bool = True
+
+
+@dataclass(frozen=True)
 class Contract:
     """The clauses of one backend, by point."""
 
@@ -85,9 +103,8 @@ class Contract:
     ways: tuple[Way, ...]
     evaluations: tuple[Evaluation, ...]
     reloads: tuple[Reloading, ...]
-    modes: tuple[str, ...]
+    modes: tuple[Mode, ...]
     options: tuple[Option, ...]
-    compiled_modes: tuple[str, ...] = ()  # those that train by themselves and show no gradient
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
 
     def __getitem__(self, point: str) -> Any:
@@ -102,6 +119,9 @@ class Contract:
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
+
+    def mode(self, name: str) -> Mode:
+        return next(mode for mode in self.modes if mode.name == name)
 
     def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
         """The value of each option; one that is left out has its first."""

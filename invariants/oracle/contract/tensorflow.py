@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.clauses import (
+    Clause,
+    Contract,
+    Evaluation,
+    Mode,
+    Option,
+    Reloading,
+    Way,
+)
 
 _KERAS = "https://keras.io/api/"
 
@@ -644,8 +652,29 @@ TENSORFLOW = Contract(
             refuses=_WITHOUT_CONFIG,
         ),
     ),
-    modes=("tape", "fit", "train_on_batch"),
-    compiled_modes=("fit", "train_on_batch"),
+    modes=(
+        Mode(
+            "tape",
+            "Calling a model inside a GradientTape scope enables you to retrieve the gradients of "
+            "the trainable weights of the layer with respect to a loss value.",
+            "https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/",
+            seconds=0.2,
+        ),
+        Mode(
+            "fit",
+            "Trains the model for a fixed number of epochs (dataset iterations).",
+            _KERAS + "models/model_training_apis/#fit-method",
+            trains_itself=True,
+            seconds=1.2,
+        ),
+        Mode(
+            "train_on_batch",
+            "Runs a single gradient update on a single batch of data.",
+            _KERAS + "models/model_training_apis/#trainonbatch-method",
+            trains_itself=True,
+            seconds=1.2,
+        ),
+    ),
     options=(
         Option(
             "run_eagerly",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.torch_modes import MODES
 
 _TORCH = "https://docs.pytorch.org/docs/stable/"
 
@@ -715,7 +716,7 @@ TORCH = Contract(
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.to",
         ),
     ),
-    modes=("eager",),
+    modes=MODES,
     options=(
         Option(
             "optimizer_scope",
