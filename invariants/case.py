@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -179,7 +179,11 @@ class Case(Document):
     @cached_property
     def reached(self) -> frozenset[str]:
         """The weights that the objective depends on, and the inputs, as "input_N"."""
-        above = {path for term in self.objective for path in self.architecture.above(term.output)}
+        return self.reached_from(term.output for term in self.objective)
+
+    def reached_from(self, outputs: Iterable[int]) -> frozenset[str]:
+        """The weights that some of these outputs, or a penalty, depend on, and the inputs."""
+        above = {path for output in outputs for path in self.architecture.above(output)}
         weights = self.architecture.weights
         inside = {name for name in weights if name.rpartition(".")[0] in above}
         inputs = {f"input_{n}" for n in range(len(self.architecture.inputs))}

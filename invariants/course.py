@@ -41,6 +41,7 @@ class Moment:
     told: the modules that were flagged when the model was compiled, or warned of that since.
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
+    reached: what gets a gradient where it is trainable, and asked for.
     traces: the next step reads what train_step says. raises: the exception that the contract names
     for making the optimizer. warns: the warnings that it names for the action.
     """
@@ -58,11 +59,23 @@ class Moment:
     still: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
+    reached: frozenset[str] = frozenset()
 
     @property
     def zeros(self) -> frozenset[str]:
         """The frozen weights that have a gradient of zeros."""
         return self.had & self.acting.frozen
+
+
+def given_gradients(case: Case, realisation: Realisation, contract: Contract) -> frozenset[str]:
+    """The weights, and the inputs, that get a gradient where they are trainable, and asked for.
+
+    Those that the objective reaches; by the contract also what else a compiled graph depends on.
+    """
+    whole = contract.mode(realisation.mode).traits.get("of") in ("model", "method")
+    if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
+        return case.reached_from(range(len(case.architecture.outputs)))
+    return case.reached
 
 
 def flags_after(
@@ -93,9 +106,10 @@ class _Course:
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = contract.mode(realisation.mode).trains_itself
-        self.reached = case.reached
+        self.reached = given_gradients(case, realisation, contract)
         flags = Flags.initial(case.architecture)
-        self.start = Moment(flags, flags, case.training, 1.0, self._made_with(flags), 0)
+        made = self._made_with(flags)
+        self.start = Moment(flags, flags, case.training, 1.0, made, 0, reached=self.reached)
 
     def _made_with(self, flags: Flags) -> frozenset[str] | None:
         """The weights that an optimizer may hold which is made now."""

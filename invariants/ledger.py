@@ -49,6 +49,7 @@ class KnownIssue:
     reference: str
     instead: str
     at_random: bool = False  # it depends on what memory held
+    documented: bool = False  # a hazard: what it does is written down, and moves what is frozen
 
     def applies(self, installed: dict[str, str]) -> bool:
         """Whether the installed versions are among those that have the issue."""
@@ -155,8 +156,9 @@ def _explained(
     keys = {finding.key for finding in left if finding.severity == "violation"}
     properties = {name for issue in issues for name in issue.properties}
     name = " + ".join(issue.id for issue in issues)
+    severity = "hazard" if all(issue.documented for issue in issues) else "known issue"
     return [
-        replace(finding, severity="known issue", issue=name)
+        replace(finding, severity=severity, issue=name)
         if finding.severity == "violation"
         and finding.key not in keys
         and finding.property_ in properties

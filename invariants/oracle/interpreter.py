@@ -21,7 +21,7 @@ from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import PRECISIONS, Estimates, Rounding, estimate
+from invariants.oracle.rounding import PRECISIONS, SAMPLES, Estimates, Rounding, estimate
 from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tape import Tape, Value, grid_of
 
@@ -62,7 +62,8 @@ class _Interpreter:
         self.draws = draws
         self.contract = contract
         self.options = case.options(backend)
-        self.blind = contract.mode(case.realisations[backend].mode).trains_itself
+        self.mode = contract.mode(case.realisations[backend].mode)
+        self.blind = self.mode.trains_itself
         self.rounding = Rounding(PRECISIONS[case.dtype])
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
@@ -74,6 +75,7 @@ class _Interpreter:
             if any(p.role == "state" for p in placed.parameters)
         )
         self.moments = case.course(backend, contract)
+        self.reached = self.moments[0].reached
         ever = {
             name
             for action, moment in zip(case.program, self.moments, strict=True)
@@ -154,7 +156,7 @@ class _Interpreter:
         version = self.weights_version
         draws = [self._draws(index, batch) for batch in batches]
         self.lost |= None in draws
-        idle = {*flags.trainable, *asked} - self.case.reached
+        idle = {*flags.trainable, *asked} - self.reached
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
         point = ExpectedPoint(
@@ -254,6 +256,7 @@ class _Interpreter:
             one = self._pass(batch, moment, self._forward_signature(moment), drawn)
             self._move(one.state)
             self.state_version += bool(one.state)
+            one = self._recomputed(one, batch, moment, drawn)
             if total is None:
                 total = one
                 continue
@@ -264,6 +267,30 @@ class _Interpreter:
             total = _Pass(one.loss, gradients, one.state, {})
         assert total is not None
         return total
+
+    def _recomputed(self, result: _Pass, batch: int, moment: Moment, draws: Draws) -> _Pass:
+        """The outcome where a backward pass runs the forward pass once more, states and all.
+
+        How far it gets again is not said: half of the samples move their states a second time. What
+        reads a state that has moved is another function then, and its gradient is not known.
+        """
+        if self.mode.traits.get("checkpoint") is None or not moment.training:
+            return result
+        if self.contract["recomputed_state"] == "moves_once" or not result.state:
+            return result
+        once = {name: self.arrays[name] for name in result.state}
+        again = self._compute(batch, moment, draws).state
+        turn = np.arange(1 + SAMPLES) % 2 == 1
+        self._move(
+            {
+                name: np.where(turn.reshape(-1, *[1] * (array.ndim - 1)), again[name], array)
+                for name, array in once.items()
+            }
+        )
+        if not any(placed.layer.reads_its_state for placed in self.stateful):
+            return result
+        unknown = {name: np.full_like(g, np.inf) for name, g in result.gradients.items()}
+        return replace(result, gradients=unknown)
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.
@@ -283,7 +310,7 @@ class _Interpreter:
 
     def _raises(self, action: Any, moment: Moment, asked: frozenset[str]) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
-        trainable, reached = moment.acting.trainable, self.case.reached
+        trainable, reached = moment.acting.trainable, self.reached
         if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
@@ -306,7 +333,7 @@ class _Interpreter:
 
     def _reached(self, flags: Flags) -> tuple[str, ...]:
         """The weights that have a gradient: trainable, and reached by the objective."""
-        return tuple(name for name in flags.trainable if name in self.case.reached)
+        return tuple(name for name in flags.trainable if name in self.reached)
 
     def _with_gradients(self, moment: Moment) -> tuple[str, ...]:
         """The weights that have a gradient, be it one of zeros."""

@@ -514,6 +514,17 @@ TENSORFLOW = Contract(
             "Silent; variables without a gradient are left out of the step, with a warning.",
             _KERAS + "optimizers/",
         ),
+        "unreached_gradient": Clause(
+            "none",
+            "unconnected_gradients: the default value none means that None is returned if the sources "
+            "and the target are not connected.",
+            _TF + "GradientTape#gradient",
+        ),
+        "recomputed_state": Clause(
+            "moves_once",
+            "Silent; users expect a state to move as without recomputation.",
+            _TF + "recompute_grad",
+        ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),

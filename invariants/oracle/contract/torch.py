@@ -549,6 +549,18 @@ TORCH = Contract(
             "A parameter whose grad is None is left out of the step, without a word.",
             _TORCH + "generated/torch.optim.Optimizer.zero_grad.html",
         ),
+        "unreached_gradient": Clause(
+            "none",
+            "If a parameter does not take part in the computation of the loss, its grad stays None; "
+            "users expect no less of a compiled model.",
+            _TORCH + "notes/autograd.html",
+        ),
+        "recomputed_state": Clause(
+            "moves_once",
+            "Silent; users expect a state to move as without checkpointing, which trades compute for "
+            "memory.",
+            _TORCH + "checkpoint.html",
+        ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
             "backward() of a loss that depends on nothing which requires a gradient raises "
