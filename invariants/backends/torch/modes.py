@@ -73,7 +73,7 @@ def learned(case: Case, loss: Sequence[str]) -> list[str]:
     of, arrays = traits(case).get("of"), ", ".join(arrays_of_a_batch(case))
     if of == "step":
         return [f"loss = step_of({arrays})"]
-    return [f"loss = loss_of({arrays})"] if of == "loss" else [*loss, "loss.backward()"]
+    return [*([f"loss = loss_of({arrays})"] if of == "loss" else loss), "loss.backward()"]
 
 
 def imports(case: Case) -> list[str]:
