@@ -21,7 +21,8 @@ class ExpectedPoint:
     `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
     gradient of zeros, `still` those whose learning rate is 0.
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
-    `rewritten` names those that the forward pass of this very action rewrites.
+    `rewritten` names those that the forward pass of this very action rewrites, or that become their
+    averages; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
@@ -51,6 +52,7 @@ class ExpectedPoint:
     weights: Mapping[str, Estimate] = field(default_factory=dict)
     updates: Mapping[str, Estimate] = field(default_factory=dict)
     state: Mapping[str, Estimate] = field(default_factory=dict)
+    averages: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def moving(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from invariants.oracle.averaging import Averages
 from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
@@ -83,6 +84,8 @@ class _Interpreter:
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
+        self.averages = Averages(case.average, contract, self.rounding) if case.average else None
+        self.fitted = case.realisations[backend].mode == "fit"
         self.weights_version = 0
         self.state_version = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
@@ -105,11 +108,15 @@ class _Interpreter:
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
+                if self.averages:
+                    self.averages.new_optimizer()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
                 points.append(self._evaluate(index, action, moment))
             elif action.action not in ("freeze", "thaw") or moment.raises:
+                if action.action == "set_rate" and self.case.schedule and not moment.raises:
+                    self.stepper.set_rate(action.factor)
                 kept = tuple(self.state_version for _ in self.stateful)
                 points.append(self._quiet(index, moment, kept))
         return tuple(points)
@@ -190,8 +197,9 @@ class _Interpreter:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
         dragged = self._step(result, moved, moment, self._dragging(point))
-        self.rewritten |= dragged
-        point = replace(point, rewritten=point.rewritten | dragged)
+        replaced = self._after_step(moment) if steps else frozenset[str]()
+        self.rewritten |= dragged | replaced
+        point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
             broken = (*point.moving, *self._dragging(point))
             self._move({name: np.full_like(self.arrays[name], np.nan) for name in broken})
@@ -214,7 +222,31 @@ class _Interpreter:
                 {name: self.arrays[name] - before[name] for name in moved if name in point.moving}
             ),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
+            averages=self._estimates(self.averages.held if self.averages else {}),
         )
+
+    def _after_step(self, moment: Moment) -> frozenset[str]:
+        """Goes on with the schedule and the averages.
+
+        The result names the weights that became their averages though no gradient moves them.
+        """
+        self.stepper.count(bool(moment.acting.trainable))
+        if not self.averages:
+            return frozenset()
+        trainable = moment.acting.trainable
+        if self.contract["averages_belong_to"] == "the_program":
+            names = (*self.case.architecture.weights, *self.state_names)
+        elif trainable:
+            names = tuple(n for n in self.case.architecture.weights if n in (moment.held or ()))
+        else:  # the step of an optimizer that has nothing to do
+            names = ()
+        if names:
+            self.averages.update(self.arrays, names, set(self.state_names))
+        replaced = self.averages.overwrites(names, trainable, self.fitted)
+        if replaced:
+            self.weights_version += 1
+            self._move({name: self.averages.held[name] for name in replaced})
+        return frozenset(replaced) - frozenset(self._reached(moment.acting))
 
     def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
         """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.

@@ -1,4 +1,4 @@
-"""Trained weights follow the reference optimizer, step by step.
+"""Trained weights follow the reference optimizer, step by step, and averages follow the weights.
 
 Judged where the gradient of the step is the chain rule's (a wrong one is upstream_gradients'), or
 cannot be seen, and something moved (standing still is trainable_weights_move's).
@@ -7,15 +7,21 @@ cannot be seen, and something moved (standing still is trainable_weights_move's)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.oracle.rounding import LAMBDA
+from invariants.oracle.rounding import LAMBDA, deviation
 from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
+    yield from _weights(evidence)
+    yield from _averages(evidence)
+
+
+def _weights(evidence: Evidence) -> Iterator[Finding]:
     expected_at = {expected.action: expected for expected, _ in evidence.comparable}
     for before, after in evidence.consecutive():
         expected = expected_at.get(after.action)
@@ -49,4 +55,43 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 got=float(weight[at]),
                 allowed=LAMBDA * float(estimate.spread[at]),
                 spreads=float(spreads[at]),
+            )
+
+
+def _averages(evidence: Evidence) -> Iterator[Finding]:
+    """The averages of weights and states that are where they should be."""
+    for expected, observed in evidence.comparable:
+        if expected.action == evidence.departure:
+            return
+        for name, estimate in expected.averages.items():
+            average = observed.averages.get(name)
+            common: dict[str, Any] = {
+                "property_": "training_trajectory",
+                "backend": evidence.backend,
+                "action": expected.action,
+                "subject": name,
+                "field": "averages",
+            }
+            if average is None or average.shape != estimate.value.shape:
+                yield Finding(
+                    **common,
+                    message=f"{name} has no average",
+                    relation="present",
+                    expected="an average",
+                    got="none" if average is None else f"shape {list(average.shape)}",
+                )
+                continue
+            found = deviation(average, estimate)
+            if found.spreads.max(initial=0.0) <= LAMBDA:
+                continue
+            at = found.worst
+            yield Finding(
+                **common,
+                message=f"the average of {name} is not what the documented rule makes of it",
+                relation="within",
+                element=at,
+                expected=float(estimate.value[at]),
+                got=float(average[at]),
+                allowed=LAMBDA * float(estimate.spread[at]),
+                spreads=float(found.spreads[at]),
             )

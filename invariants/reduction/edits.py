@@ -188,6 +188,10 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         yield replace(case, groups={})
     if case.clip:
         yield replace(case, clip=None)
+    if case.schedule:
+        yield replace(case, schedule=None)
+    if case.average:
+        yield replace(case, average=None)
     if case.optimizer != SGD():
         yield replace(case, optimizer=SGD())
     optimizer: Any = case.optimizer

@@ -114,8 +114,8 @@ def _present(f: Finding, name: str, element: Any) -> str:
         )
     return f"""\
 point = at({f.action})
-violated = point is None or point["gradients"].get({name!r}) is None
-print("gradient of", {name!r}, "after action {f.action}:", "none" if violated else "present")"""
+violated = point is None or point[{f.field or "gradients"!r}].get({name!r}) is None
+print("{f.field or "gradients"} of", {name!r}, "after action {f.action}:", "none" if violated else "present")"""
 
 
 def _absent(f: Finding, name: str, element: Any) -> str:
