@@ -55,15 +55,15 @@ class Averages:
             return np.where(np.all(old == new, axis=0), new, after)
         return after
 
-    def overwrites(self, held: Iterable[str], trainable: Iterable[str], fitted: bool) -> list[str]:
+    def overwrites(self, held: Iterable[str], trainable: Iterable[str], fitted: bool) -> set[str]:
         """The weights that a step replaces by their averages.
 
         held: those of the optimizer. fitted: the step was a call of fit().
         """
-        which, every = self.contract["average_overwrites"], self.average.overwrite
+        every = self.average.overwrite
         due = bool(every) and self.count % every == 0
-        names = set(held) if due and which == "held" else set[str]()
-        ends = fitted and self.contract["average_after_fit"] == "overwrites"
-        if due or ends:
-            names |= set(held) & set(trainable)
-        return sorted(names & set(self.held))
+        known = set(held) & set(self.held)
+        if due and self.contract["average_overwrites"] == "held":
+            return known
+        ends = fitted and self.contract["average_after_fit"] != "stays"
+        return known & set(trainable) if due or ends else set()

@@ -25,6 +25,7 @@ class ExpectedPoint:
     averages; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
+    An action that `may_raise` is judged no further where it does: so a known issue says it.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
     `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
@@ -37,6 +38,7 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    may_raise: tuple[str, str] | None = None
     attributes: Flags | None = None
     blind: bool = False
     held: frozenset[str] | None = None

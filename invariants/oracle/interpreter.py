@@ -7,7 +7,7 @@ What its random layers drew is an input like the batch: an array that the framew
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +181,8 @@ class _Interpreter:
             still=moment.still,
             warns=self._warns(action, raises, moment),
         )
+        if action.action == "step" and self.averages and self._misplaces(moment, moment.held or ()):
+            point = replace(point, may_raise=("ValueError", "Shape mismatch"))
         steps = raises is None and action.action == "step"
         moved = (*point.moving, *self._dragging(point)) if steps else ()
         if self.lost:
@@ -242,11 +244,20 @@ class _Interpreter:
             names = ()
         if names:
             self.averages.update(self.arrays, names, set(self.state_names))
-        replaced = self.averages.overwrites(names, trainable, self.fitted)
-        if replaced:
+        ends = self.fitted and not self._misplaces(moment, names)
+        replaced = self.averages.overwrites(names, trainable, ends)
+        values = {name: self.averages.held[name] for name in replaced}
+        if self._misplaces(moment, names):
+            values |= {n: np.full_like(self.arrays[n], np.nan) for n in moment.flags.trainable}
+        if values:
             self.weights_version += 1
-            self._move({name: self.averages.held[name] for name in replaced})
-        return frozenset(replaced) - frozenset(self._reached(moment.acting))
+            self._move(values)
+        return frozenset(values) - frozenset(self._reached(moment.acting))
+
+    def _misplaces(self, moment: Moment, held: Collection[str]) -> bool:
+        """Whether fit() hands out averages by position, to other weights than they are of."""
+        by_position = self.contract["average_after_fit"] == "by_position"
+        return by_position and self.fitted and {*held} != {*moment.flags.trainable}
 
     def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
         """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.
@@ -323,6 +334,8 @@ class _Interpreter:
         clip, of_nothing = self.case.clip, self.contract["clip_by_value_of_nothing"]
         if clip and clip.kind == "value" and of_nothing and not self._with_gradients(moment):
             return tuple(of_nothing)
+        if not trainable and moment.held is None and self.averages and self.fitted:
+            return self.contract["average_of_nothing"]
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]

@@ -209,16 +209,25 @@ class Stepper:
         """
         for point, meets in (
             ("momentum_of_a_thawed_weight", self._meets_a_new_weight(names, now)),
-            ("muon_in_bfloat16", self._meets_a_matrix(arrays, names)),
+            ("muon_in_bfloat16", self._meets_a_matrix(arrays, names, "bfloat16")),
         ):
             if self.contract[point] and meets:
                 kind, text = self.contract[point]
                 return kind, text
+        if self.contract["muon_under_a_schedule"] and self._schedules_a_matrix(arrays, names):
+            traced = self.compiled and self.options.get("run_eagerly") == "no"
+            kind, text = self.contract["muon_under_a_schedule"][traced]
+            return kind, text
         return None
 
-    def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
-        """Whether Muon is given a bfloat16 matrix to make orthogonal."""
-        if self.case.optimizer.kind != "muon" or self.case.dtype != "bfloat16":
+    def _schedules_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
+        """Whether Muon multiplies a matrix by the rate of a schedule, which is of float32."""
+        wide = self.case.schedule is not None and self.case.dtype != "float32"
+        return wide and self._meets_a_matrix(arrays, names, self.case.dtype)
+
+    def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str], dtype: str) -> bool:
+        """Whether Muon is given a matrix of a dtype to make orthogonal."""
+        if self.case.optimizer.kind != "muon" or self.case.dtype != dtype:
             return False
         excluded = self.contract["muon_excludes"]
         return any(

@@ -315,6 +315,11 @@ TENSORFLOW = Contract(
             "its moving average; but the state of a frozen layer won't be updated during training.",
             "https://keras.io/guides/transfer_learning/",
         ),
+        "average_of_nothing": Clause(
+            None,
+            "Silent; users expect that where nothing is trained there is nothing to average.",
+            _KERAS + "optimizers/sgd/",
+        ),
         "average_after_fit": Clause(
             "overwrites",
             "When using the built-in fit() training loop, this happens automatically after the "
@@ -379,6 +384,11 @@ TENSORFLOW = Contract(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _KERAS + "optimizers/muon/",
+        ),
+        "muon_under_a_schedule": Clause(
+            None,
+            "A schedule can be passed as the learning_rate argument of any optimizer.",
+            _SCHEDULES + "learning_rate_schedule/",
         ),
         "muon_momentum": Clause(
             "adds_up",

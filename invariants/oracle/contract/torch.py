@@ -339,6 +339,7 @@ TORCH = Contract(
             "The averaged model is another one; the model itself goes on as it is.",
             _TORCH + "optim.html#weight-averaging-swa-and-ema",
         ),
+        "average_of_nothing": Clause(None, "Silent; torch has no fit().", _TORCH + "optim.html"),
         "average_after_fit": Clause("stays", "Silent; torch has no fit().", _TORCH + "optim.html"),
         "idle_warnings": Clause(
             (),
@@ -404,6 +405,11 @@ TORCH = Contract(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_under_a_schedule": Clause(
+            None,
+            "Learning rate schedulers adjust the learning rate of an optimizer, whichever it is.",
+            _TORCH + "optim.html#how-to-adjust-learning-rate",
         ),
         "muon_momentum": Clause(
             "adds_up",
