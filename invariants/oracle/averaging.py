@@ -44,16 +44,13 @@ class Averages:
 
     def _next(self, old: Array, new: Array) -> Array:
         """decay · old + (1 - decay) · new; the mean of all so far has another decay each time."""
+        if self.contract["average_of_a_constant"] == "kept" and np.array_equal(old, new):
+            return new
         equal = self.average.kind == "equal"
         decay = self.count / (self.count + 1.0) if equal else self.average.decay
         rounded = self.rounding.disturb
-        share = rounded(np.array([decay]))
-        share = share.reshape(-1, *[1] * (old.ndim - 1))
-        kept = rounded(share * old)
-        after = rounded(kept + rounded(rounded(1.0 - share) * new))
-        if self.contract["average_of_a_constant"] == "kept":
-            return np.where(np.all(old == new, axis=0), new, after)
-        return after
+        share = rounded(np.array([decay])).reshape(-1, *[1] * (old.ndim - 1))
+        return rounded(rounded(share * old) + rounded(rounded(1.0 - share) * new))
 
     def overwrites(self, held: Iterable[str], trainable: Iterable[str], fitted: bool) -> set[str]:
         """The weights that a step replaces by their averages.

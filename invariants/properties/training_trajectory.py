@@ -6,12 +6,14 @@ cannot be seen, and something moved (standing still is trainable_weights_move's)
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from invariants.finding import Finding
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA, deviation
 from invariants.properties.evidence import Evidence
 
@@ -19,6 +21,7 @@ from invariants.properties.evidence import Evidence
 def judge(evidence: Evidence) -> Iterator[Finding]:
     yield from _weights(evidence)
     yield from _averages(evidence)
+    yield from _constant_averages(evidence)
 
 
 def _weights(evidence: Evidence) -> Iterator[Finding]:
@@ -95,3 +98,30 @@ def _averages(evidence: Evidence) -> Iterator[Finding]:
                 allowed=LAMBDA * float(estimate.spread[at]),
                 spreads=float(found.spreads[at]),
             )
+
+
+def _constant_averages(evidence: Evidence) -> Iterator[Finding]:
+    """Where the contract says so, the average of what equals it and stays has the same bits."""
+    if CONTRACTS[evidence.backend]["average_of_a_constant"] != "kept":
+        return
+    points = [observed for _, observed in evidence.comparable if observed.averages]
+    for before, after in itertools.pairwise(points):
+        for name, average in after.averages.items():
+            arrays = before.averages[name], before.weights[name], after.weights[name]
+            stays = np.logical_and.reduce([array == arrays[0] for array in arrays])
+            moved = stays & (average != arrays[0])
+            if moved.any():
+                at = tuple(int(i) for i in np.argwhere(moved)[0])
+                yield Finding(
+                    property_="training_trajectory",
+                    backend=evidence.backend,
+                    action=after.action,
+                    subject=name,
+                    message=f"{name} has stayed what its average is, and the average has moved",
+                    relation="within",
+                    field="averages",
+                    element=at,
+                    expected=float(arrays[0][at]),
+                    got=float(average[at]),
+                    allowed=0.0,
+                )

@@ -198,7 +198,7 @@ def digest():
     """A hash of everything that was recorded."""
     parts = []
     for p in recorder.points:
-        for kind in ("weights", "gradients"):
+        for kind in ("weights", "gradients", "averages"):
             parts += [a.tobytes() for a in p.get(kind, {}).values() if a is not None]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
