@@ -1,4 +1,4 @@
-"""The learning rate at each step, from the documented formulas, with the rounding of each operation.
+"""The learning rate at each step, from the documented formulas, each operation rounded.
 
 A formula takes the schedule, the number n of steps so far, the first rate and a function that
 rounds; its arrays have shape (SAMPLES + 1,), like those of every other number of the oracle.
@@ -47,7 +47,9 @@ def linear(schedule: Any, n: int, base: float, least: float, rounded: Round) -> 
 
 
 def polynomial(schedule: Any, n: int, base: float, least: float, rounded: Round) -> Array:
-    left = 1.0 - min(n, schedule.steps) / schedule.steps
+    if n >= schedule.steps:
+        return _all(0.0)
+    left = 1.0 - n / schedule.steps
     return rounded(rounded(_all(base)) * rounded(np.power(rounded(_all(left)), schedule.power)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -39,7 +39,8 @@ class Stepper:
     """Steps weights in samples; the weights themselves it is given each time.
 
     counted: the steps that a schedule goes by. rate_set: the factor of a learning rate that was set
-    under a schedule, and after how many steps. dragged: the frozen weights that the last step of all weights together has moved.
+    under a schedule, and after how many steps. dragged: the frozen weights that the last step of all
+    weights together has moved.
     """
 
     def __init__(
@@ -85,13 +86,13 @@ class Stepper:
         self.dragged = frozenset()
         if self.case.optimizer.kind in TOGETHER:
             return self._step_together(arrays, gradients, moving, now)
-        moved = {}
+        moved, optimizer = {}, cast(Any, self.case.optimizer)
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             rate = 0.0 if name in now.still else self.rate(self.case.rate(name), now)
             after, self.slots[name] = step(
-                replace(self.case.optimizer, learning_rate=rate),
+                replace(optimizer, learning_rate=rate),
                 self.contract,
                 self.rounding,
                 self._laid_out(name, arrays[name]),

@@ -373,6 +373,7 @@ def _owners(backend: str) -> list[Any]:
 
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
         modules.append(torch.nn.utils.parametrize)
+        modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
         extra = [torch.Tensor]
     else:
         import keras

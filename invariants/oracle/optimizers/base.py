@@ -25,8 +25,9 @@ Update = tuple[Value, dict[str, Value]]
 class Turn:
     """One turn of an optimizer at one weight: all that the update depends on beside w and g.
 
-    o: the optimizer, its learning rate being that of the weight now, a value under a schedule. t: counts from 1. lookups: for
-    an embedding table, the sums over its lookups of the gradient's squares and of its sizes.
+    o: the optimizer, its learning rate being that of the weight now, a value under a schedule. t:
+    counts from 1. lookups: for an embedding table, the sums over its lookups of the gradient's
+    squares and of its sizes.
     """
 
     o: Any
