@@ -188,7 +188,10 @@ class _Interpreter:
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
-            return replace(point, rewritten=rewritten.union(point.stale if steps else ()))
+            replaced = self._after_step(moment) if steps else frozenset[str]()
+            return replace(
+                point, rewritten=rewritten | replaced.union(point.stale if steps else ())
+            )
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])

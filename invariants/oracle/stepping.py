@@ -38,9 +38,9 @@ def unmoved(before: Array, after: Array) -> bool:
 class Stepper:
     """Steps weights in samples; the weights themselves it is given each time.
 
-    counted: the steps that a schedule goes by. rate_set: the factor of a learning rate that was set
-    under a schedule, and after how many steps. dragged: the frozen weights that the last step of all
-    weights together has moved.
+    counted: the steps that a schedule goes by. rate_set: the factor of a learning rate that was
+    set under a schedule, and after how many steps. dragged: the frozen weights that the last step
+    of all weights together has moved.
     """
 
     def __init__(
