@@ -287,6 +287,8 @@ class Case(Document):
         actions = ", ".join(action.action for action in self.program)
         losses = " + ".join(term.loss for term in self.objective)
         settings = f"{losses}; {self.dtype}, {self.optimizer.kind}"
+        settings += f", {self.schedule.kind} schedule" if self.schedule else ""
+        settings += f", {self.average.kind} averages" if self.average else ""
         return f"<Case {self.name}: {layers}; {actions}; {settings}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from forging import point_of, torch_case, with_points
+from hypothesis import Phase, given
+from hypothesis import settings as hypothesis_settings
 
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS, installed
 from invariants.case import Case, CaseError, Realisation
 from invariants.finding import Finding
+from invariants.generate.cases import cases
 from invariants.judge import gather, judge
 from invariants.observation import Array, ObservedPoint
 from invariants.optimizer import LBFGS, SGD, Adam, Muon, RMSprop
@@ -127,6 +130,22 @@ def test_a_step_at_the_rate_of_before_is_found() -> None:
 
     found: list[Finding] = findings(with_points(evidence, changed))
     assert {f.property_ for f in found} == {"training_trajectory"}
+
+
+def test_a_fair_share_of_what_is_drawn_has_a_schedule_or_an_average() -> None:
+    drawn: list[Case] = []
+
+    @hypothesis_settings(max_examples=400, database=None, phases=[Phase.generate])
+    @given(cases(("torch", "tensorflow")))
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    for part in ("schedule", "average"):
+        having = [case for case in drawn if getattr(case, part)]
+        assert len(having) > 0.05 * len(drawn)
+        steps = [sum(isinstance(a, Step) for a in case.program) for case in having]
+        assert sum(count > 1 for count in steps) > 0.5 * len(having)
 
 
 def test_the_scripts_read_as_people_write_them() -> None:

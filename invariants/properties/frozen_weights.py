@@ -2,8 +2,9 @@
 
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
-weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros that the program left in place lets the
-optimizer move a frozen weight on: as documented, it is a hazard.
+weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
+that the program left in place lets the optimizer move a frozen weight on: as documented, it is a
+hazard.
 """
 
 from __future__ import annotations
