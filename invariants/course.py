@@ -94,6 +94,7 @@ class _Course:
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = realisation.mode in contract.compiled_modes
         self.reached = case.reached
+        self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
         flags = Flags.initial(case.architecture)
         self.start = Moment(flags, flags, case.training, 1.0, self._made_with(flags), 0)
 
@@ -188,6 +189,8 @@ class _Course:
         return replace(moment, training=action.training)
 
     def set_rate(self, moment: Moment, action: SetRate, way: None) -> Moment:
+        if self.fixed:
+            return replace(moment, raises=self.fixed)
         return replace(moment, factor=action.factor)
 
     def after(self, moment: Moment, action: Any, way: str | None) -> Moment:
