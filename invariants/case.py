@@ -30,6 +30,7 @@ from pydantic import (
 
 from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError
+from invariants.average import Average, not_averaged
 from invariants.course import Moment, course
 from invariants.document import Document
 from invariants.freezing import Flags
@@ -48,6 +49,7 @@ from invariants.program import (
     Step,
     Thaw,
 )
+from invariants.schedule import Schedule, unsettled
 
 SCHEMA = 2
 
@@ -157,7 +159,8 @@ class Case(Document):
     """One whole fine-tuning program; see the module's docstring.
 
     penalties: by weight. groups: modules whose weights have another learning rate. clip: what a
-    step makes of the gradients.
+    step makes of the gradients. schedule: how the learning rates change from step to step. average:
+    a copy of the weights that follows them.
     """
 
     architecture: Architecture
@@ -174,6 +177,8 @@ class Case(Document):
     penalties: dict[str, Penalty] = field(default_factory=dict)
     groups: dict[str, Positive] = field(default_factory=dict)
     clip: Clip | None = None
+    schedule: Schedule | None = None
+    average: Average | None = None
     schema: Literal[2] = 2
 
     @cached_property
@@ -286,6 +291,8 @@ class Case(Document):
         actions = ", ".join(action.action for action in self.program)
         losses = " + ".join(term.loss for term in self.objective)
         settings = f"{losses}; {self.dtype}, {self.optimizer.kind}"
+        settings += f", {self.schedule.kind} schedule" if self.schedule else ""
+        settings += f", {self.average.kind} averages" if self.average else ""
         return f"<Case {self.name}: {layers}; {actions}; {settings}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -481,6 +488,12 @@ class Case(Document):
         reason = refused(self.optimizer, contract, self.options(backend), bool(self.groups))
         if reason:
             raise CaseError(f"{where}: optimizer: {reason}")
+        reason = unsettled(self.schedule, self.program, contract) if self.schedule else ""
+        if reason:
+            raise CaseError(f"{where}: schedule: {reason}")
+        reason = not_averaged(self.average, contract) if self.average else ""
+        if reason:
+            raise CaseError(f"{where}: average: {reason}")
         self._check_ways(where, contract, realisation.ways)
 
     def _check_ways(self, where: str, contract: Contract, ways: tuple[str | None, ...]) -> None:
@@ -500,6 +513,8 @@ class Case(Document):
                 reason = not_by(
                     name or "", self.optimizer.kind, bool(self.groups), options, contract
                 )
+                if not reason and self.schedule and contract.way(name or "").by == "rate":
+                    reason = "a schedule goes on from a rate of 0, or sets another"
                 if reason:
                     raise CaseError(f"{where}: ways[{number}]: {reason}")
         flags = Flags.initial(self.architecture)

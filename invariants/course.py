@@ -107,6 +107,7 @@ class _Course:
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = contract.mode(realisation.mode).trains_itself
         self.reached = given_gradients(case, realisation, contract)
+        self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
         flags = Flags.initial(case.architecture)
         made = self._made_with(flags)
         self.start = Moment(flags, flags, case.training, 1.0, made, 0, reached=self.reached)
@@ -202,6 +203,8 @@ class _Course:
         return replace(moment, training=action.training)
 
     def set_rate(self, moment: Moment, action: SetRate, way: None) -> Moment:
+        if self.fixed:
+            return replace(moment, raises=self.fixed)
         return replace(moment, factor=action.factor)
 
     def after(self, moment: Moment, action: Any, way: str | None) -> Moment:

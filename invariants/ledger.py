@@ -156,9 +156,9 @@ def _explained(
     keys = {finding.key for finding in left if finding.severity == "violation"}
     properties = {name for issue in issues for name in issue.properties}
     name = " + ".join(issue.id for issue in issues)
-    severity = "hazard" if all(issue.documented for issue in issues) else "known issue"
+    documented = all(issue.documented for issue in issues)
     return [
-        replace(finding, severity=severity, issue=name)
+        replace(finding, severity="hazard" if documented else "known issue", issue=name)
         if finding.severity == "violation"
         and finding.key not in keys
         and finding.property_ in properties

@@ -44,6 +44,7 @@ class ObservedPoint:
     weights: every parameter of the architecture, states and constants included.
     gradients: None where the framework gave none; also "input_N" where the case asks for it.
     slots: what the optimizer keeps for each weight, by the framework's own slot names.
+    averages: the averages of weights and states, where the case asks for them.
     """
 
     action: int
@@ -52,6 +53,7 @@ class ObservedPoint:
     gradients: Mapping[str, Array | None] = field(default_factory=dict)
     flags: Mapping[str, bool] = field(default_factory=dict)
     slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    averages: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

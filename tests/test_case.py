@@ -127,6 +127,38 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "unknown backend",
     ),
     "a huge layer": (broken(("architecture", "network", "members", 0, "units"), 10**9), "units"),
+    "an unknown schedule": (
+        broken(("schedule",), {"kind": "one_cycle"}),
+        "schedule: unknown kind 'one_cycle'",
+    ),
+    "a negative decay": (
+        broken(("schedule",), {"kind": "exponential", "decay": -0.5}),
+        "schedule.exponential.decay: Input should be greater than 0",
+    ),
+    "milestones that are not sorted": (
+        broken(("schedule",), {"kind": "multi_step", "milestones": [3, 1]}),
+        r"schedule.multi_step.milestones: \[3, 1\] do not increase",
+    ),
+    "a schedule of no steps": (
+        broken(("schedule",), {"kind": "cosine", "steps": 0}),
+        "schedule.cosine.steps: Input should be greater than or equal to 1",
+    ),
+    "a decay of an average beyond 1": (
+        broken(("average",), {"decay": 1.5}),
+        "average.decay: Input should be less than or equal to 1",
+    ),
+    "a decay of an average below 0": (
+        broken(("average",), {"decay": -0.5}),
+        "average.decay: Input should be greater than or equal to 0",
+    ),
+    "an average that a backend lacks": (
+        broken(("average",), {"kind": "equal"}),
+        "realisations: tensorflow: average: tensorflow has no equal average",
+    ),
+    "weights overwritten where that cannot be": (
+        broken(("average",), {"overwrite": 2}),
+        "realisations: torch: average: torch overwrites no weights",
+    ),
     "a text for a number": (
         broken(("optimizer", "learning_rate"), "__import__('os')"),
         "learning_rate",
@@ -151,6 +183,12 @@ def leaves(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     if isinstance(document, list):
         return [p for k, v in enumerate(document) for p in leaves(v, (*path, k))]
     return [path]
+
+
+def test_an_old_file_has_no_schedule_and_no_average() -> None:
+    document = {k: v for k, v in DOCUMENT.items() if k not in ("schedule", "average")}
+    assert len(document) == len(DOCUMENT) - 2
+    assert from_json(json.dumps(document)) == simple_case()
 
 
 @given(st.sampled_from(leaves(DOCUMENT)))

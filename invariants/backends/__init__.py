@@ -176,7 +176,7 @@ def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:
             else array
             for name, array in raw[field].items()
         }
-        for field in ("weights", "gradients")
+        for field in ("weights", "gradients", "averages")
         if field in raw
     }
     return {**raw, **narrow}
@@ -199,8 +199,14 @@ def _point(
     }
     flags = raw.get("flags", {})
     trainable = {n: flags[names[n].name] for n in weights if names[n].name in flags}
+    averages = {
+        name: native.to_canonical(raw["averages"][native.name])
+        for name, native in names.items()
+        if native.name in raw.get("averages", {})
+    }
     if "gradients" not in raw:
-        return ObservedPoint(raw["action"], held, flags=trainable, slots=_slots(raw, names))
+        slots = _slots(raw, names)
+        return ObservedPoint(raw["action"], held, flags=trainable, slots=slots, averages=averages)
     gradients: dict[str, Array | None] = {}
     for name in weights:
         native = names[name]
@@ -216,6 +222,7 @@ def _point(
         gradients=gradients,
         flags=trainable,
         slots=_slots(raw, names),
+        averages=averages,
     )
 
 

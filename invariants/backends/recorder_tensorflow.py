@@ -102,12 +102,20 @@ class Recorder:
             point["gradients"][self.names[id(variable)]] = self.copy(gradient)
         for i, gradient in inputs:
             point["gradients"]["input_%d" % i] = self.copy(gradient)
-        point["slots"] = self.slots(optimizer)
+        self.note_slots(point, optimizer)
 
     def trained(self, number, optimizer):
         # A step of a model that trains by itself, and shows no gradient.
         self.note(number)
-        self.points[-1]["slots"] = self.slots(optimizer)
+        self.note_slots(self.points[-1], optimizer)
+
+    def note_slots(self, point, optimizer):
+        # The averages of an optimizer are slots like any others, but for what they are for.
+        point["slots"] = self.slots(optimizer)
+        average = "model_variables_moving_average"
+        held = {n: s.pop(average) for n, s in point["slots"].items() if average in s}
+        point["slots"] = {name: slots for name, slots in point["slots"].items() if slots}
+        point["averages"] = held
 
     def slots(self, optimizer):
         # Keras keeps one list for each kind of slot, parallel to the weights it was built with.

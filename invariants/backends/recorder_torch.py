@@ -80,7 +80,7 @@ class Recorder:
             twin(*inputs)
         self.points.append({"action": number, "draws": drawn})
 
-    def record(self, number, loss, optimizer, inputs=()):
+    def record(self, number, loss, optimizer, inputs=(), averaged=None):
         point = self.snapshot(number)
         parameters = dict(self.model.named_parameters())
         point["loss"] = self.copy(loss)
@@ -96,6 +96,11 @@ class Recorder:
             for slot, value in optimizer.state.get(p, {}).items():
                 if isinstance(value, torch.Tensor):
                     point["slots"].setdefault(name, {})[slot] = self.copy(value)
+        if averaged is not None:
+            tensors = dict(averaged.named_parameters())
+            tensors.update(averaged.named_buffers())
+            point["averages"] = {name: self.copy(tensor) for name, tensor in tensors.items()}
+            self.note_bfloat16(point, "averages", tensors)
 
     def snapshot(self, number):
         tensors = dict(self.model.named_parameters())

@@ -35,6 +35,7 @@ from invariants.generate.objectives import (
 )
 from invariants.generate.optimizers import draw_clip, draw_optimizer
 from invariants.generate.programs import draw_program
+from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
 from invariants.oracle.contract import CONTRACTS, Contract
@@ -97,11 +98,13 @@ def _realisation(
     groups: bool,
     optimizer: str,
     mode: str,
+    scheduled: bool,
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
     preferred = _preferred(choice, contract, program)
     aside = {way.name for way in contract.ways if way.by != "flag"}
+    refused = {way.name for way in contract.ways if scheduled and way.by == "rate"}
     beside: dict[str, str] = {}
     ways: list[str | None] = []
     for action in program:
@@ -110,6 +113,7 @@ def _realisation(
             for way in ways_of(action, architecture, contract, mode)
             if not leaves_open(action, way, flags, contract)
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
+            and way not in refused
         ]
         undone = beside.pop(action.target, "") if isinstance(action, Thaw) else ""
         if undone in settled:  # a thaw by a flag alone would leave the rate and the optimizer
@@ -172,8 +176,10 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     architecture = draw_architecture(choice, losses)
     terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
-    fitted = choice.chance(3) and any(m.trains_itself for name in backends for m in CONTRACTS[name].modes)
-    program = draw_program(choice, architecture, batches, fitted)
+    trainers = [m for name in backends for m in CONTRACTS[name].modes if m.trains_itself]
+    fitted = choice.chance(3) and bool(trainers)
+    scheduled, averaged = choice.chance(6), choice.chance(8)
+    program = draw_program(choice, architecture, batches, fitted, scheduled or averaged)
     written = not fitted or not_compiled(program, (True,) * len(program), terms, architecture)
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
@@ -196,6 +202,8 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         penalties=draw_penalties(choice, architecture),
         groups=groups,
         clip=draw_clip(choice),
+        schedule=draw_schedule(choice, program, backends) if scheduled else None,
+        average=draw_average(choice) if averaged else None,
         dtype=choice.one_of(dtypes),
         training=fitted or not choice.chance(5),
         input_gradient=not fitted
@@ -211,6 +219,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
                 bool(groups),
                 optimizer.kind,
                 choice.one_of(_modes(CONTRACTS[name], not written)),
+                scheduled,
             )
             for name in backends
         },

@@ -41,9 +41,15 @@ class _Program:
     """A program in the making."""
 
     def __init__(
-        self, choice: Drawn, architecture: Architecture, batches: int, fitted: bool
+        self,
+        choice: Drawn,
+        architecture: Architecture,
+        batches: int,
+        fitted: bool,
+        stepping: bool,
     ) -> None:
         self.fitted = fitted
+        self.segments = _FITTED if fitted or stepping else _SEGMENTS
         self.choice, self.architecture, self.batches = choice, architecture, batches
         self.flags = Flags.initial(architecture)
         self.actions: list[Action] = []
@@ -75,7 +81,7 @@ class _Program:
 
     def stretch(self) -> None:
         """Gradients and steps, at times under two masks."""
-        kind = self.choice.one_of(_FITTED if self.fitted else _SEGMENTS)
+        kind = self.choice.one_of(self.segments)
         batch = self.batch()
         if kind == "five_steps":
             self.actions.extend([Step(batch)] * 5)
@@ -95,13 +101,14 @@ class _Program:
 
 
 def draw_program(
-    choice: Drawn, architecture: Architecture, batches: int, fitted: bool
+    choice: Drawn, architecture: Architecture, batches: int, fitted: bool, stepping: bool = False
 ) -> tuple[Action, ...]:
     """Freeze, then one to three stretches, the mask changing in between.
 
-    fitted: for a model that trains by itself, which is compiled after most changes.
+    fitted: for a model that trains by itself, which is compiled after most changes. stepping: of
+    steps alone, for what goes from step to step.
     """
-    program = _Program(choice, architecture, batches, fitted)
+    program = _Program(choice, architecture, batches, fitted, stepping)
     program.change()
     for segment in range(choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:

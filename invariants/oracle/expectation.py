@@ -21,9 +21,11 @@ class ExpectedPoint:
     `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
     gradient of zeros, `still` those whose learning rate is 0.
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
-    `rewritten` names those that the forward pass of this very action rewrites.
+    `rewritten` names those that the forward pass of this very action rewrites, or that become their
+    averages; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
+    An action that `may_raise` is judged no further where it does: so a known issue says it.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
     `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
@@ -36,6 +38,7 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    may_raise: tuple[str, str] | None = None
     attributes: Flags | None = None
     blind: bool = False
     held: frozenset[str] | None = None
@@ -51,6 +54,7 @@ class ExpectedPoint:
     weights: Mapping[str, Estimate] = field(default_factory=dict)
     updates: Mapping[str, Estimate] = field(default_factory=dict)
     state: Mapping[str, Estimate] = field(default_factory=dict)
+    averages: Mapping[str, Estimate] = field(default_factory=dict)
 
     @property
     def moving(self) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ What its random layers drew is an input like the batch: an array that the framew
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from invariants.oracle.averaging import Averages
 from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
@@ -85,6 +86,8 @@ class _Interpreter:
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
+        self.averages = Averages(case.average, contract, self.rounding) if case.average else None
+        self.fitted = case.realisations[backend].mode == "fit"
         self.weights_version = 0
         self.state_version = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
@@ -107,11 +110,15 @@ class _Interpreter:
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
+                if self.averages:
+                    self.averages.new_optimizer()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
                 points.append(self._evaluate(index, action, moment))
             elif action.action not in ("freeze", "thaw") or moment.raises:
+                if action.action == "set_rate" and self.case.schedule and not moment.raises:
+                    self.stepper.set_rate(action.factor)
                 kept = tuple(self.state_version for _ in self.stateful)
                 points.append(self._quiet(index, moment, kept))
         return tuple(points)
@@ -176,12 +183,17 @@ class _Interpreter:
             still=moment.still,
             warns=self._warns(action, raises, moment),
         )
+        if action.action == "step" and self.averages and self._misplaces(moment, moment.held or ()):
+            point = replace(point, may_raise=("ValueError", "Shape mismatch"))
         steps = raises is None and action.action == "step"
         moved = (*point.moving, *self._dragging(point)) if steps else ()
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
-            return replace(point, rewritten=rewritten.union(point.stale if steps else ()))
+            replaced = self._after_step(moment) if steps else frozenset[str]()
+            return replace(
+                point, rewritten=rewritten | replaced.union(point.stale if steps else ())
+            )
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])
@@ -192,8 +204,9 @@ class _Interpreter:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
         dragged = self._step(result, moved, moment, self._dragging(point))
-        self.rewritten |= dragged
-        point = replace(point, rewritten=point.rewritten | dragged)
+        replaced = self._after_step(moment) if steps else frozenset[str]()
+        self.rewritten |= dragged | replaced
+        point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
             broken = (*point.moving, *self._dragging(point))
             self._move({name: np.full_like(self.arrays[name], np.nan) for name in broken})
@@ -216,7 +229,40 @@ class _Interpreter:
                 {name: self.arrays[name] - before[name] for name in moved if name in point.moving}
             ),
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
+            averages=self._estimates(self.averages.held if self.averages else {}),
         )
+
+    def _after_step(self, moment: Moment) -> frozenset[str]:
+        """Goes on with the schedule and the averages.
+
+        The result names the weights that became their averages though no gradient moves them.
+        """
+        self.stepper.count(bool(moment.acting.trainable))
+        if not self.averages:
+            return frozenset()
+        trainable = moment.acting.trainable
+        if self.contract["averages_belong_to"] == "the_program":
+            names = (*self.case.architecture.weights, *self.state_names)
+        elif trainable:
+            names = tuple(n for n in self.case.architecture.weights if n in (moment.held or ()))
+        else:  # the step of an optimizer that has nothing to do
+            names = ()
+        if names:
+            self.averages.update(self.arrays, names, set(self.state_names))
+        ends = self.fitted and not self._misplaces(moment, names)
+        replaced = self.averages.overwrites(names, trainable, ends)
+        values = {name: self.averages.held[name] for name in replaced}
+        if self._misplaces(moment, names):
+            values |= {n: np.full_like(self.arrays[n], np.nan) for n in moment.flags.trainable}
+        if values:
+            self.weights_version += 1
+            self._move(values)
+        return frozenset(values) - frozenset(self._reached(moment.acting))
+
+    def _misplaces(self, moment: Moment, held: Collection[str]) -> bool:
+        """Whether fit() hands out averages by position, to other weights than they are of."""
+        by_position = self.contract["average_after_fit"] == "by_position"
+        return by_position and self.fitted and {*held} != {*moment.flags.trainable}
 
     def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
         """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.
@@ -318,6 +364,8 @@ class _Interpreter:
         clip, of_nothing = self.case.clip, self.contract["clip_by_value_of_nothing"]
         if clip and clip.kind == "value" and of_nothing and not self._with_gradients(moment):
             return tuple(of_nothing)
+        if not trainable and moment.held is None and self.averages and self.fitted:
+            return self.contract["average_of_nothing"]
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]

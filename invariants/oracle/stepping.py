@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from invariants.oracle.contract import Contract
 from invariants.oracle.optimizers import SHAPED, TOGETHER, Slots, step
 from invariants.oracle.optimizers.lbfgs import Memory, flat
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import Rounding
+from invariants.oracle.rounding import PRECISIONS, SAMPLES, Rounding
+from invariants.oracle.schedules import rate_at, share_after
 
 if TYPE_CHECKING:
     from invariants.case import Case
@@ -37,7 +38,9 @@ def unmoved(before: Array, after: Array) -> bool:
 class Stepper:
     """Steps weights in samples; the weights themselves it is given each time.
 
-    dragged: the frozen weights that the last step of all weights together has moved.
+    counted: the steps that a schedule goes by. rate_set: the factor of a learning rate that was
+    set under a schedule, and after how many steps. dragged: the frozen weights that the last step
+    of all weights together has moved.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Stepper:
         self.memory = Memory()
         self.updates_of: dict[str, int] = {}
         self.steps = 0
+        self.counted = 0  # the steps that a schedule has seen
+        self.rate_set: tuple[float, int] | None = None
         self.dragged: frozenset[str] = frozenset()
 
     def _slots_made_ahead(self, arrays: Arrays) -> dict[str, Slots]:
@@ -81,13 +86,13 @@ class Stepper:
         self.dragged = frozenset()
         if self.case.optimizer.kind in TOGETHER:
             return self._step_together(arrays, gradients, moving, now)
-        moved = {}
+        moved, optimizer = {}, cast(Any, self.case.optimizer)
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
-            rate = 0.0 if name in now.still else self.case.rate(name) * now.factor
+            rate = 0.0 if name in now.still else self.rate(self.case.rate(name), now)
             after, self.slots[name] = step(
-                replace(self.case.optimizer, learning_rate=rate),
+                replace(optimizer, learning_rate=rate),
                 self.contract,
                 self.rounding,
                 self._laid_out(name, arrays[name]),
@@ -102,6 +107,28 @@ class Stepper:
             left = self._is_left(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
+
+    def rate(self, base: float, now: Moment) -> float | Array:
+        """The learning rate of a weight that starts with `base`; under a schedule in samples."""
+        schedule, first = self.case.schedule, self.case.optimizer.learning_rate
+        if schedule is None:
+            return base * now.factor
+        if self.rate_set is None:
+            return rate_at(schedule, self.contract, self.rounding, self.counted, base, first)
+        factor, since = self.rate_set
+        share = share_after(schedule, since, self.counted)
+        exact = Rounding(PRECISIONS[self.contract["scheduled_rate"]])
+        rate = np.full(SAMPLES + 1, base * factor)
+        return exact.disturb(rate * share, self.counted - since + 1.0)
+
+    def set_rate(self, factor: float) -> None:
+        """A rate that is set under a schedule, times as large as the first one."""
+        self.rate_set = (factor, self.counted)
+
+    def count(self, trainable: bool) -> None:
+        """A step has been made; where nothing is trainable it is one of the scheduler alone."""
+        if trainable or self.contract["schedule_counts"] == "its_own_steps":
+            self.counted += 1
 
     def _first_slots(self, name: str, array: Array) -> Slots:
         """The slots that a known issue has a weight start with, where a compiled model makes them.
@@ -129,7 +156,7 @@ class Stepper:
         ]
         optimizer: Any = self.case.optimizer
         vector = self.memory.step(
-            replace(optimizer, learning_rate=optimizer.learning_rate * now.factor),
+            replace(optimizer, learning_rate=self.rate(optimizer.learning_rate, now)),
             self.rounding,
             flat(list(held.values())),
             flat(slopes),
@@ -183,16 +210,25 @@ class Stepper:
         """
         for point, meets in (
             ("momentum_of_a_thawed_weight", self._meets_a_new_weight(names, now)),
-            ("muon_in_bfloat16", self._meets_a_matrix(arrays, names)),
+            ("muon_in_bfloat16", self._meets_a_matrix(arrays, names, "bfloat16")),
         ):
             if self.contract[point] and meets:
                 kind, text = self.contract[point]
                 return kind, text
+        if self.contract["muon_under_a_schedule"] and self._schedules_a_matrix(arrays, names):
+            traced = self.compiled and self.options.get("run_eagerly") == "no"
+            kind, text = self.contract["muon_under_a_schedule"][traced]
+            return kind, text
         return None
 
-    def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
-        """Whether Muon is given a bfloat16 matrix to make orthogonal."""
-        if self.case.optimizer.kind != "muon" or self.case.dtype != "bfloat16":
+    def _schedules_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
+        """Whether Muon multiplies a matrix by the rate of a schedule, which is of float32."""
+        wide = self.case.schedule is not None and self.case.dtype != "float32"
+        return wide and self._meets_a_matrix(arrays, names, self.case.dtype)
+
+    def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str], dtype: str) -> bool:
+        """Whether Muon is given a matrix of a dtype to make orthogonal."""
+        if self.case.optimizer.kind != "muon" or self.case.dtype != dtype:
             return False
         excluded = self.contract["muon_excludes"]
         return any(

@@ -35,7 +35,7 @@ def _differences(a: ObservedPoint, b: ObservedPoint | None) -> Iterator[tuple[st
         return
     if a.loss is not None and (b.loss is None or not same_bits(a.loss, b.loss)):
         yield "loss", ""
-    for field in ("weights", "gradients"):
+    for field in ("weights", "gradients", "averages"):
         mine: Mapping[str, Array | None] = getattr(a, field)
         theirs: Mapping[str, Array | None] = getattr(b, field)
         for name, array in mine.items():

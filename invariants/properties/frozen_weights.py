@@ -2,8 +2,9 @@
 
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
-weight, it is what that makes of it. A gradient of zeros that the program left in place lets the
-optimizer move a frozen weight on: as documented, it is a hazard.
+weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
+that the program left in place lets the optimizer move a frozen weight on: as documented, it is a
+hazard.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _rewritten(
             subject=name,
             message=f"{name} was frozen and moves otherwise than zeros and the optimizer have it"
             if name in stale
-            else f"{name} is not what its layer's forward pass makes of it",
+            else f"{name} is not what its layer's forward pass or its average makes of it",
             relation="within",
             field="weights",
             element=at,

@@ -20,12 +20,15 @@ from invariants.properties.evidence import Evidence
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     named = {p.action: p.raises for p in evidence.expectation.points if p.raises is not None}
+    possible = {p.action: p.may_raise for p in evidence.expectation.points}
     documented = {p.action: p.warns for p in evidence.expectation.points}
     recorded = {point.action for point in evidence.observation.points}
     for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
         expected = named.get(action)
         if error is not None and _refuses_overflow(evidence, action, error.message):
+            continue
+        if error is not None and _as_named(error, possible.get(action)):
             continue
         if not _as_named(error, expected):
             finding = _finding(

@@ -188,6 +188,8 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         yield replace(case, groups={})
     if case.clip:
         yield replace(case, clip=None)
+    for name in ("schedule", "average"):
+        yield from _plainer_part(case, name)
     if case.optimizer != SGD():
         yield replace(case, optimizer=SGD())
     optimizer: Any = case.optimizer
@@ -200,6 +202,19 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         plain = _plain(case, name, realisation)
         if plain != realisation:
             yield replace(case, realisations={**case.realisations, name: plain})
+
+
+def _plainer_part(case: Case, name: str) -> Iterator[Case]:
+    """The case without its schedule or average, then with each setting of it at its default."""
+    part: Any = getattr(case, name)
+    if part is None:
+        return
+    changed: dict[str, Any] = {name: None}
+    yield replace(case, **changed)
+    for item in fields(part):
+        if item.name in settings(part):
+            changed = {name: replace(part, **{item.name: item.default})}
+            yield replace(case, **changed)
 
 
 def _plain(case: Case, backend: str, realisation: Realisation) -> Realisation:

@@ -390,7 +390,32 @@ def _training(case: Case) -> str:
     groups = "".join(f", {rate:g} for {module}" for module, rate in case.groups.items())
     kind = case.clip.kind.replace("_", " ") if case.clip else ""
     clipping = f", {kind} clipped at {case.clip.limit:g}" if case.clip else ""
-    return f"minimises {losses} by {optimizer}{groups}{clipping}"
+    parts = [f"{losses} by {optimizer}{groups}{clipping}", _scheduled(case), _averaged(case)]
+    return f"minimises {', '.join(part for part in parts if part)}"
+
+
+def _scheduled(case: Case) -> str:
+    """The schedule with its settings, "" without one."""
+    if case.schedule is None:
+        return ""
+    settings = {f.name: getattr(case.schedule, f.name) for f in fields(case.schedule)}
+    kind = settings.pop("kind")
+    told = [f"{name} {value:g}" for name, value in settings.items() if isinstance(value, float)]
+    told += [f"{name} {value}" for name, value in settings.items() if type(value) is int]
+    told += [name for name, value in settings.items() if value is True]
+    told += [f"{n} {', '.join(map(str, v))}" for n, v in settings.items() if isinstance(v, tuple)]
+    return f"{kind.replace('_', ' ')} schedule ({', '.join(told)})"
+
+
+def _averaged(case: Case) -> str:
+    """The average with its settings, "" without one."""
+    average = case.average
+    if average is None:
+        return ""
+    kind = "equal" if average.kind == "equal" else f"exponential ({average.decay:g})"
+    buffers = " of states as well" if average.buffers else ""
+    often = f", which they become after every {average.overwrite} steps"
+    return f"{kind} averages of weights{buffers}{often if average.overwrite else ''}"
 
 
 def _actions(case: Case, backend: str | None) -> Iterator[str]:

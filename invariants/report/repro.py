@@ -108,14 +108,15 @@ violated = not abs(got - expected) <= allowed"""
 
 
 def _present(f: Finding, name: str, element: Any) -> str:
+    field = f.field or "gradients"
     if not f.subject:
         return (
             f'violated = at({f.action}) is None\nprint("action {f.action} recorded:", not violated)'
         )
     return f"""\
 point = at({f.action})
-violated = point is None or point["gradients"].get({name!r}) is None
-print("gradient of", {name!r}, "after action {f.action}:", "none" if violated else "present")"""
+violated = point is None or point[{field!r}].get({name!r}) is None
+print("{field} of", {name!r}, "after action {f.action}:", "none" if violated else "present")"""
 
 
 def _absent(f: Finding, name: str, element: Any) -> str:
@@ -198,7 +199,7 @@ def digest():
     """A hash of everything that was recorded."""
     parts = []
     for p in recorder.points:
-        for kind in ("weights", "gradients"):
+        for kind in ("weights", "gradients", "averages"):
             parts += [a.tobytes() for a in p.get(kind, {}).values() if a is not None]
     return hashlib.sha256(b"".join(parts)).hexdigest()
 

@@ -177,6 +177,13 @@ NOTICED_BY = {
         "second_backward_overwrites": "training_trajectory",
         "first_rate_stays": "training_trajectory",
         "slots_outlive_their_optimizer": "training_trajectory",
+        "schedule_stays": "training_trajectory",
+        "schedule_misses_groups": "training_trajectory",
+        "schedule_runs_ahead": "training_trajectory",
+        "average_misses_frozen": "training_trajectory",
+        "average_drifts": "training_trajectory",
+        "average_moves_frozen": "frozen_weights",
+        "average_forgets_states": "training_trajectory",
     },
     "tensorflow": {
         "frozen_conv3d_drifts": "upstream_gradients",
@@ -207,6 +214,11 @@ NOTICED_BY = {
         "clone_forgets_trainable": "trainability_survives",
         "inference_moves_averages": "frozen_state",
         "first_rate_stays": "training_trajectory",
+        "schedule_stays": "training_trajectory",
+        "schedule_runs_ahead": "training_trajectory",
+        "average_stays": "training_trajectory",
+        "average_misses_frozen": "training_trajectory",
+        "average_overwrites_nothing": "training_trajectory",
     },
 }
 
@@ -279,7 +291,7 @@ def _digest(case: Case, backend: str) -> bytes:
     digest = hashlib.sha256(repr((seen.errors, seen.warnings)).encode())
     for point in seen.points:
         digest.update(repr((point.action, sorted(point.flags.items()))).encode())
-        for held in (point.weights, point.gradients, *point.slots.values()):
+        for held in (point.weights, point.gradients, point.averages, *point.slots.values()):
             for name, array in sorted(held.items()):
                 digest.update(name.encode() + (b"" if array is None else array.tobytes()))
     return digest.digest()
@@ -361,13 +373,14 @@ def _owners(backend: str) -> list[Any]:
 
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
         modules.append(torch.nn.utils.parametrize)
+        modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
         extra = [torch.Tensor]
     else:
         import keras
         import tensorflow as tf
 
         modules = [keras.layers, keras.optimizers, keras.activations, keras.ops]
-        modules += [keras.losses, keras.regularizers, keras.models]
+        modules += [keras.losses, keras.regularizers, keras.models, keras.optimizers.schedules]
         extra = [keras.Variable, tf.Tensor]
     classes = [c for m in modules for _, c in inspect.getmembers(m, inspect.isclass)]
     families = [base for c in (*classes, *extra) for base in c.__mro__ if base is not object]

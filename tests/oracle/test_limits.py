@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from invariants.optimizer import Adafactor
+from invariants.optimizer import Adafactor, Adamax
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.optimizers import step
@@ -42,6 +42,16 @@ def test_a_second_moment_beyond_float16_leaves_a_step_unknown(size: float, known
     moved, slots = step(Adafactor(), CONTRACTS["torch"], rounding, weight, gradient, {}, 1)
     assert bool(np.isfinite(moved).all()) is known
     assert all(bool(np.isfinite(slot).all()) is known for slot in slots.values())
+
+
+@pytest.mark.parametrize(("epsilon", "known"), [(1e-7, False), (1e-3, True)])
+def test_a_divisor_below_float16_leaves_a_step_unknown(epsilon: float, known: bool) -> None:
+    """Keras's Adamax divides by (1 - β₁)·(u + ε), where u is 0 without a gradient."""
+    weight, rounding = np.ones((1, 2)), Rounding(PRECISIONS["float16"])
+    optimizer = Adamax(epsilon=epsilon)
+    gradient = np.array([[0.0, 1.0]])
+    moved, _ = step(optimizer, CONTRACTS["tensorflow"], rounding, weight, gradient, {}, 1)
+    assert bool(np.isfinite(moved).all()) is known
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import find, given, settings
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from tests_support import simple_case
 
 from invariants.architecture.layers.base import ShapeError
+from invariants.average import Average
 from invariants.case import Case, CaseError, from_json
 from invariants.generate.cases import cases
 from invariants.oracle.interpreter import expect
 from invariants.program import Freeze, Gradient, Step
 from invariants.reduction import reduced
 from invariants.reduction.edits import EDITS
+from invariants.schedule import Cosine
 
 FOREVER = 60.0  # seconds; every reduction here is over long before
 
@@ -84,6 +87,17 @@ def test_what_is_frozen_is_still_frozen_under_its_new_name(case: Case) -> None:
     assert freezes_the_layer(smallest, "dense")
     assert kinds(smallest) == ["dense"]
     assert [action.action for action in smallest.program] == ["freeze", "gradient"]
+
+
+def test_schedule_and_average_go_where_they_do_not_matter_and_keep_what_does() -> None:
+    case = replace(
+        simple_case(), schedule=Cosine(steps=3, least=0.25), average=Average(decay=0.5)
+    ).check()
+    plain = reduced(case, lambda smaller: True, FOREVER)
+    assert plain.schedule is None
+    assert plain.average is None
+    kept = reduced(case, lambda smaller: bool(smaller.schedule) and bool(smaller.average), FOREVER)
+    assert (kept.schedule, kept.average) == (Cosine(), Average())
 
 
 def test_a_reduced_case_is_its_own_reduction() -> None:

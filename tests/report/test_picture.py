@@ -16,6 +16,7 @@ from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense, Projection
 from invariants.architecture.layers.shaping import Add
+from invariants.average import Average
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
@@ -23,6 +24,7 @@ from invariants.objective import Term
 from invariants.optimizer import SGD
 from invariants.program import Freeze, Gradient, Step
 from invariants.report import picture
+from invariants.schedule import Exponential, MultiStep
 
 drawn = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
@@ -214,3 +216,18 @@ PROGRAM = """\
 ▶ 2  freeze the whole network     [requires_grad_]    4 of 4 frozen  ◀
   3  step on batch 0
 """
+
+
+def test_the_program_tells_schedule_and_average() -> None:
+    scheduled = replace(tower(), schedule=MultiStep(milestones=(2, 3), decay=0.5))
+    assert "multi step schedule (decay 0.5, milestones 2, 3)" in _unwrapped(scheduled)
+    stairs = replace(tower(), schedule=Exponential(steps=2, stairs=True))
+    assert "exponential schedule (decay 0.5, steps 2, stairs)" in _unwrapped(stairs)
+    averaged = replace(tower(), average=Average(decay=0.75, overwrite=2))
+    said = "exponential (0.75) averages of weights, which they become after every 2 steps"
+    assert said in _unwrapped(averaged)
+    assert "exponential averages" in repr(averaged)
+
+
+def _unwrapped(case: Case) -> str:
+    return " ".join(picture.program(case).split())

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from invariants.backends.source import arguments
+from invariants.backends.tensorflow import schedules
 from invariants.case import Case
 
 NAME = "tensorflow"
@@ -97,9 +98,16 @@ def made(case: Case) -> list[str]:
     options = {"learning_rate": o.learning_rate, **rest(o)}
     if o.weight_decay or o.kind in _DECAYING:
         options["weight_decay"] = o.weight_decay
+    if case.average:
+        options |= {"use_ema": True, "ema_momentum": case.average.decay}
+        if case.average.overwrite:
+            options["ema_overwrite_frequency"] = case.average.overwrite
     if case.clip:
         options[_CLIPS[case.clip.kind]] = case.clip.limit
-    lines = [f"optimizer = keras.optimizers.{constructor}({arguments(**options)})"]
+    given = arguments(**options)
+    if case.schedule:
+        given = given.replace(arguments(learning_rate=o.learning_rate), "learning_rate=schedule", 1)
+    lines = [*schedules.made(case), f"optimizer = keras.optimizers.{constructor}({given})"]
     if case.options(NAME)["optimizer_build"] == "ahead":
         lines.append("optimizer.build(model.trainable_variables)")
     return lines

@@ -52,7 +52,7 @@ def _mode(training: bool) -> str:
     return "train" if training else "eval"
 
 
-def _reload(case: Case, number: int, way: str, optimizer: str) -> list[str]:
+def _reload(case: Case, number: int, way: str, optimizer: Sequence[str]) -> list[str]:
     lines = [
         line.format(dtype=case.dtype, mode=_mode(case.modes[number])) for line in _RELOADS[way]
     ]
@@ -60,7 +60,7 @@ def _reload(case: Case, number: int, way: str, optimizer: str) -> list[str]:
         lines += modes.made(case)
     lines.append("follow(model)")
     if CONTRACTS[NAME].reloading(way).optimizer == "anew":
-        lines.append(f"optimizer = {optimizer}")
+        lines += optimizer
     return lines
 
 
@@ -78,9 +78,9 @@ def lines(
     number: int,
     action: Evaluate | SetMode | SetRate | Compile | Reload,
     way: str | None,
-    optimizer: str,
+    optimizer: Sequence[str],
 ) -> list[str]:
-    """The lines of action `number`; optimizer: the expression that makes one."""
+    """The lines of action `number`; optimizer: those that make one."""
     if isinstance(action, Evaluate):
         done = _evaluate(case, number, action, way or "")
     elif isinstance(action, SetMode):
@@ -97,7 +97,7 @@ def lines(
         else:
             done = ["for group in optimizer.param_groups:", f'    group["lr"] = {rates[0]!r}']
     elif isinstance(action, Compile):
-        done = [f"optimizer = {optimizer}"]
+        done = [*optimizer]
     else:
         done = _reload(case, number, way or "", optimizer)
     return [*done, f"note({number})"]

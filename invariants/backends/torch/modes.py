@@ -84,7 +84,7 @@ def imports(case: Case) -> list[str]:
 
 
 def recomputed(case: Case, call: str, module: str, args: Sequence[str]) -> str:
-    """The call of a module in a forward pass, under activation checkpointing where that is asked."""
+    """The call of a module in a forward pass, checkpointed where the mode says so."""
     options = traits(case).get("checkpoint")
     if not options or call != f"{module}({', '.join(args)})":
         return call

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from invariants.backends.source import arguments, indented
+from invariants.backends.torch import schedules
 from invariants.case import Case
 from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS
@@ -136,14 +137,18 @@ def step(case: Case, taken: list[str], learned: list[str], rebinds: bool) -> lis
     LBFGS is given a closure of them. rebinds: the latter take further batches, named alike.
     """
     if case.optimizer.kind != "lbfgs":
-        return [*taken, *learned, "optimizer.step()"]
+        return [*taken, *learned, "optimizer.step()", *schedules.stepped(case)]
     before, inside = ([], [*taken, *learned]) if rebinds else (taken, learned)
     closure = ["def closure():", *indented([*inside, "return loss"])]
-    return [*before, *closure, "loss = optimizer.step(closure)"]
+    return [*before, *closure, "loss = optimizer.step(closure)", *schedules.stepped(case)]
 
 
-def made(case: Case, parameters: str) -> str:
-    """The expression that makes the optimizer of `parameters`."""
+def made(case: Case, parameters: str) -> list[str]:
+    """The lines that make the optimizer of `parameters`, and what it is scheduled by."""
+    return [f"optimizer = {_made(case, parameters)}", *schedules.made(case)]
+
+
+def _made(case: Case, parameters: str) -> str:
     o = case.optimizer
     constructor, rest = ROWS[o.kind]
     options = {"lr": o.learning_rate, **rest(o), **_loop(case)}

@@ -16,7 +16,7 @@ from invariants.backends.source import (
     loss_lines,
     named_terms,
 )
-from invariants.backends.torch import actions, losses, modes, optimizers
+from invariants.backends.torch import actions, averages, losses, modes, optimizers
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.course import Moment
@@ -103,7 +103,7 @@ def _attribute(case: Case, target: str) -> str:
 
 def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None, moment: Moment) -> list[str]:
     if way == "left_out":
-        return [f"optimizer = {optimizers.made(case, _parameters(case, moment.left))}"]
+        return optimizers.made(case, _parameters(case, moment.left))
     if way == "rate_zero":
         rate = case.optimizer.learning_rate * moment.factor if isinstance(action, Thaw) else 0.0
         module = _attribute(case, action.target)
@@ -177,10 +177,12 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
         lines += [*seeded, *learn]
     if isinstance(action, Step):
         lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
+        lines += averages.updated(case)
     else:
         lines = [*taken, *lines]
     inputs = "".join(f"({i}, x{i}), " for i in watched)
     extra = f", inputs=[{inputs[:-2]}]" if watched else ""
+    extra += ", averaged=averaged.module" if case.average else ""
     return [*lines, f"record({number}, loss, optimizer{extra})"]
 
 
@@ -207,7 +209,8 @@ def render(case: Case) -> str:
         *modes.made(case),
         *_loss_functions(case),
         *modes.definitions(case, _loss(case)),
-        f"optimizer = {optimizers.made(case, _parameters(case))}",
+        *optimizers.made(case, _parameters(case)),
+        *averages.made(case),
     ]
     course = case.course(NAME)
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):

@@ -19,6 +19,7 @@ from invariants.faults.tensorflow import (
     optimizers,
     pooling,
     programs,
+    schedules,
     sequences,
     shaping,
     states,
@@ -39,4 +40,5 @@ FAULTS: tuple[Fault, ...] = (
     *flags.FAULTS,
     *optimizers.FAULTS,
     *programs.FAULTS,
+    *schedules.FAULTS,
 )

@@ -20,6 +20,7 @@ from invariants.faults.torch import (
     parametrizations,
     pooling,
     programs,
+    schedules,
     sequences,
     shaping,
     states,
@@ -41,4 +42,5 @@ FAULTS: tuple[Fault, ...] = (
     *flags.FAULTS,
     *optimizers.FAULTS,
     *programs.FAULTS,
+    *schedules.FAULTS,
 )

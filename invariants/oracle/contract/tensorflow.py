@@ -14,6 +14,8 @@ from invariants.oracle.contract.clauses import (
 
 _KERAS = "https://keras.io/api/"
 
+_SCHEDULES = _KERAS + "optimizers/learning_rate_schedules/"
+
 _TF = "https://www.tensorflow.org/api_docs/python/tf/"
 
 #: The layers of the scripts that are no layer of Keras as it is: classes of their own without
@@ -250,6 +252,88 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
             "schedule_free_adamw.py",
         ),
+        "scheduled_rate": Clause(
+            "of_the_weight",
+            "A schedule gives a scalar tensor of the same type as initial_learning_rate; users "
+            "expect a rate that is as accurate as the weights it moves, as that of a Python float "
+            "is.",
+            _SCHEDULES + "exponential_decay/",
+        ),
+        "schedules_recursive": Clause(
+            False,
+            "A schedule is a 1-arg callable that produces a learning rate when passed the current "
+            "optimizer step.",
+            _SCHEDULES + "exponential_decay/",
+        ),
+        "schedule_counts": Clause(
+            "training_steps",
+            "iterations: the number of training steps this optimizer has run; a schedule is "
+            "passed the current optimizer step.",
+            _SCHEDULES + "learning_rate_schedule/",
+        ),
+        "cosine_beyond_its_end": Clause(
+            "stays",
+            "step = min(step, decay_steps); cosine_decay = 0.5 * (1 + cos(pi * step / "
+            "decay_steps)).",
+            _SCHEDULES + "cosine_decay/",
+        ),
+        "rate_set_under_a_schedule": Clause(
+            ("TypeError", "its learning rate is not settable"),
+            "This optimizer was created with a LearningRateSchedule object as its learning_rate "
+            "constructor argument, hence its learning rate is not settable.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
+        "schedules_of_any_rate": Clause(
+            (),
+            "A schedule works out each rate from the number of steps alone.",
+            _SCHEDULES + "learning_rate_schedule/",
+        ),
+        "averages": Clause(
+            ("exponential",),
+            "use_ema: new_average = ema_momentum * old_average + (1 - ema_momentum) * "
+            "current_variable_value.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "averages_belong_to": Clause(
+            "the_optimizer",
+            "EMA consists of computing an exponential moving average of the weights of the model "
+            "(as the weight values change after each training batch); it is an option of the "
+            "optimizer, for the variables that it was built with.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "first_average": Clause(
+            "the_weight",
+            "Silent; at the first step the momentum is 0.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
+        "average_of_a_constant": Clause(
+            "rounded",
+            "new_average = ema_momentum * old_average + (1 - ema_momentum) * "
+            "current_variable_value: two products and a sum, each of which rounds.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "average_of_states": Clause(
+            (False,),
+            "Silent; an optimizer is built for the trainable variables.",
+            _KERAS + "optimizers/",
+        ),
+        "average_overwrites": Clause(
+            "trainable",
+            "Every ema_overwrite_frequency steps of iterations, we overwrite the model variable by "
+            "its moving average; but the state of a frozen layer won't be updated during training.",
+            "https://keras.io/guides/transfer_learning/",
+        ),
+        "average_of_nothing": Clause(
+            None,
+            "Silent; users expect that where nothing is trained there is nothing to average.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "average_after_fit": Clause(
+            "overwrites",
+            "When using the built-in fit() training loop, this happens automatically after the "
+            "last epoch: the model variables are replaced by their moving averages.",
+            _KERAS + "optimizers/sgd/",
+        ),
         "idle_warnings": Clause(
             (),
             "Silent; users expect no warning of what a framework does inside.",
@@ -308,6 +392,11 @@ TENSORFLOW = Contract(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _KERAS + "optimizers/muon/",
+        ),
+        "muon_under_a_schedule": Clause(
+            None,
+            "A schedule can be passed as the learning_rate argument of any optimizer.",
+            _SCHEDULES + "learning_rate_schedule/",
         ),
         "muon_momentum": Clause(
             "adds_up",
@@ -516,8 +605,8 @@ TENSORFLOW = Contract(
         ),
         "unreached_gradient": Clause(
             "none",
-            "unconnected_gradients: the default value none means that None is returned if the sources "
-            "and the target are not connected.",
+            "unconnected_gradients: the default value none means that None is returned if the "
+            "sources and the target are not connected.",
             _TF + "GradientTape#gradient",
         ),
         "recomputed_state": Clause(

@@ -267,6 +267,81 @@ TORCH = Contract(
             "ASGD, is as accurate as the weights it moves.",
             _TORCH + "generated/torch.optim.NAdam.html",
         ),
+        "scheduled_rate": Clause(
+            "float64",
+            "A learning rate is a Python float, unless it is given as a tensor, and so is what a "
+            "scheduler makes of it.",
+            _TORCH + "optim.html#how-to-adjust-learning-rate",
+        ),
+        "schedules_recursive": Clause(
+            True,
+            "Most learning rate schedulers can be called back-to-back (also referred to as "
+            "chaining schedulers): each is applied one after the other on the learning rate "
+            "obtained by the one preceding it.",
+            _TORCH + "optim.html#how-to-adjust-learning-rate",
+        ),
+        "schedule_counts": Clause(
+            "its_own_steps",
+            "Learning rate scheduling should be applied after optimizer's update: a scheduler "
+            "counts the calls of its step(), and belongs to the optimizer that it was made with.",
+            _TORCH + "optim.html#how-to-adjust-learning-rate",
+        ),
+        "cosine_beyond_its_end": Clause(
+            "rises",
+            "This implementation performs cosine annealing without restarts, so T_cur = t and "
+            "increases monotonically with each call to step(): beyond T_max the cosine rises.",
+            _TORCH + "generated/torch.optim.lr_scheduler.CosineAnnealingLR.html",
+        ),
+        "rate_set_under_a_schedule": Clause(
+            None,
+            "lr is an entry of a parameter group that anyone may set.",
+            _TORCH + "optim.html#per-parameter-options",
+        ),
+        "schedules_of_any_rate": Clause(
+            ("stairs", "multi_step", "linear"),
+            "Notice that such decay can happen simultaneously with other changes to the learning "
+            "rate from outside this scheduler (StepLR, MultiStepLR, LinearLR); it goes on from "
+            "what it finds.",
+            _TORCH + "generated/torch.optim.lr_scheduler.StepLR.html",
+        ),
+        "averages": Clause(
+            ("exponential", "equal"),
+            "AveragedModel implements stochastic weight averaging and exponential moving average; "
+            "W_ema ← decay · W_ema + (1 - decay) · W with get_ema_multi_avg_fn, equally weighted "
+            "without a function.",
+            _TORCH + "optim.html#weight-averaging-swa-and-ema",
+        ),
+        "averages_belong_to": Clause(
+            "the_program",
+            "AveragedModel(model) makes a copy of a model, which update_parameters(model) moves; "
+            "no optimizer knows of it.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
+        "first_average": Clause(
+            "the_weight",
+            "When update_parameters is called for the first time the parameters of model are "
+            "copied to the parameters of AveragedModel.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
+        "average_of_a_constant": Clause(
+            "kept",
+            "Silent; computed by lerp, and users expect that the average of a weight that stays "
+            "is that weight.",
+            _TORCH + "generated/torch.lerp.html",
+        ),
+        "average_of_states": Clause(
+            (False, True),
+            "use_buffers: if True, it will compute running averages for both the parameters and "
+            "the buffers of the model; if not, the buffers are kept in sync with the model's.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
+        "average_overwrites": Clause(
+            "",
+            "The averaged model is another one; the model itself goes on as it is.",
+            _TORCH + "optim.html#weight-averaging-swa-and-ema",
+        ),
+        "average_of_nothing": Clause(None, "Silent; torch has no fit().", _TORCH + "optim.html"),
+        "average_after_fit": Clause("stays", "Silent; torch has no fit().", _TORCH + "optim.html"),
         "idle_warnings": Clause(
             (),
             "Silent; users expect no warning of what a framework does inside.",
@@ -331,6 +406,11 @@ TORCH = Contract(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
             _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_under_a_schedule": Clause(
+            None,
+            "Learning rate schedulers adjust the learning rate of an optimizer, whichever it is.",
+            _TORCH + "optim.html#how-to-adjust-learning-rate",
         ),
         "muon_momentum": Clause(
             "adds_up",
@@ -551,14 +631,14 @@ TORCH = Contract(
         ),
         "unreached_gradient": Clause(
             "none",
-            "If a parameter does not take part in the computation of the loss, its grad stays None; "
-            "users expect no less of a compiled model.",
+            "A parameter that takes no part in the computation of the loss has no gradient; users "
+            "expect the same of a compiled model.",
             _TORCH + "notes/autograd.html",
         ),
         "recomputed_state": Clause(
             "moves_once",
-            "Silent; users expect a state to move as without checkpointing, which trades compute for "
-            "memory.",
+            "Silent; users expect a state to move as without checkpointing, which trades compute "
+            "for memory.",
             _TORCH + "checkpoint.html",
         ),
         "nothing_to_train": Clause(

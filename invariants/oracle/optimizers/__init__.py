@@ -6,6 +6,7 @@ step. Where torch and Keras document different formulas, the contract says which
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from invariants.oracle.contract import Contract
 from invariants.oracle.limits import step_may_leave_the_range
 from invariants.oracle.optimizers import accumulating, adam, descent, matrices
-from invariants.oracle.optimizers.base import Rule, Turn
+from invariants.oracle.optimizers.base import Rule, Turn, on
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import Rounding
 from invariants.oracle.tape import Tape
@@ -61,13 +62,14 @@ def step(
 ) -> tuple[Array, Slots]:
     """One update of one weight; arrays of shape (samples or 1, ...), t counts from 1.
 
+    The learning rate of `optimizer` is a number, or samples of one that was worked out.
     lookups: for an embedding table, the sums over its lookups (primitives.lookup_sums). name: that
     of the weight.
     """
     tape = Tape(rounding)
     turn = Turn(
         name=name,
-        o=optimizer,
+        o=replace(optimizer, learning_rate=on(tape, optimizer.learning_rate)),
         contract=contract,
         slots={name: tape.constant(array) for name, array in slots.items()},
         t=t,

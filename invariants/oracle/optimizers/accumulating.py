@@ -9,6 +9,7 @@ from invariants.oracle.optimizers.base import (
     decayed,
     held,
     larger,
+    quotient,
     slot,
     smaller,
     squared,
@@ -83,6 +84,8 @@ def ftrl(w: Value, g: Value, turn: Turn) -> Update:
     shrunk = g + w * (2.0 * o.shrinkage)
     sigma = (new.apply("sqrt") - old.apply("sqrt")) / o.learning_rate
     z = slot(w, turn, "linear") + (shrunk - sigma * w)
-    curvature = new.apply("sqrt") / o.learning_rate + (2.0 * o.l2 + o.beta / o.learning_rate)
+    curvature = new.apply("sqrt") / o.learning_rate + (
+        quotient(o.beta, o.learning_rate) + 2.0 * o.l2
+    )
     clipped = larger(smaller(z, lift(o.l1)), lift(-o.l1))
     return (clipped - z) / curvature, {"sum": new, "linear": z}

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from invariants.oracle.contract import Contract
+from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, SAMPLES, Rounding
-from invariants.oracle.tape import Value
+from invariants.oracle.tape import Tape, Value
 
 Update = tuple[Value, dict[str, Value]]
 
@@ -24,8 +25,9 @@ Update = tuple[Value, dict[str, Value]]
 class Turn:
     """One turn of an optimizer at one weight: all that the update depends on beside w and g.
 
-    o: the optimizer, its learning rate being that of the weight now. t: counts from 1. lookups: for
-    an embedding table, the sums over its lookups of the gradient's squares and of its sizes.
+    o: the optimizer, its learning rate being that of the weight now, a value under a schedule. t:
+    counts from 1. lookups: for an embedding table, the sums over its lookups of the gradient's
+    squares and of its sizes.
     """
 
     o: Any
@@ -49,7 +51,37 @@ def held(number: float, contract: Contract) -> float:
     return float(np.float32(number)) if contract["optimizer_constants"] == "float32" else number
 
 
-def coarse(w: Value, number: float) -> Value:
+def on(tape: Tape, rate: float | Array) -> float | Value:
+    """A learning rate for the rules: a number as it is, samples as a value."""
+    return tape.constant(rate) if isinstance(rate, np.ndarray) else rate
+
+
+def number(rate: float | Value) -> float | Array:
+    """A learning rate for what is not worked out in the dtype of the weight."""
+    return rate.data if isinstance(rate, Value) else rate
+
+
+def opposite(rate: float | Value) -> float | Value:
+    """-rate, which rounds nothing."""
+    return rate.tape.constant(-rate.data) if isinstance(rate, Value) else -rate
+
+
+def least(rate: float | Value, limit: float) -> float | Value:
+    """The smaller one of a learning rate and a number."""
+    return smaller(rate, rate.tape.lift(limit)) if isinstance(rate, Value) else min(rate, limit)
+
+
+def quotient(number: float, rate: float | Value) -> float | Value:
+    """A number divided by a learning rate."""
+    return rate.tape.lift(number) / rate if isinstance(rate, Value) else number / rate
+
+
+def exactly(w: Value, number: float | Array) -> Value:
+    """A number that is worked out and kept as accurately as the weight, or its samples."""
+    return w.tape.constant(number) if isinstance(number, np.ndarray) else w.tape.lift(number)
+
+
+def coarse(w: Value, number: float | Array) -> Value:
     """A number that an implementation computes and keeps in float32, whatever the weight's dtype.
 
     Three ulps are a power, a product and a quotient.

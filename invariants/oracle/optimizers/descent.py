@@ -8,8 +8,11 @@ from invariants.oracle.optimizers.base import (
     by_sign,
     coarse,
     decayed,
+    exactly,
     held,
     larger,
+    number,
+    opposite,
     slot,
     smaller,
 )
@@ -32,7 +35,7 @@ def sgd(w: Value, g: Value, turn: Turn) -> Update:
         v = g if previous is None else previous * momentum + g * (1.0 - o.dampening)
         direction = g + v * momentum if o.nesterov else v
         return w - direction * o.learning_rate, {"momentum": v}
-    step = g * -o.learning_rate
+    step = g * opposite(o.learning_rate)
     v = step if previous is None else previous * momentum + step
     return w + (v * momentum + step if o.nesterov else v), {"momentum": v}
 
@@ -45,11 +48,12 @@ def asgd(w: Value, g: Value, turn: Turn) -> Update:
     """
     o = turn.o
     w, g = decayed(w, g, turn)
-    eta = turn.slots.get("eta", w.tape.lift(o.learning_rate))
+    kept = exactly if turn.contract["state_scalars"] == "exact" else coarse
+    rate = number(o.learning_rate)
+    eta = turn.slots.get("eta", kept(w, rate))
     shrunk = w - w * (eta * o.shrinkage)
-    number = o.learning_rate / (1.0 + o.shrinkage * o.learning_rate * turn.t) ** o.power
-    exact = turn.contract["state_scalars"] == "exact"
-    return shrunk - g * eta, {"eta": w.tape.lift(number) if exact else coarse(w, number)}
+    following = rate / (1.0 + o.shrinkage * rate * turn.t) ** o.power
+    return shrunk - g * eta, {"eta": kept(w, following)}
 
 
 def rprop(w: Value, g: Value, turn: Turn) -> Update:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from invariants.oracle.optimizers.base import smaller
+from invariants.oracle.optimizers.base import on, smaller
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import LAMBDA, Rounding, estimate
 from invariants.oracle.tape import Tape, Value
@@ -71,7 +71,7 @@ class Memory:
         if not _exceeds(largest.reshape(), _LEAST_GRADIENT):
             return weights
         self.steps += 1
-        rate = tape.lift(o.learning_rate)
+        rate = tape.lift(on(tape, o.learning_rate))
         if self.steps == 1:
             size = g.apply("absolute").sum(-1)
             rate = smaller(tape.lift(1.0), tape.lift(1.0) / size) * rate

@@ -12,6 +12,7 @@ from invariants.oracle.optimizers.base import (
     decayed,
     held,
     larger,
+    least,
     norm,
     slot,
     squared,
@@ -52,7 +53,7 @@ def adafactor(w: Value, g: Value, turn: Turn) -> Update:
     clamped = turn.contract["adafactor_floor"] == "clamped"
     before, (w, g) = w, decayed(w, g, turn, decoupled=True)
     scale = larger(_rms(before if clamped else w), lift(held(o.least_scale, turn.contract)))
-    rate = scale * min(o.learning_rate, 1.0 / math.sqrt(t))
+    rate = scale * least(o.learning_rate, 1.0 / math.sqrt(t))
     g = straddled(g, turn)
     each = squared(g, turn)
     squares = each if clamped else each + o.floor
