@@ -36,6 +36,9 @@ def app() -> None:
 @app.command()
 @backends
 @click.option("--profile", default="quick", metavar="NAME", help="quick (default), ci or soak.")
+@click.option(
+    "--mode", "modes", multiple=True, metavar="NAME", help="Verify this mode alone; repeatable."
+)
 @click.option("--max-examples", type=int, metavar="N", help="Cases for each backend.")
 @click.option("--seed", type=int, metavar="N", help="Draw the cases of this seed.")
 @click.option(
@@ -49,6 +52,7 @@ def app() -> None:
 def verify(
     backends: tuple[str, ...],
     profile: str,
+    modes: tuple[str, ...],
     max_examples: int | None,
     seed: int | None,
     workers: int,
@@ -69,6 +73,7 @@ def verify(
             seed or 0,
             str(report) if report else None,
             ignore_known_issues,
+            modes,
         )
     except OptionError as error:
         raise CannotRun(str(error)) from None
@@ -80,6 +85,8 @@ def verify(
     arguments += ["--invariants-face", "--invariants-profile", profile]
     for name in backends:
         arguments += ["--invariants-backend", name]
+    for name in modes:
+        arguments += ["--invariants-mode", name]
     if max_examples is not None:
         arguments += ["--invariants-max-examples", str(max_examples)]
     if seed is not None:

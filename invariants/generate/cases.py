@@ -163,21 +163,43 @@ def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> 
 _WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused"))
 
 
-def _modes(contract: Contract, fitted: bool) -> Sequence[str]:
-    """The modes of a program: where a model can train by itself, those in which it does."""
-    modes = [mode for mode in contract.modes if mode.trains_itself == fitted]
-    return [mode.name for mode in modes or contract.modes if mode.seconds < 1.3]
+#: A mode that costs more a case, in seconds, is drawn where it is asked for, not among others.
+_DEAR = 1.3
+
+
+def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
+    """The modes of a program, each as often as it is drawn, the simplest first.
+
+    fitted: those in which a model trains by itself, where there are any. asked: one that is asked
+    for.
+    """
+    if asked in {mode.name for mode in contract.modes}:
+        return [asked]
+    modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
+    simple, *others = [mode.name for mode in modes if mode.seconds < _DEAR]
+    return [*[simple] * (1 if fitted else 8), *others]
+
+
+def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
+    """Whether a program is one for a model that trains by itself."""
+    for contract in contracts:
+        if asked in {mode.name for mode in contract.modes}:
+            return contract.mode(asked).trains_itself
+    trainers = [mode for contract in contracts for mode in contract.modes if mode.trains_itself]
+    return bool(trainers) and choice.chance(3)
 
 
 @st.composite
-def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
-    choice = Drawn(draw, [CONTRACTS[name] for name in backends])
+def _cases(
+    draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], mode: str
+) -> Case:
+    contracts = [CONTRACTS[name] for name in backends]
+    choice = Drawn(draw, contracts)
     losses = draw_losses(choice)
     architecture = draw_architecture(choice, losses)
     terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
-    trainers = [m for name in backends for m in CONTRACTS[name].modes if m.trains_itself]
-    fitted = choice.chance(3) and bool(trainers)
+    fitted = _fitted(choice, contracts, mode)
     scheduled, averaged = choice.chance(6), choice.chance(8)
     program = draw_program(choice, architecture, batches, fitted, scheduled or averaged)
     written = not fitted or not_compiled(program, (True,) * len(program), terms, architecture)
@@ -218,7 +240,7 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
                 program,
                 bool(groups),
                 optimizer.kind,
-                choice.one_of(_modes(CONTRACTS[name], not written)),
+                choice.one_of(_modes(CONTRACTS[name], not written, mode)),
                 scheduled,
             )
             for name in backends
@@ -228,14 +250,19 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     return case
 
 
-def cases(backends: Sequence[str] = tuple(CONTRACTS)) -> st.SearchStrategy[Case]:
+def cases(backends: Sequence[str] = tuple(CONTRACTS), mode: str = "") -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
-    Raises ValueError for a backend that does not exist.
+    mode: the one that the backend which has it runs in; "" for those that are quick.
+
+    Raises ValueError for a backend, or a mode, that does not exist.
     """
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
         raise ValueError(f"backends must be a list of names, some of {known}; got {backends!r}")
     if not backends or any(name not in CONTRACTS for name in backends):
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
-    return _cases(tuple(backends))
+    modes = [one.name for name in backends for one in CONTRACTS[name].modes]
+    if mode and mode not in modes:
+        raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
+    return _cases(tuple(backends), mode)

@@ -95,6 +95,15 @@ def worth(tallies: Mapping[str, Tally]) -> list[str]:
     ]
 
 
+def modes(tallies: Mapping[str, Tally]) -> list[str]:
+    """How many cases each mode had, one line a backend."""
+    lines = []
+    for backend, tally in tallies.items():
+        counts = {mode.name: tally.modes[mode.name] for mode in CONTRACTS[backend].modes}
+        lines.append(f"{backend}: " + ", ".join(f"{n:,} {name}" for name, n in counts.items() if n))
+    return lines
+
+
 def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
     """How often each kind of layer was met in each place, and in one line what was not."""
     parts: list[RenderableType] = []
@@ -155,7 +164,9 @@ def closing(
 ) -> Sequence[RenderableType]:
     """Everything that stands at the end of a run; `short` says what it could not do."""
     parts: list[RenderableType] = [table(tallies)]
-    parts += [Text(line, style="dim") for line in (*worth(tallies), *missed(tallies))]
+    parts += [
+        Text(line, style="dim") for line in (*worth(tallies), *modes(tallies), *missed(tallies))
+    ]
     parts += [Text(line, style="yellow") for line in (*known(tallies), *hazards(tallies))]
     parts += [
         Text(f"{_packages(backend)}: {what} ({count} cases)", style="yellow")

@@ -36,6 +36,7 @@ class Plan:
     """What one batch does.
 
     compare: another backend that runs each case too, for backends_agree; "" for none.
+    mode: that of the cases; "" for those that are quick.
     stop_at_first: end the batch with its first finding.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     compare: str = ""
     ignore_known_issues: bool = False
     stop_at_first: bool = False
+    mode: str = ""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Hunt:
         @st.composite
         def counted(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
             tally.started += 1
-            case: Case = draw(cases(backends))
+            case: Case = draw(cases(backends, self.plan.mode))
             return case
 
         @seed(self.plan.seed)

@@ -42,6 +42,11 @@ BATCH_FAILED = "not verified: "
 OPTIONS: dict[str, dict[str, Any]] = {
     "backend": {"action": "append", "metavar": "NAME", "help": "torch, tensorflow; repeatable"},
     "profile": {"metavar": "NAME", "help": "quick (default), ci or soak"},
+    "mode": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": "verify this mode alone (eager, compiled, fit, ...); repeatable",
+    },
     "max-examples": {
         "type": int,
         "metavar": "N",
@@ -110,6 +115,7 @@ def _options(config: pytest.Config) -> Options:
             seed,
             config.option.invariants_report,
             config.option.invariants_ignore_known_issues,
+            config.option.invariants_mode or [],
         )
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
@@ -120,7 +126,7 @@ def _options(config: pytest.Config) -> Options:
 @pytest.hookimpl(trylast=True)  # behind the plugins that bring a reporter
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "invariants: a test of the shipped suite")
-    given = ("backend", "profile", "max_examples", "seed", "report")
+    given = ("backend", "mode", "profile", "max_examples", "seed", "report")
     if any(getattr(config.option, f"invariants_{name}") is not None for name in given):
         _options(config)
     if not hasattr(config, "workerinput"):

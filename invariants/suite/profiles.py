@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from invariants.oracle.contract import Mode
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -12,21 +14,44 @@ class Profile:
 
     examples: cases for each backend. batch: cases drawn by one Hypothesis run; long runs go in
     batches, since one run holds on to memory. reduce_seconds: for each property found violated.
+    of_a_mode: (seconds, cases): so many cases for each mode that costs up to so many seconds a case
+    and is not among the quick ones, the first that fits.
     """
 
     name: str
     examples: Mapping[str, int]
     batch: Mapping[str, int]
     reduce_seconds: float
+    of_a_mode: tuple[tuple[float, int], ...]
+
+    def share(self, mode: Mode) -> int:
+        """How many cases a mode gets beside those that are drawn in all quick modes."""
+        return next((count for seconds, count in self.of_a_mode if mode.seconds <= seconds), 0)
 
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", {"torch": 400, "tensorflow": 80}, {"torch": 100, "tensorflow": 20}, 15.0),
-        Profile("ci", {"torch": 4000, "tensorflow": 2400}, {"torch": 200, "tensorflow": 40}, 30.0),
         Profile(
-            "soak", {"torch": 20000, "tensorflow": 2000}, {"torch": 200, "tensorflow": 40}, 120.0
+            "quick",
+            {"torch": 400, "tensorflow": 80},
+            {"torch": 100, "tensorflow": 20},
+            15.0,
+            ((1.0, 1),),
+        ),
+        Profile(
+            "ci",
+            {"torch": 4000, "tensorflow": 2400},
+            {"torch": 200, "tensorflow": 40},
+            30.0,
+            ((5.0, 10), (60.0, 3)),
+        ),
+        Profile(
+            "soak",
+            {"torch": 20000, "tensorflow": 2000},
+            {"torch": 200, "tensorflow": 40},
+            120.0,
+            ((5.0, 60), (60.0, 10)),
         ),
     )
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from invariants.backends import BACKENDS, installed
+from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
 
@@ -24,6 +26,7 @@ class Options:
     seed: int
     report: Path | None
     ignore_known_issues: bool
+    modes: tuple[str, ...] = ()
 
     @staticmethod
     def checked(
@@ -33,6 +36,7 @@ class Options:
         seed: int,
         report: str | None,
         ignore_known_issues: bool,
+        modes: Sequence[str] = (),
     ) -> Options:
         """The options, checked; raises OptionError."""
         for name in backends:
@@ -53,32 +57,51 @@ class Options:
             raise OptionError(
                 "neither torch nor tensorflow is installed: pip install 'freeze-invariants[all]'"
             )
+        offered = [mode.name for name in chosen for mode in CONTRACTS[name].modes]
+        for mode in modes:
+            if mode not in offered:
+                raise OptionError(f"unknown mode {mode!r}: choose from {', '.join(offered)}")
         folder = writable(Path(report)) if report else None
-        return Options(chosen, profile, max_examples, seed, folder, ignore_known_issues)
+        return Options(
+            chosen, profile, max_examples, seed, folder, ignore_known_issues, tuple(modes)
+        )
 
     def plans(self) -> list[Plan]:
-        """The batches of the run; the slower backend comes first."""
+        """The batches of the run; what is slower comes first."""
         profile = PROFILES[self.profile]
         plans = []
         for backend in sorted(self.backends, key=lambda name: name != "tensorflow"):
-            left = self.max_examples or profile.examples[backend]
-            number = 0
-            while left > 0:
-                examples = min(left, profile.batch[backend])
-                compare = "torch" if backend != "torch" and "torch" in self.backends else ""
-                plans.append(
-                    Plan(
-                        backend=backend,
-                        seed=self.seed * 1_000_003 + 101 * number,
-                        examples=examples,
-                        reduce_seconds=profile.reduce_seconds,
-                        compare=compare,
-                        ignore_known_issues=self.ignore_known_issues,
-                    )
-                )
-                left -= examples
-                number += 1
+            modes = {mode.name: profile.share(mode) for mode in CONTRACTS[backend].modes}
+            asked = {name: modes[name] for name in self.modes if name in modes}
+            total = self.max_examples or profile.examples[backend]
+            if asked:
+                total = self.max_examples or max(asked.values()) or profile.examples[backend]
+                shares = dict.fromkeys(asked, total)
+            elif self.modes:
+                continue
+            else:
+                shares = {**({} if self.max_examples else modes), "": total}
+            for mode, left in shares.items():
+                plans += self._batches(backend, mode, left)
         return plans
+
+    def _batches(self, backend: str, mode: str, left: int) -> Iterator[Plan]:
+        """Batches of `left` cases in all."""
+        profile, number = PROFILES[self.profile], 0
+        others = self.backends if not mode else ()
+        while left > 0:
+            examples = min(left, profile.batch[backend])
+            yield Plan(
+                backend=backend,
+                seed=self.seed * 1_000_003 + 101 * number,
+                examples=examples,
+                reduce_seconds=profile.reduce_seconds,
+                compare="torch" if backend != "torch" and "torch" in others else "",
+                ignore_known_issues=self.ignore_known_issues,
+                mode=mode,
+            )
+            left -= examples
+            number += 1
 
 
 def writable(folder: Path) -> Path:

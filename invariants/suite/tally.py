@@ -83,6 +83,7 @@ class Tally:
     violated: int = 0
     reach: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
+    modes: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
     hazards: Counter[str] = field(default_factory=Counter)
@@ -102,6 +103,7 @@ class Tally:
         if not verdict.findings:
             self.largest = max(self.largest, verdict.measures.largest)
         self.layers[str(len(case.architecture.layers))] += 1
+        self.modes[case.realisations[evidence.backend].mode] += 1
         self.frozen_middle += has_frozen_middle(case, evidence.backend)
         self.ties += evidence.expectation.ties > 0
         self.stochastic += case.stochastic
