@@ -69,7 +69,7 @@ class Options:
     def plans(self) -> list[Plan]:
         """The batches of the run; what is slower comes first."""
         profile = PROFILES[self.profile]
-        plans = []
+        plans: list[Plan] = []
         for backend in sorted(self.backends, key=lambda name: name != "tensorflow"):
             modes = {mode.name: profile.share(mode) for mode in CONTRACTS[backend].modes}
             asked = {name: modes[name] for name in self.modes if name in modes}
