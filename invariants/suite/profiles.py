@@ -30,28 +30,25 @@ class Profile:
 
 
 PROFILES = {
-    profile.name: profile
-    for profile in (
-        Profile(
-            "quick",
-            {"torch": 400, "tensorflow": 80},
-            {"torch": 100, "tensorflow": 20},
-            15.0,
-            ((1.0, 1),),
-        ),
-        Profile(
-            "ci",
-            {"torch": 4000, "tensorflow": 2400},
-            {"torch": 200, "tensorflow": 40},
-            30.0,
-            ((5.0, 10), (60.0, 3)),
-        ),
-        Profile(
-            "soak",
-            {"torch": 20000, "tensorflow": 2000},
-            {"torch": 200, "tensorflow": 40},
-            120.0,
-            ((5.0, 60), (60.0, 10)),
-        ),
-    )
+    "quick": Profile(
+        "quick",
+        examples={"torch": 400, "tensorflow": 80},
+        batch={"torch": 100, "tensorflow": 20},
+        reduce_seconds=15.0,
+        of_a_mode=((1.0, 1),),
+    ),
+    "ci": Profile(
+        "ci",
+        examples={"torch": 4000, "tensorflow": 2400},
+        batch={"torch": 200, "tensorflow": 40},
+        reduce_seconds=30.0,
+        of_a_mode=((5.0, 10), (60.0, 3)),
+    ),
+    "soak": Profile(
+        "soak",
+        examples={"torch": 20000, "tensorflow": 2000},
+        batch={"torch": 200, "tensorflow": 40},
+        reduce_seconds=120.0,
+        of_a_mode=((5.0, 60), (60.0, 10)),
+    ),
 }
