@@ -20,8 +20,8 @@ class ExpectedPoint:
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
     `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
     gradient of zeros, `still` those whose learning rate is 0.
-    `weights` holds those that a step may move and those that forward passes have rewritten so far;
-    `rewritten` names those that the forward pass of this very action rewrites.
+    `weights` holds those that a step may move and those that were rewritten otherwise so far;
+    `rewritten` names those that this very action rewrites: a forward pass, or a file.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
