@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from invariants.architecture.graph import Architecture
+from invariants.architecture.kinds import SAMPLES
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
@@ -17,15 +18,6 @@ from invariants.generate.presets import PRESETS
 _LENGTHS = (1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9)
 
 
-#: Values of each kind of input, by which those are told that a layer takes.
-_SAMPLES: Mapping[str, Spec] = {
-    "vector": Spec((4,)),
-    "image": Spec((4, 4, 4)),
-    "sequence": Spec((3, 4)),
-    "indices": Spec((3,), vocabulary=4),
-    "volume": Spec((2, 2, 2, 2)),
-}
-
 #: The kinds of inputs, each as often as it is drawn.
 _KINDS = ("vector",) * 11 + ("image",) * 8 + ("sequence",) * 8 + ("indices",) * 4 + ("volume",) * 4
 
@@ -35,7 +27,7 @@ def _fitting(wanted: str) -> tuple[str, ...]:
     """The kinds of inputs that a kind of layer takes; all of them where it takes none."""
     layer = LAYERS[wanted]
     count = layer.arity or 2
-    fit = tuple(kind for kind in _KINDS if layer.accepts([_SAMPLES[kind]] * count))
+    fit = tuple(kind for kind in _KINDS if layer.accepts([SAMPLES[kind]] * count))
     return fit or _KINDS
 
 

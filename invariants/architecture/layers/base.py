@@ -156,6 +156,10 @@ class Layer(Document):
         """The arrays that the layer owns when it is built for `specs`."""
         return ()
 
+    def plainer(self) -> Layer | None:
+        """The layer of another kind that this one adds something to, where there is one."""
+        return None
+
     def needs(self) -> Mapping[str, Any]:
         """What a backend must offer for this layer: a point of its contract, and a value of it."""
         return {}

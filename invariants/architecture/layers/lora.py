@@ -7,7 +7,7 @@ weight, and freeze that when the update is made.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -185,6 +185,8 @@ class _WithLora(Layer):
     lora_a (..., rank), lora_b (rank, out). The update is asked for when the layer is made or later.
     """
 
+    #: The class of the layer without the update.
+    base: ClassVar[type[Layer]]
     #: In a model of another dtype the factors are float32 all the same, "to avoid the risk of
     #: underflow or overflow during fine-tuning" (keras/src/layers/core/dense.py, enable_lora).
     dtypes: ClassVar[tuple[str, ...]] = ("float32",)
@@ -212,6 +214,11 @@ class _WithLora(Layer):
             Parameter("lora_a", (*window, self.rank), group="adapter"),
             Parameter("lora_b", (self.rank, out), group="adapter"),
         )
+
+    def plainer(self) -> Layer:
+        names = {field.name for field in fields(self.base)} - {"kind"}
+        options: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return self.base(kind=self.base.kind_of(), **options)
 
     def scale(self, call: Call) -> float:
         """What the update is multiplied by."""
@@ -244,6 +251,7 @@ class DenseWithLora(_WithLora, Dense):
     """A dense layer with Keras's own update."""
 
     kind: Literal["dense_with_lora"] = "dense_with_lora"  # type: ignore[assignment]
+    base: ClassVar[type[Layer]] = Dense
     frequency: ClassVar[int] = 3
 
 
@@ -252,6 +260,7 @@ class EmbeddingWithLora(_WithLora, Embedding):
     """A table with Keras's own update."""
 
     kind: Literal["embedding_with_lora"] = "embedding_with_lora"  # type: ignore[assignment]
+    base: ClassVar[type[Layer]] = Embedding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +268,7 @@ class Conv1DWithLora(_WithLora, Conv1D):
     """A convolution in time with Keras's own update."""
 
     kind: Literal["conv1d_with_lora"] = "conv1d_with_lora"  # type: ignore[assignment]
+    base: ClassVar[type[Layer]] = Conv1D
     frequency: ClassVar[int] = 2
 
 
@@ -267,6 +277,7 @@ class Conv2DWithLora(_WithLora, Conv2D):
     """A convolution over an image with Keras's own update."""
 
     kind: Literal["conv2d_with_lora"] = "conv2d_with_lora"  # type: ignore[assignment]
+    base: ClassVar[type[Layer]] = Conv2D
     frequency: ClassVar[int] = 4
 
 
@@ -275,6 +286,7 @@ class Conv3DWithLora(_WithLora, Conv3D):
     """A convolution over a volume with Keras's own update."""
 
     kind: Literal["conv3d_with_lora"] = "conv3d_with_lora"  # type: ignore[assignment]
+    base: ClassVar[type[Layer]] = Conv3D
     frequency: ClassVar[int] = 3
 
 
