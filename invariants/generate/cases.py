@@ -45,6 +45,10 @@ from invariants.program import Action, Freeze, Reload, Thaw
 GRID = 64
 
 
+#: Each as often as it is drawn.
+_DTYPES: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
+
+
 def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, coarse: bool) -> Any:
     """Multiples of 1/64 up to `limit`/64; coarse ones are few, so that sums tie exactly."""
     if coarse:
@@ -184,7 +188,9 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
-    dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
+    dtypes = [
+        dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
+    ]
     optimizer = draw_optimizer(choice)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
