@@ -204,6 +204,16 @@ def test_a_file_that_makes_something_else_of_a_weight_is_found(name: str) -> Non
 
 
 @on_tensorflow
+def test_a_factor_that_outlives_the_file_is_found() -> None:
+    evidence = gather(keras_case((Reload(), "weights_file"), Gradient(0)), "tensorflow")
+    before = point_of(evidence.observation, -1).weights[A]
+    spoilt = since(evidence, 0, A, lambda array: before)
+    assert ("frozen_weights", 0, A) in {
+        (f.property_, f.action, f.subject) for f in findings(spoilt)
+    }
+
+
+@on_tensorflow
 def test_a_run_lists_the_hazard_and_stays_good() -> None:
     tally = Tally()
     tally.count(judge(keras_case((Reload(), "weights_file"), Gradient(0)), "tensorflow"))

@@ -74,11 +74,11 @@ def _draw_input(choice: Drawn, kind: str) -> Spec:
     return Spec((choice.integer(1, 6),))
 
 
-def _body(choice: Drawn) -> Growing:
+def _body(choice: Drawn, layer: str) -> Growing:
     """A network without its heads."""
-    if choice.chance(10):
+    if not layer and choice.chance(10):
         return choice.one_of(tuple(PRESETS.values()))(choice)
-    wanted = choice.one_of(_wanted(choice.lacking))
+    wanted = layer or choice.one_of(_wanted(choice.lacking))
     growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
@@ -86,9 +86,12 @@ def _body(choice: Drawn) -> Growing:
     return growing
 
 
-def draw_architecture(choice: Drawn, losses: Sequence[str]) -> Architecture:
-    """A network with an output for each of `losses` that fits it; output 0 is for the first."""
-    growing = _body(choice)
+def draw_architecture(choice: Drawn, losses: Sequence[str], layer: str = "") -> Architecture:
+    """A network with an output for each of `losses` that fits it; output 0 is for the first.
+
+    layer: a kind of layer that it is to have, where its values allow.
+    """
+    growing = _body(choice, layer)
     body, loose = growing.latest, set(growing.unused)
     taps: list[int] = []
     for loss in losses[1:]:

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from invariants.architecture.graph import Architecture
+from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
     Batch,
@@ -175,10 +176,12 @@ def _modes(contract: Contract, fitted: bool) -> Sequence[str]:
 
 
 @st.composite
-def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...]) -> Case:
+def _cases(
+    draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], layer: str
+) -> Case:
     choice = Drawn(draw, [CONTRACTS[name] for name in backends])
     losses = draw_losses(choice)
-    architecture = draw_architecture(choice, losses)
+    architecture = draw_architecture(choice, losses, layer)
     terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
     fitted = choice.chance(3) and any(CONTRACTS[name].compiled_modes for name in backends)
@@ -234,14 +237,22 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
     return case
 
 
-def cases(backends: Sequence[str] = tuple(CONTRACTS)) -> st.SearchStrategy[Case]:
+def cases(
+    backends: Sequence[str] = tuple(CONTRACTS), *, layer: str = ""
+) -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
-    Raises ValueError for a backend that does not exist.
+    layer: a kind of layer that their networks are to have, where their values allow; "" for none
+    in particular.
+
+    Raises ValueError for a backend that does not exist, and a layer that there is not.
     """
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
         raise ValueError(f"backends must be a list of names, some of {known}; got {backends!r}")
     if not backends or any(name not in CONTRACTS for name in backends):
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
-    return _cases(tuple(backends))
+    kinds = [k for k in LAYERS if not any(k in CONTRACTS[name].lacks for name in backends)]
+    if layer and layer not in kinds:
+        raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
+    return _cases(tuple(backends), layer)

@@ -63,13 +63,14 @@ def _rewritten(
     loaded = after.action >= 0 and isinstance(evidence.case.program[after.action], Reload)
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
-        if (name in stale or loaded) and same_bits(before.weights[name], after.weights[name]):
+        kept = same_bits(before.weights[name], after.weights[name])
+        if name in stale and kept:
             continue
         found = evidence.held.get((after.action, name))
         if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
             if name in stale:
                 yield _hazard(evidence, before, after, name, ZEROS)
-            elif loaded and expected and name in expected.flags.frozen:
+            elif loaded and not kept and expected and name in expected.flags.frozen:
                 yield _hazard(evidence, before, after, name, MERGED)
             continue
         estimate, at = expected.weights[name], found.worst
