@@ -307,6 +307,12 @@ class Case(Document):
             raise CaseError(f"architecture: {error}") from None
         if not self.architecture.weights:
             raise CaseError("architecture: no layer has a weight, there is nothing to train")
+        for placed in self.architecture.layers:
+            if self.dtype not in placed.layer.dtypes:
+                raise CaseError(
+                    f"dtype: some weights of {placed.path} are {placed.layer.dtypes[0]} whatever "
+                    f"the model's dtype; a case with it cannot be {self.dtype}"
+                )
         self._check_weights()
         self._check_objective()
         for number, batch in enumerate(self.batches):

@@ -42,6 +42,7 @@ class Moment:
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
     reached: what gets a gradient where it is trainable, and asked for.
+    rebuilt: the layers were made once more, from their configs.
     traces: the next step reads what train_step says. raises: the exception that the contract names
     for making the optimizer. warns: the warnings that it names for the action.
     """
@@ -60,6 +61,7 @@ class Moment:
     left: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
     reached: frozenset[str] = frozenset()
+    rebuilt: bool = False
 
     @property
     def zeros(self) -> frozenset[str]:
@@ -194,7 +196,9 @@ class _Course:
         return replace(moment, acting=moment.flags, told=moment.flags.flagged, traces=True)
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
-        if self.contract.reloading(way).optimizer == "anew":
+        reloading = self.contract.reloading(way)
+        moment = replace(moment, rebuilt=moment.rebuilt or reloading.flags == "rebuilt")
+        if reloading.optimizer == "anew":
             moment = replace(moment, had=frozenset(), left=frozenset())
             return self._compiled(self._new_optimizer(moment, other_weights=True))
         return moment

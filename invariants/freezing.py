@@ -25,8 +25,11 @@ class Flags:
 
     @staticmethod
     def initial(architecture: Architecture) -> Flags:
-        """Everything trainable, as a model is made."""
-        return Flags(architecture, frozenset(), frozenset())
+        """As a model is made: everything trainable but for what a layer freezes itself."""
+        held = (
+            name for name in architecture.weights if architecture.parameters[name].starts_frozen
+        )
+        return Flags(architecture, frozenset(held), frozenset())
 
     @property
     def trainable(self) -> tuple[str, ...]:
@@ -78,9 +81,12 @@ class Flags:
 
     @property
     def of_modules(self) -> Flags:
-        """What the flags of the layers alone tell: that of a weight by itself is forgotten."""
+        """What the flags of the layers alone tell: that of a weight by itself is forgotten.
+
+        What a layer freezes itself is frozen once more.
+        """
         flagged = {w for w in self.architecture.weights if w.rpartition(".")[0] in self.flagged}
-        return replace(self, frozen=frozenset(flagged))
+        return replace(self, frozen=Flags.initial(self.architecture).frozen | flagged)
 
     def _modules_in(self, target: str) -> frozenset[str]:
         return frozenset(m for m in self.architecture.paths if within(m, target))

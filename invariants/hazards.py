@@ -30,4 +30,15 @@ ZEROS = Hazard(
     "use zero_grad(set_to_none=True), the default, or set the gradients of what is frozen to None",
 )
 
-HAZARDS = (ZEROS,)
+MERGED = Hazard(
+    "files-merge-lora",
+    "a frozen kernel changes when a model with LoRA is saved and loaded, and training stops there",
+    "When you save a model (after training), the LoRA weights are automatically merged. When you "
+    "reload, you have a 'normal' kernel with no LoRA weights. load_weights and load_model set both "
+    "factors to zeros, where neither has a gradient other than 0: they are never trained again.",
+    "https://github.com/keras-team/keras/issues/23244",
+    "to go on training, keep what get_weights() gives and hand it to set_weights(), or assign new "
+    "numbers to the first factor of each layer",
+)
+
+HAZARDS = (ZEROS, MERGED)

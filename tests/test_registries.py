@@ -15,6 +15,7 @@ from invariants.generate.cases import cases
 from invariants.ledger import known_issues, pinned_case
 from invariants.oracle.contract import CONTRACTS
 from invariants.properties import PROPERTIES
+from invariants.suite.tally import PLACES, places, reached
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -44,9 +45,30 @@ def test_every_parameter_of_a_layer_has_a_native_name(backend: str, kind: str) -
 @pytest.mark.parametrize("backends", [tuple(BACKENDS), *((name,) for name in BACKENDS)])
 def test_every_layer_is_drawn_where_no_backend_lacks_it(backends: tuple[str, ...]) -> None:
     drawn: set[str] = set()
-    for case in drawn_cases(800, backends):
+    for case in drawn_cases(1000, backends):
         drawn.update(placed.layer.kind for placed in case.architecture.layers)
     assert drawn == set(LAYERS).difference(*(CONTRACTS[name].lacks for name in backends))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_thousand_cases_meet_every_layer_in_every_place_where_it_can_be(backend: str) -> None:
+    """Frozen and trainable, upstream and downstream of a frozen one."""
+    met = {place for case in drawn_cases(1000, (backend,)) for place in reached(case, backend)}
+    kinds = [kind for kind in LAYERS if kind not in CONTRACTS[backend].lacks]
+    assert {f"{kind}:{place}" for kind in kinds for place in places(kind)} == met
+
+
+def test_what_takes_indices_is_downstream_of_nothing() -> None:
+    first = {kind for kind in LAYERS if "downstream" not in places(kind)}
+    assert first == {
+        *("embedding", "lora_embedding", "embedding_with_lora", "tied_embedding"),
+        *("masked_mean", "masked_lstm", "masked_gru"),
+    }
+
+
+def test_what_has_no_weights_is_neither_frozen_nor_trainable() -> None:
+    assert places("relu") == places("projection") == ("upstream", "downstream")
+    assert places("dense") == PLACES
 
 
 @lru_cache(maxsize=3)

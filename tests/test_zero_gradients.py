@@ -103,6 +103,6 @@ def test_a_run_lists_hazards_and_stays_good() -> None:
         for part in closing({"torch": tally}, 1.0):
             console.print(part)
     text = captured.get()
-    assert "no violation in 1 cases" in text
-    assert f"hazard {ZEROS.id} (1 cases)" in text
+    assert "no violation in 1 case (" in text
+    assert f"hazard {ZEROS.id} (1 case)" in text
     assert f"instead: {ZEROS.instead}" in text

@@ -96,6 +96,7 @@ class Lowering:
     definition: the class or function that the two need, which stands once on top of the script.
     drawn_axes: rank of its input -> the axes of what a random layer draws, native from canonical,
     where they are not those of the value.
+    built: (layer, name) -> the line that changes it once a call has built it, "" for none.
     """
 
     construct: Callable[[Any, Sequence[Spec]], str] | None
@@ -103,6 +104,7 @@ class Lowering:
     parameters: Mapping[str, NativeParameter] = field(default_factory=dict)
     definition: str | tuple[str, ...] = ""
     drawn_axes: Mapping[int, Axes] = field(default_factory=dict)
+    built: Callable[[Any, str], str] = lambda layer, name: ""
 
 
 def joined_tables(*tables: Mapping[str, Lowering]) -> dict[str, Lowering]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from invariants.architecture.graph import Architecture
+from invariants.architecture.kinds import SAMPLES, follows_others
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
@@ -17,17 +18,12 @@ from invariants.generate.presets import PRESETS
 _LENGTHS = (1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7, 8, 8, 9)
 
 
-#: Values of each kind of input, by which those are told that a layer takes.
-_SAMPLES: Mapping[str, Spec] = {
-    "vector": Spec((4,)),
-    "image": Spec((4, 4, 4)),
-    "sequence": Spec((3, 4)),
-    "indices": Spec((3,), vocabulary=4),
-    "volume": Spec((2, 2, 2, 2)),
-}
-
 #: The kinds of inputs, each as often as it is drawn.
 _KINDS = ("vector",) * 11 + ("image",) * 8 + ("sequence",) * 8 + ("indices",) * 4 + ("volume",) * 4
+
+
+#: How often another input is drawn where the wanted layer says little of the first.
+_TRIES = 3
 
 
 @lru_cache(maxsize=1024)
@@ -35,14 +31,33 @@ def _fitting(wanted: str) -> tuple[str, ...]:
     """The kinds of inputs that a kind of layer takes; all of them where it takes none."""
     layer = LAYERS[wanted]
     count = layer.arity or 2
-    fit = tuple(kind for kind in _KINDS if layer.accepts([_SAMPLES[kind]] * count))
+    fit = tuple(kind for kind in _KINDS if layer.accepts([SAMPLES[kind]] * count))
     return fit or _KINDS
+
+
+@lru_cache(maxsize=8)
+def _wanted(lacking: frozenset[str]) -> tuple[str, ...]:
+    """The kinds that a network may be drawn for.
+
+    What takes indices stands twice: frozen_middle passes it by, for nothing stands before it.
+    """
+    return tuple(
+        kind
+        for kind in LAYERS
+        if kind not in lacking
+        for _ in range(1 if follows_others(kind) else 2)
+    )
 
 
 def draw_inputs(choice: Drawn, wanted: str) -> tuple[Spec, ...]:
     """The types of one to three inputs, the first of a kind that the wanted layer takes."""
     count = choice.one_of((1,) * 10 + (2, 2, 3))
-    first = _draw_input(choice, choice.one_of(_fitting(wanted)))
+    kinds = _fitting(wanted)
+    first = _draw_input(choice, choice.one_of(kinds))
+    for _ in range(_TRIES):
+        if LAYERS[wanted].arity != 1 or LAYERS[wanted].worth_drawing([first]):
+            break
+        first = _draw_input(choice, choice.one_of(kinds))
     return (first, *(_draw_input(choice, choice.one_of(_KINDS)) for _ in range(count - 1)))
 
 
@@ -59,21 +74,24 @@ def _draw_input(choice: Drawn, kind: str) -> Spec:
     return Spec((choice.integer(1, 6),))
 
 
-def _body(choice: Drawn) -> Growing:
+def _body(choice: Drawn, layer: str) -> Growing:
     """A network without its heads."""
-    if choice.chance(10):
+    if not layer and choice.chance(10):
         return choice.one_of(tuple(PRESETS.values()))(choice)
-    kinds = [kind for kind in LAYERS if kind not in choice.lacking]
-    wanted = choice.one_of(kinds)
+    wanted = layer or choice.one_of(_wanted(choice.lacking))
     growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
+    growing.grant()
     return growing
 
 
-def draw_architecture(choice: Drawn, losses: Sequence[str]) -> Architecture:
-    """A network with an output for each of `losses` that fits it; output 0 is for the first."""
-    growing = _body(choice)
+def draw_architecture(choice: Drawn, losses: Sequence[str], layer: str = "") -> Architecture:
+    """A network with an output for each of `losses` that fits it; output 0 is for the first.
+
+    layer: a kind of layer that it is to have, where its values allow.
+    """
+    growing = _body(choice, layer)
     body, loose = growing.latest, set(growing.unused)
     taps: list[int] = []
     for loss in losses[1:]:

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from invariants.architecture.graph import Architecture
+from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
     Batch,
@@ -43,6 +44,10 @@ from invariants.program import Action, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
+
+
+#: Each as often as it is drawn.
+_DTYPES: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
 
 
 def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, coarse: bool) -> Any:
@@ -191,12 +196,12 @@ def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
 
 @st.composite
 def _cases(
-    draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], mode: str
+    draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], layer: str, mode: str
 ) -> Case:
     contracts = [CONTRACTS[name] for name in backends]
     choice = Drawn(draw, contracts)
     losses = draw_losses(choice)
-    architecture = draw_architecture(choice, losses)
+    architecture = draw_architecture(choice, losses, layer)
     terms = draw_terms(choice, losses)
     batches = choice.integer(1, 2)
     fitted = _fitted(choice, contracts, mode)
@@ -206,7 +211,9 @@ def _cases(
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
-    dtypes: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
+    dtypes = [
+        dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
+    ]
     optimizer = draw_optimizer(choice)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
@@ -250,19 +257,25 @@ def _cases(
     return case
 
 
-def cases(backends: Sequence[str] = tuple(CONTRACTS), mode: str = "") -> st.SearchStrategy[Case]:
+def cases(
+    backends: Sequence[str] = tuple(CONTRACTS), *, layer: str = "", mode: str = ""
+) -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
-    mode: the one that the backend which has it runs in; "" for those that are quick.
+    layer: a kind of layer that their networks are to have, where their values allow; "" for none
+    in particular. mode: the one that the backend which has it runs in; "" for those that are quick.
 
-    Raises ValueError for a backend, or a mode, that does not exist.
+    Raises ValueError for a backend, a layer or a mode that there is not.
     """
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
         raise ValueError(f"backends must be a list of names, some of {known}; got {backends!r}")
     if not backends or any(name not in CONTRACTS for name in backends):
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
+    kinds = [k for k in LAYERS if not any(k in CONTRACTS[name].lacks for name in backends)]
+    if layer and layer not in kinds:
+        raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
     modes = [one.name for name in backends for one in CONTRACTS[name].modes]
     if mode and mode not in modes:
         raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
-    return _cases(tuple(backends), mode)
+    return _cases(tuple(backends), layer, mode)

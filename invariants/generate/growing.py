@@ -37,6 +37,9 @@ def _kinds(specs: tuple[Spec, ...], merging: bool, lacking: frozenset[str]) -> t
     )
 
 
+#: How often a layer is drawn until it has weights and leaves a value that the wanted layer takes.
+_TRIES = 4
+
 _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
 
 
@@ -48,6 +51,10 @@ class Growing:
         self.choice = choice
         self.depth = depth
         self.wanted = wanted
+        #: For how many layers with weights the wanted one waits before it, so that it is met
+        #: downstream of a frozen one, too; and how many there are before each value.
+        self.patience = choice.one_of((0, 1, 2, 2)) if wanted else 0
+        self.learned = [0] * len(inputs)
         self.inputs = len(inputs)
         self.specs = list(inputs)
         self.members: list[Member] = []
@@ -64,6 +71,9 @@ class Growing:
         self.nodes.append(Node(member, tuple(values)))
         self.unused.difference_update(values)
         self.specs.append(self.outputs[member])
+        made = self.members[member]
+        weighs = isinstance(made, Block) or bool(made.parameters(self.built[member]))
+        self.learned.append(weighs + max(self.learned[v] for v in values))
         self.unused.add(self.latest)
         return self.latest
 
@@ -93,10 +103,12 @@ class Growing:
         value = self._source()
         spec = self.specs[value]
         # Indices come only once; of other values there may be more, behind other layers.
-        if (spec.vocabulary is not None or self.choice.boolean()) and self._grant(value):
+        ready = self.learned[value] >= self.patience
+        due = spec.vocabulary is not None or (ready and self.choice.boolean())
+        if due and self._grant(value):
             return
         if spec.vocabulary is not None:
-            self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
+            self._any_layer(value)
             return
         kind = self.choice.one_of(_GROWTH)
         if kind == "again" and self._again():
@@ -108,17 +120,32 @@ class Growing:
             block, output = grow_block(self.choice, [spec], self.depth + 1, length)
             self.add(block, [value], output)
             return
-        self._layer(self.choice.one_of(_kinds((spec,), False, self.choice.lacking)), value)
+        self._any_layer(value)
+
+    def grant(self) -> None:
+        """The wanted layer, where it is missing still: behind as many weights as it fits."""
+        if not self.wanted:
+            return
+        values = range(self.latest, -1, -1)
+        for value in sorted(values, key=lambda value: -self.learned[value]):
+            if self._grant(value):
+                return
 
     def _grant(self, value: int) -> bool:
         """The wanted layer, where it takes the value, alone or with an earlier one."""
-        lone = self.wanted in _kinds((self.specs[value],), False, self.choice.lacking)
-        if not lone and not self._merge(value, self.wanted):
+        if self._takes_alone(self.specs[value]):
+            layer = self._drawn(self.wanted, value)
+            if layer is None:
+                return False
+            self.add_layer(layer, [value])
+        elif not self._merge(value, self.wanted):
             return False
-        if lone:
-            self._layer(self.wanted, value)
         self.wanted = ""
         return True
+
+    def _takes_alone(self, spec: Spec) -> bool:
+        """Whether the wanted layer takes a value of `spec`."""
+        return self.wanted in _kinds((spec,), False, self.choice.lacking)
 
     def _source(self) -> int:
         """The latest value, now and then any other."""
@@ -126,12 +153,25 @@ class Growing:
             return self.choice.integer(0, self.latest)
         return self.latest
 
-    def _layer(self, kind: str, value: int) -> None:
+    def _drawn(self, kind: str, value: int) -> Layer | None:
+        """A layer of a kind for a value; None where its result would be too large."""
         specs = [self.specs[value]]
         layer = LAYERS[kind].draw(self.choice, specs)
-        if layer.output(specs).size > MAX_SIZE:
-            layer = Relu()
-        self.add_layer(layer, [value])
+        return layer if layer.output(specs).size <= MAX_SIZE else None
+
+    def _layer(self, kind: str, value: int) -> None:
+        self.add_layer(self._drawn(kind, value) or Relu(), [value])
+
+    def _any_layer(self, value: int) -> None:
+        """A layer for a value; while one is wanted that takes it, one with weights before that."""
+        spec = self.specs[value]
+        kinds = _kinds((spec,), False, self.choice.lacking)
+        layer = None
+        for _ in range(_TRIES if self._takes_alone(spec) else 1):
+            layer = self._drawn(self.choice.one_of(kinds), value)
+            if layer and layer.parameters([spec]) and self._takes_alone(layer.output([spec])):
+                break
+        self.add_layer(layer or Relu(), [value])
 
     def _again(self) -> bool:
         """Another call of a member that fits some value, the latest first."""

@@ -171,10 +171,12 @@ _DRAWN = (
 
 
 def draw_mask(choice: Drawn, architecture: Architecture) -> Mask:
-    """The frozen weights of one pattern."""
+    """The frozen weights of one pattern; two in three have what layers freeze themselves, too."""
     if not architecture.weights:
         return frozenset()
-    return PATTERNS[choice.one_of(_DRAWN)](choice, architecture)
+    mask = PATTERNS[choice.one_of(_DRAWN)](choice, architecture)
+    held = Flags.initial(architecture).frozen
+    return mask if not held or choice.chance(3) else mask | held
 
 
 def draw_groups(
@@ -201,11 +203,14 @@ def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Freeze |
     takes: what is settled under the most flags is settled under fewer.
     """
     architecture = flags.architecture
+    parameters = architecture.parameters
     actions: list[Freeze | Thaw] = []
     for weight in architecture.weights:
         if weight in flags.frozen and weight not in wanted:
             around = [m for m in architecture.modules if m in flags.flagged and within(weight, m)]
-            target = around[0] if around else weight
+            layer = weight.rpartition(".")[0]
+            by_layer = parameters[weight].starts_frozen and choice.boolean()
+            target = around[0] if around else layer if by_layer else weight
             actions.append(Thaw(target))
             flags = flags.thaw(target, target not in architecture.weights)
     as_a_whole = not choice.chance(4)

@@ -20,9 +20,9 @@ class ExpectedPoint:
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
     `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
     gradient of zeros, `still` those whose learning rate is 0.
-    `weights` holds those that a step may move and those that forward passes have rewritten so far;
-    `rewritten` names those that the forward pass of this very action rewrites, or that become their
-    averages; `averages` holds the latter, of weights and states.
+    `weights` holds those that a step may move and those that were rewritten otherwise so far;
+    `rewritten` names those that this very action rewrites: a forward pass, a file, or an average
+    that they become; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from invariants.oracle.contract import Contract
@@ -10,7 +10,7 @@ from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Tape, Value
 
 if TYPE_CHECKING:
-    from invariants.architecture.graph import Block
+    from invariants.architecture.graph import Block, Placed
     from invariants.architecture.layers.base import Layer
     from invariants.case import Case
     from invariants.course import Moment
@@ -35,6 +35,7 @@ class LayerCall:
         self.frozen = path in forward.flags.flagged
         self.frozen_weights = own(path, forward.flags.frozen)
         self.before_steps_first = path in forward.before_steps_first
+        self.rebuilt = forward.rebuilt
         self.contract = forward.contract
 
     def parameter(self, name: str) -> Value:
@@ -64,6 +65,7 @@ class Forward:
         self.tape = tape
         self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
         self.training = moment.training
+        self.rebuilt = moment.rebuilt
         self.flags = moment.acting
         self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
@@ -73,6 +75,14 @@ class Forward:
     def set(self, name: str, value: Value) -> None:
         self.parameters[name] = value
         self.versions[name].append(value)
+
+    def loaded(self, layers: Iterable[Placed]) -> dict[str, Array]:
+        """The weights that are others once these layers have been saved to a file and loaded."""
+        return {
+            f"{placed.path}.{name}": value.data
+            for placed in layers
+            for name, value in placed.layer.loaded(LayerCall(self, placed.path)).items()
+        }
 
     def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
         """All values of a block, its inputs first."""

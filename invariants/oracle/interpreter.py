@@ -60,6 +60,7 @@ class _Interpreter:
         layouts: Mapping[str, Layout],
     ) -> None:
         self.case = case
+        self.backend = backend
         self.draws = draws
         self.contract = contract
         self.options = case.options(backend)
@@ -116,6 +117,8 @@ class _Interpreter:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
                 points.append(self._evaluate(index, action, moment))
+            elif action.action == "reload":
+                points.append(self._reload(index, moment))
             elif action.action not in ("freeze", "thaw") or moment.raises:
                 if action.action == "set_rate" and self.case.schedule and not moment.raises:
                     self.stepper.set_rate(action.factor)
@@ -153,6 +156,28 @@ class _Interpreter:
             self._move(self._pass(action.batch, moment, forward, {}).state)
             self.state_version += 1
         return replace(self._quiet(index, moment, forward), rewritten=rewritten)
+
+    def _reload(self, index: int, moment: Moment) -> ExpectedPoint:
+        """Saving and loading, or copying; what some layers make of their weights in a file.
+
+        They do so as they were before, and may compute something else from there on.
+        """
+        way = self.case.realisations[self.backend].ways[index] or ""
+        before = replace(moment, rebuilt=index > 0 and self.moments[index - 1].rebuilt)
+        loaded: dict[str, Array] = {}
+        if self.contract.reloading(way).file:
+            tape = Tape(self.rounding)
+            forward = Forward(self.case, self.contract, tape, self.arrays, self.grids, {}, before)
+            loaded = forward.loaded(self.case.architecture.layers)
+        self._move(loaded)
+        self.rewritten |= frozenset(loaded)
+        forgetful = moment.rebuilt > before.rebuilt and any(
+            placed.layer.kind in self.contract["lora_alpha_forgotten_by"]
+            for placed in self.case.architecture.layers
+        )
+        self.weights_version += bool(loaded) or forgetful
+        kept = tuple(self.state_version for _ in self.stateful)
+        return replace(self._quiet(index, moment, kept), rewritten=frozenset(loaded))
 
     def _learn(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
         flags = moment.acting

@@ -3,8 +3,8 @@
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
 weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
-that the program left in place lets the optimizer move a frozen weight on: as documented, it is a
-hazard.
+that the program left in place lets the optimizer move a frozen weight on, and a file may hold it
+merged with others: as documented, both are hazards.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.hazards import ZEROS
+from invariants.hazards import MERGED, ZEROS, Hazard
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
+from invariants.program import Reload
 from invariants.properties.evidence import Evidence
 
 
@@ -55,20 +56,25 @@ def _rewritten(
     names: frozenset[str],
     stale: set[str],
 ) -> Iterator[Finding]:
-    """Those of the rewritten weights that are not what their forward passes make of them.
+    """Those of the rewritten weights that are not what forward passes and files make of them.
 
-    Of those that a gradient of zeros lets move, the ones that do.
+    Of the frozen ones that a gradient of zeros or a file lets move, the ones that do.
     """
+    loaded = after.action >= 0 and isinstance(evidence.case.program[after.action], Reload)
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
-        if name in stale and same_bits(before.weights[name], after.weights[name]):
+        kept = same_bits(before.weights[name], after.weights[name])
+        if name in stale and kept:
             continue
         found = evidence.held.get((after.action, name))
         if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
             if name in stale:
-                yield _hazard(evidence, before, after, name)
+                yield _hazard(evidence, before, after, name, ZEROS)
+            elif loaded and not kept and expected and name in expected.flags.frozen:
+                yield _hazard(evidence, before, after, name, MERGED)
             continue
         estimate, at = expected.weights[name], found.worst
+        maker = "a file" if loaded else "its layer's forward pass or its average"
         yield Finding(
             property_="frozen_weights",
             backend=evidence.backend,
@@ -76,7 +82,7 @@ def _rewritten(
             subject=name,
             message=f"{name} was frozen and moves otherwise than zeros and the optimizer have it"
             if name in stale
-            else f"{name} is not what its layer's forward pass or its average makes of it",
+            else f"{name} is not what {maker} makes of it",
             relation="within",
             field="weights",
             element=at,
@@ -87,18 +93,27 @@ def _rewritten(
         )
 
 
-def _hazard(evidence: Evidence, before: ObservedPoint, after: ObservedPoint, name: str) -> Finding:
+#: Why a frozen weight moves, as documented.
+_MOVES = {
+    ZEROS.id: "moves on with a gradient of zeros",
+    MERGED.id: "is loaded with the update merged into it",
+}
+
+
+def _hazard(
+    evidence: Evidence, before: ObservedPoint, after: ObservedPoint, name: str, hazard: Hazard
+) -> Finding:
     return Finding(
         property_="frozen_weights",
         backend=evidence.backend,
         action=after.action,
         subject=name,
-        message=f"{name} was frozen and moves on with a gradient of zeros: {ZEROS.instead}",
+        message=f"{name} was frozen and {_MOVES[hazard.id]}: {hazard.instead}",
         relation="same_bits",
         field="weights",
         earlier=before.action,
         severity="hazard",
-        issue=ZEROS.id,
+        issue=hazard.id,
         **first_difference(before.weights[name], after.weights[name]),
     )
 

@@ -256,6 +256,7 @@ EDITS: tuple[Callable[[Case], Iterator[Case]], ...] = (
     _parts(graphs.beginnings),
     _parts(graphs.bypasses),
     _parts(graphs.inlined),
+    _parts(graphs.plainer),
     narrower_layers,
     smaller_inputs,
     smaller_batches,

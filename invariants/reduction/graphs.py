@@ -265,6 +265,19 @@ def _inlined(
     return part
 
 
+def plainer(architecture: Architecture) -> Iterator[Part]:
+    """Each layer that adds something to one of another kind as that one."""
+    for path, block, _ in blocks(architecture):
+        for number, member in enumerate(block.members):
+            plain = None if isinstance(member, Block) else member.plainer()
+            if plain is not None:
+                members = [*block.members[:number], plain, *block.members[number + 1 :]]
+                last, taps = block.arity + len(block.nodes) - 1, architecture.taps
+                part = _part(architecture, path, block, members, block.nodes, last, taps)
+                if part is not None:
+                    yield part
+
+
 def layers(architecture: Architecture) -> Iterator[tuple[str, int, Layer]]:
     """Every layer by its place: the path of the block that owns it, its number there, the layer."""
     for path, block, _ in blocks(architecture):

@@ -1,6 +1,7 @@
 """A plot of which layers a run met, and where: one row a kind, one cell a place, as an SVG.
 
-The cell's ink grows with the logarithm of the number of cases; an empty one was not met.
+The cell's ink grows with the logarithm of the number of cases; an empty one was not met. There is
+none where no layer of the kind can be.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from html import escape
 
 from invariants.architecture.layers import LAYERS
 from invariants.oracle.contract import CONTRACTS
-from invariants.suite.tally import PLACES, Tally
+from invariants.suite.tally import PLACES, Tally, places
 
 _ROW, _CELL, _NAMES, _COLUMN_GAP, _TOP = 18, 86, 210, 40, 64
 _COLUMNS = 2  # the kinds stand in so many columns
@@ -54,6 +55,8 @@ def plot(backend: str, tally: Tally) -> str:
 def _row(kind: str, reach: Mapping[str, int], largest: int, left: float, top: float) -> list[str]:
     drawn = [f'<text x="{left}" y="{top + 13}">{escape(kind)}</text>']
     for number, place in enumerate(PLACES):
+        if place not in places(kind):
+            continue
         count = reach.get(f"{kind}:{place}", 0)
         x = left + _NAMES + number * _CELL
         box = f'x="{x}" y="{top + 1}" width="{_CELL - 2}" height="{_ROW - 2}"'

@@ -12,14 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from invariants.architecture.layers import LAYERS
-from invariants.architecture.layers.base import Spec
 from invariants.backends import BACKENDS, installed, versions
 from invariants.hazards import HAZARDS
 from invariants.ledger import known_issues
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA
 from invariants.suite.session import Options
-from invariants.suite.tally import PLACES, Tally
+from invariants.suite.tally import PLACES, Tally, places
 
 
 def header(options: Options) -> list[str]:
@@ -105,7 +104,7 @@ def modes(tallies: Mapping[str, Tally]) -> list[str]:
 
 
 def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
-    """How often each kind of layer was met in each place, and in one line what was not."""
+    """How often each kind of layer was met in each place: blank where not, a dash where none is."""
     parts: list[RenderableType] = []
     for backend, tally in tallies.items():
         drawn = Table(title=f"cases of {backend} with a layer of each kind", title_justify="left")
@@ -113,27 +112,43 @@ def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
         for place in PLACES:
             drawn.add_column(place, justify="right")
         for kind in LAYERS:
-            drawn.add_row(kind, *(str(tally.reach[f"{kind}:{place}"] or "") for place in PLACES))
+            if kind not in CONTRACTS[backend].lacks:
+                drawn.add_row(kind, *(_met(tally, kind, place) for place in PLACES))
         parts.append(drawn)
     return parts
 
 
-def _sides(kind: str) -> tuple[str, ...]:
-    """Where a layer can be: what takes indices has no layer before it."""
-    takes_indices = LAYERS[kind].accepts([Spec((2,), vocabulary=2)])
-    return ("upstream",) if takes_indices else ("upstream", "downstream")
+def _met(tally: Tally, kind: str, place: str) -> str:
+    if place not in places(kind):
+        return "–"
+    return str(tally.reach[f"{kind}:{place}"] or "")
 
 
 def missed(tallies: Mapping[str, Tally]) -> list[str]:
-    """The layers that a run did not meet upstream or downstream of a frozen one, by backend."""
+    """The layers that a run did not meet in a place where they can be, by backend and place."""
     lines = []
     for backend, tally in tallies.items():
         lacking = {what.partition(" is not offered")[0] for what in tally.unsupported}
         kinds = [k for k in LAYERS if k not in {*CONTRACTS[backend].lacks, *lacking}]
-        far = [k for k in kinds if not all(tally.reach[f"{k}:{side}"] for side in _sides(k))]
-        said = f"; not on both sides of a frozen layer: {', '.join(far)}" if far else ""
+        said = ""
+        for place in PLACES:
+            far = [k for k in kinds if place in places(k) and not tally.reach[f"{k}:{place}"]]
+            said += f"; {_NEVER[place]}: {', '.join(far)}" if far else ""
         lines.append(f"{backend}: {len(kinds)} kinds of layers{said}")
     return lines
+
+
+#: What is said of the kinds that were not met in a place.
+_NEVER = {
+    "frozen": "never frozen",
+    "trainable": "never trainable",
+    "upstream": "never upstream of a frozen layer",
+    "downstream": "never downstream of one",
+}
+
+
+def _cases(count: int) -> str:
+    return f"{count:,} case" if count == 1 else f"{count:,} cases"
 
 
 def known(tallies: Mapping[str, Tally]) -> list[str]:
@@ -142,7 +157,7 @@ def known(tallies: Mapping[str, Tally]) -> list[str]:
     for issue in known_issues():
         count = sum(tally.known[issue.id] for tally in tallies.values())
         if count:
-            lines.append(f"known issue {issue.id} ({count} cases): {issue.title}")
+            lines.append(f"known issue {issue.id} ({_cases(count)}): {issue.title}")
             lines.append(f"  instead: {issue.instead}")
     return lines
 
@@ -153,7 +168,7 @@ def hazards(tallies: Mapping[str, Tally]) -> list[str]:
     for hazard in HAZARDS:
         count = sum(tally.hazards[hazard.id] for tally in tallies.values())
         if count:
-            lines.append(f"hazard {hazard.id} ({count} cases): {hazard.title}")
+            lines.append(f"hazard {hazard.id} ({_cases(count)}): {hazard.title}")
             lines.append(f"  as documented: {hazard.sentence} {hazard.source}")
             lines.append(f"  instead: {hazard.instead}")
     return lines
@@ -169,7 +184,7 @@ def closing(
     ]
     parts += [Text(line, style="yellow") for line in (*known(tallies), *hazards(tallies))]
     parts += [
-        Text(f"{_packages(backend)}: {what} ({count} cases)", style="yellow")
+        Text(f"{_packages(backend)}: {what} ({_cases(count)})", style="yellow")
         for backend, tally in tallies.items()
         for what, count in tally.unsupported.most_common()
     ]
@@ -178,10 +193,10 @@ def closing(
     if violated:
         names = sum((t.violations for t in tallies.values()), Counter[str]())
         which = ", ".join(f"{name} in {count:,}" for name, count in names.most_common())
-        verdict = Text(f"violated in {violated:,} of {cases:,} cases: {which}", style="bold red")
+        verdict = Text(f"violated in {violated:,} of {_cases(cases)}: {which}", style="bold red")
     else:
         style = "bold yellow" if short else "bold green"
-        verdict = Text(f"no violation in {cases:,} cases", style=style)
+        verdict = Text(f"no violation in {_cases(cases)}", style=style)
     said = "".join(f"; {line}" for line in short)
     parts.append(verdict + Text(f"{said} ({seconds:.1f} s)"))
     return parts

@@ -74,7 +74,7 @@ class Hunt:
         @st.composite
         def counted(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
             tally.started += 1
-            case: Case = draw(cases(backends, self.plan.mode))
+            case: Case = draw(cases(backends, mode=self.plan.mode))
             return case
 
         @seed(self.plan.seed)

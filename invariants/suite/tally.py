@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invariants.architecture.graph import Architecture
+from invariants.architecture.kinds import follows_others, has_weights
 from invariants.case import NARROW, Case
 from invariants.freezing import Flags
 from invariants.judge import Verdict
@@ -40,9 +41,22 @@ def has_frozen_middle(case: Case, backend: str) -> bool:
     return any(frozen_between(case.architecture, flags) for flags in learning(case, backend))
 
 
-#: Where a layer can be met: its own weights frozen or trainable (only layers with weights), and
-#: on the way from or to a layer whose weights are all frozen.
+#: Where a layer can be met: its own weights frozen or trainable, and on the way from or to a layer
+#: whose weights are all frozen.
 PLACES = ("frozen", "trainable", "upstream", "downstream")
+
+
+def places(kind: str) -> tuple[str, ...]:
+    """The places where a kind can be: what has no weights is neither frozen nor trainable, and
+    nothing stands upstream of what takes indices.
+    """
+    can_be = {
+        "frozen": has_weights(kind),
+        "trainable": has_weights(kind),
+        "upstream": True,
+        "downstream": follows_others(kind),
+    }
+    return tuple(place for place in PLACES if can_be[place])
 
 
 def reached(case: Case, backend: str) -> set[str]:

@@ -62,7 +62,8 @@ WORDS = {
     *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),
     *("base", "lora_a", "lora_b", "down", "up", "projection", "direction", "magnitude", "bias"),
     *("strides", "padding", "dilation_rate", "vector_u", "vector_v", "tokens"),
-    *("params", "lr"),
+    *("params", "lr", "nearest", "linear", "bilinear", "ave", "mul"),
+    *("dense", "embedding", "simple_rnn"),
     *("query", "key", "value", "output", "prefix_key", "prefix_value"),
 }
 
@@ -101,8 +102,12 @@ def texts(tree: ast.Module) -> set[str]:
 
 
 def members(case: Case) -> set[str]:
-    """The names that the numbering gives, each without the path before it."""
-    return {path.rpartition(".")[2] for path in case.architecture.paths}
+    """The names that the numbering gives, each without the path before it, and with what follows.
+
+    A path as a whole, with a point, begins the names of its weights.
+    """
+    paths = case.architecture.paths
+    return {path.rpartition(".")[2] for path in paths} | {f"{path}." for path in paths}
 
 
 @given(cases(), names_of_backends)

@@ -219,6 +219,10 @@ NOTICED_BY = {
         "average_stays": "training_trajectory",
         "average_misses_frozen": "training_trajectory",
         "average_overwrites_nothing": "training_trajectory",
+        "lora_drifts": "upstream_gradients",
+        "lora_leaves_the_weight_trainable": "trainability_survives",
+        "lora_ignores_alpha": "upstream_gradients",
+        "lora_is_loaded_twice": "frozen_weights",
     },
 }
 
@@ -232,6 +236,7 @@ DRIFTING = {
     "embedding": {"torch": "embedding_drifts", "tensorflow": "embedding_drifts"},
     "grouping": {"torch": "group_norm_drifts", "tensorflow": "group_norm_drifts"},
     "indexing": {"torch": "repeat_drifts", "tensorflow": "repeat_drifts"},
+    "lora": {"torch": "embedding_drifts", "tensorflow": "lora_drifts"},
     "merging": {"torch": "maximum_drifts", "tensorflow": "maximum_drifts"},
     "noise": {"torch": "dropout_drifts", "tensorflow": "dropout_drifts"},
     "normalization": {"torch": "layer_norm_drifts", "tensorflow": "layer_norm_drifts"},

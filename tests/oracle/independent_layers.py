@@ -8,7 +8,7 @@ object arrays of `precise.Dual`, and in float32, because NumPy dispatches on the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import autograd.numpy as np
@@ -527,6 +527,17 @@ def lora_dense(layer: Any, context: Context, x: Any) -> Any:
     return y + w["bias"] if layer.use_bias else y
 
 
+def with_lora(forward: Any, name: str) -> Any:
+    """`forward` of a layer whose weight `name` has a low-rank update added."""
+
+    def adapted(layer: Any, context: Context, x: Any) -> Any:
+        w = context.weights
+        update = np.tensordot(w["lora_a"], w["lora_b"], 1) * (layer.alpha / layer.rank)
+        return forward(layer, replace(context, weights={**w, name: w[name] + update}), x)
+
+    return adapted
+
+
 def lora_conv2d(layer: Any, context: Context, x: Any) -> Any:
     w, x = context.weights, padded_for(layer, x)
     y = biased(layer, context, cross_correlation(x, w["kernel"], 1, layer.strides, layer.dilation))
@@ -834,6 +845,11 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "lora_dense": lora_dense,
     "lora_embedding": lora_embedding,
     "lora_conv2d": lora_conv2d,
+    "dense_with_lora": with_lora(dense, "kernel"),
+    "embedding_with_lora": with_lora(embedding, "embeddings"),
+    "conv1d_with_lora": with_lora(conv1d, "kernel"),
+    "conv2d_with_lora": with_lora(conv2d, "kernel"),
+    "conv3d_with_lora": with_lora(conv3d, "kernel"),
     "prompt_tokens": lambda layer, context, x: in_front(context.weights["tokens"], x),
     "prefix_attention": prefix_attention,
     "bottleneck": bottleneck,

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
-
-import numpy as np
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from invariants.architecture.layers.base import (
     Call,
@@ -19,11 +16,8 @@ from invariants.architecture.layers.base import (
     Spec,
     describe,
 )
-from invariants.architecture.layers.convolution import Windowed2D, convolved
 from invariants.architecture.layers.dense import OnTheLastAxis
 from invariants.oracle.tape import Value
-
-Alpha = Annotated[float, Field(gt=0.0, le=64.0, allow_inf_nan=False)]
 
 
 def dense_parameters(prefix: str, inputs: int, units: int) -> tuple[Parameter, Parameter]:
@@ -37,144 +31,6 @@ def dense_parameters(prefix: str, inputs: int, units: int) -> tuple[Parameter, P
 def dense(call: Call, prefix: str, x: Value) -> Value:
     """x @ kernel + bias of the dense layer `prefix` within another."""
     return x @ call.parameter(f"{prefix}_kernel") + call.parameter(f"{prefix}_bias")
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoraDense(Layer):
-    """y = x @ kernel + bias + (alpha / rank) · (x @ lora_a) @ lora_b, over the last axis.
-
-    Hu et al. 2021, arXiv 2106.09685: (..., in) -> (..., units), lora_a (in, rank), lora_b
-    (rank, units).
-    """
-
-    kind: Literal["lora_dense"] = "lora_dense"
-    frequency: ClassVar[int] = 2
-    units: Size = 1
-    rank: Size = 1
-    alpha: Alpha = 1.0
-    use_bias: bool = True
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LoraDense:
-        return cls(
-            units=choice.integer(1, 5),
-            rank=choice.integer(1, 3),
-            alpha=choice.one_of((1.0, 2.0, 0.5)),
-            use_bias=not choice.boolean(),
-        )
-
-    @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].rank in (1, 2)
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*super().output(specs).shape[:-1], self.units))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        inputs = specs[0].shape[-1]
-        base = (
-            Parameter("kernel", (inputs, self.units)),
-            Parameter("bias", (self.units,), group="bias"),
-        )
-        factors = (
-            Parameter("lora_a", (inputs, self.rank)),
-            Parameter("lora_b", (self.rank, self.units)),
-        )
-        return (*base[: 1 + self.use_bias], *factors)
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        (x,) = xs
-        y = x @ call.parameter("kernel")
-        if self.use_bias:
-            y = y + call.parameter("bias")
-        delta = x @ call.parameter("lora_a") @ call.parameter("lora_b")
-        return y + delta * (self.alpha / self.rank)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoraConv2D(Windowed2D):
-    """conv(x, kernel) + bias + (alpha / rank) · conv1x1(conv(x, lora_a), lora_b), (H, W, C) images.
-
-    Hu et al. 2021, arXiv 2106.09685, as the package PEFT has it: lora_a (KH, KW, C, rank) goes over
-    the image as the kernel does, lora_b (1, 1, rank, filters) over its result.
-    """
-
-    kind: Literal["lora_conv2d"] = "lora_conv2d"
-    frequency: ClassVar[int] = 4
-    filters: Size = 1
-    rank: Size = 1
-    alpha: Alpha = 1.0
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LoraConv2D:
-        return cls(
-            filters=choice.integer(1, 3),
-            rank=choice.integer(1, 3),
-            alpha=choice.one_of((1.0, 2.0, 0.5)),
-            **cls.draw_windows(choice, specs[0]),
-        )
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*self.spatial(super().output(specs)), self.filters))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        window = (*self.kernel_size, specs[0].shape[2])
-        base = (
-            Parameter("kernel", (*window, self.filters)),
-            Parameter("bias", (self.filters,), group="bias"),
-        )
-        factors = (
-            Parameter("lora_a", (*window, self.rank), group="adapter"),
-            Parameter("lora_b", (1, 1, self.rank, self.filters), group="adapter"),
-        )
-        return (*base[: 1 + self.use_bias], *factors)
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        x, once = self.padded(xs[0]), (1, 1)
-        y = convolved(call, x, call.parameter("kernel"), 1, self.strides, self.dilation)
-        y = self.with_bias(call, y)
-        down = convolved(call, x, call.parameter("lora_a"), 1, self.strides, self.dilation)
-        delta = convolved(call, down, call.parameter("lora_b"), 1, once, once)
-        return y + delta * (self.alpha / self.rank)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoraEmbedding(Layer):
-    """Rows of embeddings + (alpha / rank) · lora_a @ lora_b by index: (T,) -> (T, features)."""
-
-    kind: Literal["lora_embedding"] = "lora_embedding"
-    features: Size = 1
-    rank: Size = 1
-    alpha: Alpha = 1.0
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LoraEmbedding:
-        return cls(
-            features=choice.integer(1, 4),
-            rank=choice.integer(1, 3),
-            alpha=choice.one_of((1.0, 2.0, 0.5)),
-        )
-
-    @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return len(specs) == 1 and specs[0].vocabulary is not None and specs[0].rank == 1
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*super().output(specs).shape, self.features))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        rows = specs[0].vocabulary or 1
-        return (
-            Parameter("embeddings", (rows, self.features)),
-            Parameter("lora_a", (rows, self.rank)),
-            Parameter("lora_b", (self.rank, self.features)),
-        )
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        indices = xs[0].data[0].astype(np.int64)
-        base = call.parameter("embeddings").apply("take", indices=indices)
-        delta = call.parameter("lora_a").apply("take", indices=indices) @ call.parameter("lora_b")
-        return base + delta * (self.alpha / self.rank)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,9 +165,6 @@ class WeightNormDense(OnTheLastAxis):
 
 #: The layers of this family, the simplest first.
 LAYERS: tuple[type[Layer], ...] = (
-    LoraDense,
-    LoraEmbedding,
-    LoraConv2D,
     Bottleneck,
     WeightNormDense,
     SqueezeExcite,

@@ -53,7 +53,8 @@ class Parameter:
     """An array that a layer owns.
 
     role: "weight" (trainable unless frozen), "state" (moved by the forward pass, never by an
-    optimizer) or "constant" (nothing moves it, thawing included).
+    optimizer) or "constant" (nothing moves it, thawing included). starts_frozen: a weight that the
+    layer itself freezes when it is made.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Parameter:
     role: str = "weight"
     group: str = "kernel"  # "kernel", "bias", "norm" or "adapter": what freeze patterns go by
     initial: str = "grid"  # "grid", "scale" (around 1) or "variance" (positive)
+    starts_frozen: bool = False
 
 
 class Choice(Protocol):
@@ -84,6 +86,7 @@ class Call(Protocol):
     frozen: bool  # the layer's own flag, for frameworks where it changes the forward
     frozen_weights: frozenset[str]  # those of the layer's weights that are not trainable
     before_steps_first: bool  # Architecture.before_steps_first holds the layer
+    rebuilt: bool  # the layer was made once more, from its config
     contract: Any
 
     def parameter(self, name: str) -> Value: ...
@@ -115,6 +118,8 @@ class Layer(Document):
     steps_first: ClassVar[bool] = False
     #: Has a kink whose ties the contract settles.
     kinked: ClassVar[bool] = False
+    #: The dtypes of a model in which all of its weights have that dtype, too.
+    dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 
     @classmethod
     def kind_of(cls) -> str:
@@ -151,6 +156,10 @@ class Layer(Document):
         """The arrays that the layer owns when it is built for `specs`."""
         return ()
 
+    def plainer(self) -> Layer | None:
+        """The layer of another kind that this one adds something to, where there is one."""
+        return None
+
     def needs(self) -> Mapping[str, Any]:
         """What a backend must offer for this layer: a point of its contract, and a value of it."""
         return {}
@@ -160,6 +169,10 @@ class Layer(Document):
     ) -> tuple[str, ...]:
         """The weights that a forward pass itself assigns to, by the contract."""
         return ()
+
+    def loaded(self, call: Call) -> Mapping[str, Value]:
+        """The weights that are others once they have been saved to a file and loaded."""
+        return {}
 
     def smallest_batch(self, specs: Sequence[Spec], training: bool) -> int:
         """How many samples a batch must have."""

@@ -60,16 +60,19 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
         if member.kind == "block":
             construct = f"{_function(join(path, name))}()"
             call = f"{name}({args[0] if len(args) == 1 else '[' + ', '.join(args) + ']'})"
+            built = ""
         else:
             row, layer_specs = LOWERINGS[member.kind], placed[join(path, name)].specs
             opened = row.construct(member, layer_specs) if row.construct else ""
             construct = f"{opened}name={name!r})"
             call = row.call(member, name, args, layer_specs)
-        if name not in made:
-            made.add(name)
-            body.append(f"{name} = {construct}")
+            built = row.built(member, name)
+        first = name not in made
+        made.add(name)
+        body += [f"{name} = {construct}"] if first else []
         values.append(f"x{block.arity + number}")
         body.append(f"{values[-1]} = {call}")
+        body += [built] if first and built else []
     inputs = values[0] if block.arity == 1 else f"[{', '.join(values[: block.arity])}]"
     model_name = path.rpartition(".")[2] or "network"
     ends = (-1,) if path else architecture.output_values

@@ -18,7 +18,9 @@ def with_gradient_of(value: Any, surrogate: Any) -> Any:
 
 
 def frozen(layer: Any) -> bool:
-    return not (layer.trainable and layer.kernel.trainable)
+    # With LoRA, `kernel` is what the kernel and its update add up to.
+    kernel = layer._kernel if hasattr(layer, "_kernel") else layer.kernel
+    return not (layer.trainable and kernel.trainable)
 
 
 def frozen_blocks(call: Any) -> Any:

@@ -137,7 +137,7 @@ def frozen_dense_fades_in_inference(call: Any) -> Any:
 
     def fading(self: Any, x: Any, training: Any = None) -> Any:
         if training is False and not self.trainable and isinstance(x, tf.Tensor):
-            self.kernel.assign(self.kernel * 0.99)
+            self._kernel.assign(self._kernel * 0.99)
         return call(self, x, training)
 
     return fading

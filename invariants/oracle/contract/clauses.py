@@ -65,7 +65,8 @@ class Reloading:
 
     flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
     config holds). optimizer: "kept", or "anew" where the program must make
-    another, for other weights. refuses: the kinds of layers that it does not take.
+    another, for other weights. refuses: the kinds of layers that it does not take. file: each layer
+    writes its weights to a file of the framework, and reads them.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Reloading:
     sentence: str
     source: str
     refuses: tuple[str, ...] = ()
+    file: bool = False
 
 
 @dataclass(frozen=True)

@@ -455,6 +455,18 @@ TENSORFLOW = Contract(
             "is a part of it.",
             _KERAS + "models/model_saving_apis/model_config_serialization/#clone_model-function",
         ),
+        "lora_alpha_forgotten_by": Clause(
+            (),
+            "lora_alpha: if set, this parameter scales the low-rank adaptation delta during the "
+            "forward pass; the delta is scaled by lora_alpha / lora_rank.",
+            _KERAS + "layers/core_layers/dense/",
+        ),
+        "lora_in_files": Clause(
+            "merged",
+            "When you save a model (after training), the LoRA weights are automatically merged. "
+            "When you reload, you have a 'normal' kernel with no LoRA weights.",
+            "https://github.com/keras-team/keras/issues/23244",
+        ),
         "equal_flag": Clause(
             "applies",
             "If you set trainable on a model or on any layer that has sublayers, all children "
@@ -724,6 +736,7 @@ TENSORFLOW = Contract(
             _KERAS + "models/model_saving_apis/weights_saving_and_loading/",
             # Subclasses of Keras's layers with further weights, of which those save but their own.
             refuses=("spectral_norm_dense", "spectral_norm_conv2d"),
+            file=True,
         ),
         Reloading(
             "clone_model",
@@ -750,6 +763,7 @@ TENSORFLOW = Contract(
             "and its optimizer's state (if any).",
             _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
             refuses=_WITHOUT_CONFIG,
+            file=True,
         ),
     ),
     modes=(

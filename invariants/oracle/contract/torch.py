@@ -476,6 +476,12 @@ TORCH = Contract(
             "requires_grad is a field of each Parameter; a module has no flag of its own.",
             _TORCH + "generated/torch.nn.parameter.Parameter.html",
         ),
+        "lora_alpha_forgotten_by": Clause(
+            (), "No layer of torch has an update of low rank.", _TORCH + "nn.html"
+        ),
+        "lora_in_files": Clause(
+            "kept", "No layer of torch has an update of low rank.", _TORCH + "nn.html"
+        ),
         "equal_flag": Clause(
             "applies",
             "requires_grad_(value) sets requires_grad of every parameter in the module.",
@@ -834,6 +840,16 @@ TORCH = Contract(
     lacks={
         "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
         "from the original; no layer assigns it to the kernel",
+        **{
+            f"{base}_with_lora": f"torch's {layer} has no low-rank update"
+            for base, layer in (
+                ("dense", "Linear"),
+                ("embedding", "Embedding"),
+                ("conv1d", "Conv1d"),
+                ("conv2d", "Conv2d"),
+                ("conv3d", "Conv3d"),
+            )
+        },
         "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
         "masked_lstm": _NO_MASK,
         "masked_gru": _NO_MASK,

@@ -25,6 +25,19 @@ def layer_row(construct: Any, *parameters: str, definition: str = "") -> Lowerin
     )
 
 
+def row(construct: Any, parameters: dict[str, NativeParameter], definition: str) -> Lowering:
+    """A row for a class of the script, whose weights are named one by one."""
+    return Lowering(construct, layer_row("").call, parameters, definition)
+
+
+def inner(prefix: str, name: str, *weights: str) -> dict[str, NativeParameter]:
+    """The weights of the layer `name` within another."""
+    return {
+        prefix + weight: NativeParameter(f"{name}/{weight}", attribute=f"{name}.{weight}")
+        for weight in weights
+    }
+
+
 def opened(constructor: str, **options: Any) -> str:
     """The construction of a Keras layer with options."""
     return f"keras.layers.{constructor}({arguments(**options)}, "

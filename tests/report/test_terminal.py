@@ -1,0 +1,75 @@
+"""What a run says at its end of the layers that it met, and of how many cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from rich.console import Console
+
+from invariants.architecture.layers import LAYERS
+from invariants.oracle.contract import CONTRACTS
+from invariants.report.terminal import closing, coverage, hazards, known, missed
+from invariants.suite.tally import Tally, places
+
+KINDS = [kind for kind in LAYERS if kind not in CONTRACTS["torch"].lacks]
+
+
+def everywhere() -> Counter[str]:
+    return Counter(f"{kind}:{place}" for kind in KINDS for place in places(kind))
+
+
+def said(*parts: object) -> str:
+    console = Console(record=True, width=300)
+    for part in parts:
+        console.print(part)
+    return console.export_text()
+
+
+def test_a_run_that_met_every_layer_everywhere_misses_none() -> None:
+    line = f"torch: {len(KINDS)} kinds of layers"
+    assert missed({"torch": Tally(reach=everywhere())}) == [line]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("dense:frozen", "never frozen: dense"),
+        ("dense:trainable", "never trainable: dense"),
+        ("relu:upstream", "never upstream of a frozen layer: relu"),
+        ("relu:downstream", "never downstream of one: relu"),
+    ],
+)
+def test_what_was_not_met_is_named_with_its_place(place: str, words: str) -> None:
+    reach = everywhere()
+    del reach[place]
+    (line,) = missed({"torch": Tally(reach=reach)})
+    assert line.endswith(f"; {words}")
+
+
+def test_an_embedding_is_not_missed_where_it_cannot_be() -> None:
+    (line,) = missed({"torch": Tally()})
+    _, _, downstream = line.partition("never downstream of one: ")
+    assert "embedding" not in downstream.split(", ")
+    assert "embedding" in line.partition("; never downstream")[0].split(", ")
+
+
+def test_the_table_has_a_dash_where_a_layer_cannot_be() -> None:
+    text = said(*coverage({"torch": Tally(reach=Counter({"embedding:frozen": 3}))}))
+    rows = {
+        row.split("│")[1].strip(): row.split("│")[2:6] for row in text.splitlines() if "│" in row
+    }
+    assert [cell.strip() for cell in rows["embedding"]] == ["3", "", "", "–"]
+    assert [cell.strip() for cell in rows["relu"]] == ["–", "–", "", ""]
+    assert "masked_lstm" not in rows  # which torch lacks
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 case"), (2, "2 cases"), (1000, "1,000 cases")])
+def test_one_case_is_no_cases(count: int, words: str) -> None:
+    tallies = {"torch": Tally(cases=count, known=Counter({"torch-muon-epsilon": count}))}
+    assert known(tallies)[0].startswith(f"known issue torch-muon-epsilon ({words}): ")
+    tallies = {"torch": Tally(cases=count, hazards=Counter({"zeros-move-frozen": count}))}
+    assert hazards(tallies)[0].startswith(f"hazard zeros-move-frozen ({words}): ")
+    assert f"no violation in {words} (" in said(*closing(tallies, 1.0))
+    tallies = {"torch": Tally(cases=count, unsupported=Counter({"a layer": count}))}
+    assert f": a layer ({words})" in said(*closing(tallies, 1.0))
