@@ -171,6 +171,11 @@ def hazards(tallies: Mapping[str, Tally]) -> list[str]:
             lines.append(f"hazard {hazard.id} ({_cases(count)}): {hazard.title}")
             lines.append(f"  as documented: {hazard.sentence} {hazard.source}")
             lines.append(f"  instead: {hazard.instead}")
+    for issue in known_issues():
+        count = sum(tally.hazards[issue.id] for tally in tallies.values())
+        if count:
+            lines.append(f"hazard {issue.id} ({_cases(count)}): {issue.title}")
+            lines.append(f"  instead: {issue.instead}")
     return lines
 
 
