@@ -83,7 +83,8 @@ def flags_after(
         forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
         flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
         known = flags.of_modules if contract["rebuilt_flags"] == "of_modules" else flags
-        return known.without_weights_of(contract["thawed_by_config"])
+        known = known.without_weights_of(contract["thawed_by_config"])
+        return known.without_flags_of(contract["flag_lost_by_config"])
     return flags
 
 

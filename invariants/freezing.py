@@ -69,6 +69,11 @@ class Flags:
             self, frozen=frozenset(w for w in self.frozen if w.rpartition(".")[0] not in paths)
         )
 
+    def without_flags_of(self, kinds: Collection[str]) -> Flags:
+        """With the layers of these kinds not flagged, whatever is frozen in them."""
+        paths = {p.path for p in self.architecture.layers if p.layer.kind in kinds}
+        return replace(self, flagged=self.flagged - paths)
+
     def settles_thaw(self, target: str, sets_flag: bool) -> bool:
         """Whether the documentation fixes what thawing `target` does.
 

@@ -441,6 +441,12 @@ TENSORFLOW = Contract(
             "kind of layer does anything say that its weights are trainable all the same.",
             _KERAS + "layers/base_layer/#layer-class",
         ),
+        "flag_lost_by_config": Clause(
+            (),
+            "trainable in a layer's config: whether the layer's variables are trainable; a "
+            "Sequential within a model is a layer, too.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
         "flag_of_a_clone": Clause(
             "kept",
             "clone_model: a new instance reproducing the behavior of the original model; trainable "

@@ -470,6 +470,11 @@ TORCH = Contract(
             "requires_grad is a field of each Parameter; no module is made from a config.",
             _TORCH + "generated/torch.nn.parameter.Parameter.html",
         ),
+        "flag_lost_by_config": Clause(
+            (),
+            "A module has no flag of its own; nothing is made from a config.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
         "flag_of_a_clone": Clause(
             "kept",
             "requires_grad is a field of each Parameter; a module has no flag of its own.",
