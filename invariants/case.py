@@ -498,6 +498,9 @@ class Case(Document):
                 )
                 if reason:
                     raise CaseError(f"{where}: ways[{number}]: {reason}")
+        late = late_construction(self.program, ways, contract)
+        if late is not None:
+            raise CaseError(f"{where}: ways[{late}]: {ways[late]} comes before all other actions")
         flags = Flags.initial(self.architecture)
         for number, moment in enumerate(self.course(backend=contract.backend)):
             open_ = leaves_open(self.program[number], ways[number], flags, contract)
@@ -547,7 +550,11 @@ def ways_of(
     """The ways that a backend has for an action; None for what has but one."""
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
-        return tuple(way.name for way in contract.ways if way.reaches == reaches)
+        return tuple(
+            way.name
+            for way in contract.ways
+            if way.reaches == reaches and not (way.construction and isinstance(action, Thaw))
+        )
     if isinstance(action, Evaluate):
         compiled = mode in contract.compiled_modes
         return tuple(
@@ -573,6 +580,18 @@ def not_by(
     if by == "rate" and options.get("optimizer_loop") == "fused":
         return f"{way}: a fused step may stop between two groups"
     return ""
+
+
+def late_construction(
+    program: Sequence[Action], ways: Sequence[str | None], contract: Contract
+) -> int | None:
+    """The first action that is part of the model's making, and comes after one that is not."""
+    making = [
+        isinstance(action, Freeze) and contract.way(way or "").construction
+        for action, way in zip(program, ways, strict=True)
+    ]
+    first = making.index(False) if False in making else len(making)
+    return making.index(True, first) if True in making[first:] else None
 
 
 def leaves_open(action: Action, way: str | None, before: Flags, contract: Contract) -> str:

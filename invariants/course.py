@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from invariants.freezing import Flags
+from invariants.freezing import Flags, named
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import (
     Compile,
@@ -36,6 +36,7 @@ class Moment:
     """The state after one action.
 
     acting: the flags that training goes by, which those of a compiled model are not always.
+    reached: the weights that have a gradient when they are trainable, and the inputs.
     factor: how large the learning rate is, in those of the start. held: the weights that the
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
@@ -47,6 +48,7 @@ class Moment:
 
     flags: Flags
     acting: Flags
+    reached: frozenset[str]
     training: bool
     factor: float
     held: frozenset[str] | None
@@ -73,7 +75,14 @@ def flags_after(
         if contract.way(way or "").by != "flag":
             return flags
         change = flags.freeze if isinstance(action, Freeze) else flags.thaw
-        return change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
+        after = change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
+        if not contract.way(way or "").construction:
+            return after
+        if action.target not in ("", *flags.architecture.blocks):
+            return after.without(contract[f"thawed_by_{way}"], action.target)
+        if way == "constructor" and contract["model_constructor"] == "flags_itself":
+            return replace(flags, flagged=flags.flagged | {action.target})
+        return after
     left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
     if left == "none":
         return Flags.initial(flags.architecture)
@@ -81,7 +90,47 @@ def flags_after(
         forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
         flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
         known = flags.of_modules if contract["rebuilt_flags"] == "of_modules" else flags
-        return known.without_weights_of(contract["thawed_by_config"])
+        return known.without(contract["thawed_by_config"])
+    return flags
+
+
+def _made_frozen(
+    case: Case, realisation: Realisation, contract: Contract
+) -> list[tuple[Freeze, str]]:
+    """The actions that are part of the model's making, and their ways."""
+    return [
+        (action, way or "")
+        for action, way in zip(case.program, realisation.ways, strict=True)
+        if isinstance(action, Freeze) and contract.way(way or "").construction
+    ]
+
+
+def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozenset[str]:
+    """What the objective reaches, without what no tape watches that was built while frozen."""
+    architecture = case.architecture
+    unwatched = frozenset[str]().union(
+        *(
+            named(architecture, contract["unwatched_when_built_frozen"], action.target)
+            for action, way in _made_frozen(case, realisation, contract)
+            if way == "before_build" and action.target not in ("", *architecture.blocks)
+        )
+    )
+    return case.reached - unwatched
+
+
+def _as_made(
+    case: Case, realisation: Realisation, contract: Contract, equal_flag_ignored: bool
+) -> Flags:
+    """What is trainable once the model is made: all but what its making has frozen.
+
+    A layer is made before the model around it, in whatever order the program names them.
+    """
+    frozen = _made_frozen(case, realisation, contract)
+    flags = Flags.initial(case.architecture)
+    for action, way in sorted(
+        frozen, key=lambda made: len(made[0].target.split(".")), reverse=True
+    ):
+        flags = flags_after(action, way, flags, contract, equal_flag_ignored)
     return flags
 
 
@@ -93,9 +142,10 @@ class _Course:
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = realisation.mode in contract.compiled_modes
-        self.reached = case.reached
-        flags = Flags.initial(case.architecture)
-        self.start = Moment(flags, flags, case.training, 1.0, self._made_with(flags), 0)
+        reached = _watched(case, realisation, contract)
+        flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
+        held = self._made_with(flags.acting)
+        self.start = Moment(flags, flags.acting, reached, case.training, 1.0, held, 0)
 
     def _made_with(self, flags: Flags) -> frozenset[str] | None:
         """The weights that an optimizer may hold which is made now."""
@@ -119,7 +169,7 @@ class _Course:
 
     def _new_optimizer(self, moment: Moment, other_weights: bool) -> Moment:
         """With a new optimizer, at the first learning rate; the old one stays where it fails."""
-        held = self._made_with(moment.flags)
+        held = self._made_with(moment.flags.acting)
         held = held and held - moment.left
         if held == frozenset() and self.contract["empty_optimizer"]:
             kept = frozenset[str]() if other_weights else moment.held
@@ -131,7 +181,9 @@ class _Course:
         """Where gradients are set to zeros, those of this pass stay."""
         if self.options.get("zero_grad") != "zeros":
             return moment
-        return replace(moment, had=moment.had | self.reached.intersection(moment.acting.trainable))
+        return replace(
+            moment, had=moment.had | moment.reached.intersection(moment.acting.trainable)
+        )
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
         moment = self.gradient(moment, action, way)
@@ -146,9 +198,9 @@ class _Course:
         """At a step of a compiled model: what it trains, and what it warns of."""
         eager = self.options.get("run_eagerly") == "yes"
         if self.contract["flags_count"] == "at_trace" and (eager or moment.traces):
-            moment = replace(moment, acting=moment.flags)
+            moment = replace(moment, acting=moment.flags.acting)
         trainable = moment.acting.trainable
-        moving = self.reached.intersection(trainable)
+        moving = moment.reached.intersection(trainable)
         warns = []
         if moment.flags.flagged != moment.told:
             warns.append(self.contract["changed_flags_warning"])
@@ -176,7 +228,7 @@ class _Course:
         return self._compiled(self._new_optimizer(whole, other_weights=False))
 
     def _compiled(self, moment: Moment) -> Moment:
-        return replace(moment, acting=moment.flags, told=moment.flags.flagged, traces=True)
+        return replace(moment, acting=moment.flags.acting, told=moment.flags.flagged, traces=True)
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
         if self.contract.reloading(way).optimizer == "anew":
@@ -202,8 +254,10 @@ class _Course:
             "set_mode": self.set_mode,
             "set_rate": self.set_rate,
         }
-        flags = flags_after(action, way, moment.flags, self.contract, self.equal_flag_ignored)
-        acting = moment.acting if self.compiled else flags
+        flags = moment.flags
+        if not (isinstance(action, Freeze) and self.contract.way(way or "").construction):
+            flags = flags_after(action, way, flags, self.contract, self.equal_flag_ignored)
+        acting = moment.acting if self.compiled else flags.acting
         moment = replace(moment, flags=flags, acting=acting, raises=None, warns=())
         change = changes.get(action.action)
         return change(moment, action, way) if change else moment

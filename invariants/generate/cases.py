@@ -16,6 +16,7 @@ from invariants.case import (
     Dtype,
     Realisation,
     frozen,
+    late_construction,
     leaves_open,
     not_by,
     not_compiled,
@@ -109,6 +110,7 @@ def _realisation(
             way
             for way in ways_of(action, architecture, contract, mode)
             if not leaves_open(action, way, flags, contract)
+            and late_construction([*program[: len(ways)], action], [*ways, way], contract) is None
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
         ]
         undone = beside.pop(action.target, "") if isinstance(action, Thaw) else ""

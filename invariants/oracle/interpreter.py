@@ -28,7 +28,6 @@ from invariants.oracle.tape import Tape, Value, grid_of
 if TYPE_CHECKING:
     from invariants.case import Case
     from invariants.course import Moment
-    from invariants.freezing import Flags
 
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
@@ -154,7 +153,7 @@ class _Interpreter:
         version = self.weights_version
         draws = [self._draws(index, batch) for batch in batches]
         self.lost |= None in draws
-        idle = {*flags.trainable, *asked} - self.case.reached
+        idle = {*flags.trainable, *asked} - moment.reached
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
         point = ExpectedPoint(
@@ -175,7 +174,7 @@ class _Interpreter:
             warns=self._warns(action, raises, moment),
         )
         steps = raises is None and action.action == "step"
-        moved = (*point.moving, *self._dragging(point)) if steps else ()
+        moved = (*point.moving, *self._dragging(point, moment)) if steps else ()
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
@@ -189,11 +188,11 @@ class _Interpreter:
         if steps and self.case.clip:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
-        dragged = self._step(result, moved, moment, self._dragging(point))
+        dragged = self._step(result, moved, moment, self._dragging(point, moment))
         self.rewritten |= dragged
         point = replace(point, rewritten=point.rewritten | dragged)
         if point.stops_midway:
-            broken = (*point.moving, *self._dragging(point))
+            broken = (*point.moving, *self._dragging(point, moment))
             self._move({name: np.full_like(self.arrays[name], np.nan) for name in broken})
             self.weights_version += 1
         if raises is not None:
@@ -216,14 +215,14 @@ class _Interpreter:
             state=self._estimates({name: self.arrays[name] for name in self.state_names}),
         )
 
-    def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
+    def _dragging(self, point: ExpectedPoint, moment: Moment) -> tuple[str, ...]:
         """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.
 
         What takes all weights for one vector has zeros for those without a gradient, too.
         """
         if self.case.optimizer.kind in TOGETHER:
             return ()
-        return (*point.stale, *(n for n in self._reached(point.flags) if n in point.still))
+        return (*point.stale, *(n for n in self._reached(moment) if n in point.still))
 
     def _step(
         self, result: _Pass, moving: Sequence[str], now: Moment, dragging: Sequence[str]
@@ -283,7 +282,7 @@ class _Interpreter:
 
     def _raises(self, action: Any, moment: Moment, asked: frozenset[str]) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
-        trainable, reached = moment.acting.trainable, self.case.reached
+        trainable, reached = moment.acting.trainable, moment.reached
         if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
@@ -299,24 +298,25 @@ class _Interpreter:
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
-        return None if self._reached(moment.acting) else self.contract["step_without_gradients"]
+        return None if self._reached(moment) else self.contract["step_without_gradients"]
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:
         return self.stepper.stops(self.arrays, self._with_gradients(moment), moment)
 
-    def _reached(self, flags: Flags) -> tuple[str, ...]:
+    @staticmethod
+    def _reached(moment: Moment) -> tuple[str, ...]:
         """The weights that have a gradient: trainable, and reached by the objective."""
-        return tuple(name for name in flags.trainable if name in self.case.reached)
+        return tuple(name for name in moment.acting.trainable if name in moment.reached)
 
     def _with_gradients(self, moment: Moment) -> tuple[str, ...]:
         """The weights that have a gradient, be it one of zeros."""
-        return (*self._reached(moment.acting), *sorted(moment.zeros))
+        return (*self._reached(moment), *sorted(moment.zeros))
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""
         if self.blind:
             return moment.warns
-        reached = self._reached(moment.acting)
+        reached = self._reached(moment)
         left_out = len(reached) < len(moment.acting.trainable)
         text = self.contract["unreached_warning"]
         # A step that stops midway has warned.

@@ -186,6 +186,8 @@ NOTICED_BY = {
         "up_sampling_averages": "upstream_gradients",
         "trainable_stays_outside": "no_gradient_for_frozen",
         "variable_never_freezes": "frozen_weights",
+        "constructor_forgets_trainable": "no_gradient_for_frozen",
+        "build_thaws": "frozen_weights",
         "decay_reaches_frozen": "frozen_weights",
         "dropout_forgets_its_mask": "upstream_gradients",
         "mish_drifts": "upstream_gradients",

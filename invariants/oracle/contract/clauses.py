@@ -25,6 +25,7 @@ class Way:
     by: what holds the weights back, and is gone with it. A "flag": no gradient, no update. A "rate"
     of 0 in the optimizer: gradients and slots go on, the weights stay. The "optimizer", another one
     without them: gradients alone go on.
+    construction: the script goes this way where it makes the module, before any other action.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Way:
     sentence: str
     source: str
     by: str = "flag"
+    construction: bool = False
 
 
 @dataclass(frozen=True)

@@ -346,6 +346,29 @@ TENSORFLOW = Contract(
             "which neither feeds the other (by depth, then as its own search found them).",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/ops/function.py",
         ),
+        "thawed_by_constructor": Clause(
+            (),
+            "trainable: whether the layer's variables should be trainable; of no sublayer it is "
+            "said that its own are not among them.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "thawed_by_before_build": Clause(
+            (),
+            "Setting trainable on a layer with sublayers, all children become non-trainable as "
+            "well; nothing says that those which build() makes do not.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        "unwatched_when_built_frozen": Clause(
+            (),
+            "Settable boolean, whether this layer should be trainable or not: a layer that is thawed "
+            "is trained, whenever it was built.",
+            _KERAS + "layers/base_layer/#trainable-property",
+        ),
+        "model_constructor": Clause(
+            "freezes",
+            "trainable: Boolean, optional. If the model's variables should be trainable.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/models/functional.py",
+        ),
         "thawed_by_config": Clause(
             (),
             "trainable in a layer's config: whether the layer's variables are trainable; of no "
@@ -560,6 +583,24 @@ TENSORFLOW = Contract(
             "non-trainable; set on a model or a layer with sublayers, all children become "
             "non-trainable as well.",
             "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        Way(
+            "constructor",
+            "module",
+            True,
+            "trainable, an argument of every layer and model: whether the layer's variables should "
+            "be trainable.",
+            _KERAS + "layers/base_layer/#layer-class",
+            construction=True,
+        ),
+        Way(
+            "before_build",
+            "module",
+            True,
+            "trainable is settable, whether this layer should be trainable or not; nothing says "
+            "that it waits for the layer's first call.",
+            _KERAS + "layers/base_layer/#layer-class",
+            construction=True,
         ),
         Way(
             "each_variable",

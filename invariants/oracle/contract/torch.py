@@ -385,6 +385,26 @@ TORCH = Contract(
             "forward defines the computation performed at every call: Python runs it line by line.",
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.forward",
         ),
+        "thawed_by_constructor": Clause(
+            (),
+            "Silent; a module of torch is made trainable, no argument says otherwise.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
+        "thawed_by_before_build": Clause(
+            (),
+            "Silent; a module of torch has its parameters once it is made.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
+        "unwatched_when_built_frozen": Clause(
+            (),
+            "requires_grad is read whenever a forward pass records its operations.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "model_constructor": Clause(
+            "freezes",
+            "Silent; a module of torch is made trainable, no argument says otherwise.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
         "thawed_by_config": Clause(
             (),
             "requires_grad is a field of each Parameter; no module is made from a config.",
