@@ -127,9 +127,7 @@ def _as_made(
     """
     frozen = _made_frozen(case, realisation, contract)
     flags = Flags.initial(case.architecture)
-    for action, way in sorted(
-        frozen, key=lambda made: len(made[0].target.split(".")), reverse=True
-    ):
+    for action, way in sorted(frozen, key=lambda made: len(made[0].target), reverse=True):
         flags = flags_after(action, way, flags, contract, equal_flag_ignored)
     return flags
 
@@ -181,9 +179,8 @@ class _Course:
         """Where gradients are set to zeros, those of this pass stay."""
         if self.options.get("zero_grad") != "zeros":
             return moment
-        return replace(
-            moment, had=moment.had | moment.reached.intersection(moment.acting.trainable)
-        )
+        with_gradients = moment.reached.intersection(moment.acting.trainable)
+        return replace(moment, had=moment.had | with_gradients)
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
         moment = self.gradient(moment, action, way)

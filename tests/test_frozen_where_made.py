@@ -1,4 +1,4 @@
-"""Layers and models that are frozen where they are made: by their constructor, or before build()."""
+"""Layers and models that are frozen where they are made: by a constructor, or before build()."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_model_that_is_flagged_alone_trains_nothing() -> None:
 
 @needs_tensorflow
 def test_a_sublayer_that_was_built_frozen_is_thawed_without_a_gradient() -> None:
-    layers = (TransformerEncoder(heads=1, key_size=2, hidden=2), Dense(units=1))
+    layers = (TransformerEncoder(heads=1, key_size=4, hidden=2), Dense(units=1))
     target = "transformer_encoder_0"
     program = (Freeze(target), Thaw(target), Step(0))
     chosen = {"optimizer_build": "first_step"}

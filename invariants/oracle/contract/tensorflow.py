@@ -360,8 +360,8 @@ TENSORFLOW = Contract(
         ),
         "unwatched_when_built_frozen": Clause(
             (),
-            "Settable boolean, whether this layer should be trainable or not: a layer that is thawed "
-            "is trained, whenever it was built.",
+            "Settable boolean, whether this layer should be trainable or not; nothing says that it "
+            "depends on when the layer was built.",
             _KERAS + "layers/base_layer/#trainable-property",
         ),
         "model_constructor": Clause(
