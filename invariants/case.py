@@ -504,6 +504,7 @@ class Case(Document):
         flags = Flags.initial(self.architecture)
         for number, moment in enumerate(self.course(backend=contract.backend)):
             open_ = leaves_open(self.program[number], ways[number], flags, contract)
+            open_ = open_ or moment.unsettled
             if open_:
                 raise CaseError(f"{where}: ways[{number}]: {open_}")
             flags = moment.flags
@@ -564,7 +565,12 @@ def ways_of(
         )
     if isinstance(action, Reload):
         kinds = {placed.layer.kind for placed in architecture.layers}
-        return tuple(r.name for r in contract.reloads if not kinds & {*r.refuses})
+        compiled = mode in contract.compiled_modes
+        return tuple(
+            r.name
+            for r in contract.reloads
+            if not kinds & {*r.refuses} and (compiled or not r.compiled)
+        )
     return (None,)
 
 

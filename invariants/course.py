@@ -41,6 +41,8 @@ class Moment:
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
+    loads: the action has put the optimizer's state into another one.
+    unsettled: why no documentation says what the action did to the optimizer; "" where one does.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
     traces: the next step reads what train_step says. raises: the exception that the contract names
     for making the optimizer. warns: the warnings that it names for the action.
@@ -60,6 +62,8 @@ class Moment:
     still: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
+    loads: bool = False
+    unsettled: str = ""
 
     @property
     def zeros(self) -> frozenset[str]:
@@ -140,6 +144,12 @@ class _Course:
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = realisation.mode in contract.compiled_modes
+        self.has_slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
+        self.groups_change = any(
+            contract.way(way or "").by == "rate"
+            for action, way in zip(case.program, realisation.ways, strict=True)
+            if isinstance(action, Freeze | Thaw)
+        )
         reached = _watched(case, realisation, contract)
         flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
         held = self._made_with(flags.acting)
@@ -228,10 +238,36 @@ class _Course:
         return replace(moment, acting=moment.flags.acting, told=moment.flags.flagged, traces=True)
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
-        if self.contract.reloading(way).optimizer == "anew":
-            moment = replace(moment, had=frozenset(), left=frozenset())
-            return self._compiled(self._new_optimizer(moment, other_weights=True))
-        return moment
+        reloading = self.contract.reloading(way)
+        if reloading.optimizer == "kept":
+            return moment
+        if reloading.other_weights:
+            moment = replace(moment, had=frozenset())
+        if reloading.optimizer == "loaded":
+            return self._loaded(moment)
+        moment = replace(moment, left=frozenset())
+        return self._compiled(self._new_optimizer(moment, other_weights=True))
+
+    def _loaded(self, moment: Moment) -> Moment:
+        """With another optimizer in the state of the one before: it goes on as that would have.
+
+        Its state is that of as many weights as it held, which the other must hold, too.
+        """
+        made = self._made_with(moment.flags.acting) or frozenset()
+        held = frozenset(moment.flags.acting.trainable) if self.compiled else made - moment.left
+        nothing = not held and self.contract["empty_optimizer"]
+        if held != moment.held or nothing or self.groups_change:
+            why = "the saved optimizer is one of other weights or groups"
+            moment = replace(moment, unsettled=why)
+            return self._not_loaded(moment, held) if self.compiled else moment
+        moment = replace(moment, loads=True)
+        return self._compiled(moment) if self.compiled else moment
+
+    def _not_loaded(self, moment: Moment, held: frozenset[str]) -> Moment:
+        """With an optimizer of other weights, which warns and starts anew, at the same rate."""
+        text = self.contract["optimizer_of_other_weights"] if self.has_slots else None
+        number, warns = moment.optimizer + 1, (text,) if text else ()
+        return self._compiled(replace(moment, held=held, optimizer=number, warns=warns))
 
     def set_mode(self, moment: Moment, action: SetMode, way: None) -> Moment:
         return replace(moment, training=action.training)
@@ -255,7 +291,7 @@ class _Course:
         if not (isinstance(action, Freeze) and self.contract.way(way or "").construction):
             flags = flags_after(action, way, flags, self.contract, self.equal_flag_ignored)
         acting = moment.acting if self.compiled else flags.acting
-        moment = replace(moment, flags=flags, acting=acting, raises=None, warns=())
+        moment = replace(moment, flags=flags, acting=acting, raises=None, warns=(), loads=False)
         change = changes.get(action.action)
         return change(moment, action, way) if change else moment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,7 @@ def _realisation(
     flags = Flags.initial(architecture)
     preferred = _preferred(choice, contract, program)
     aside = {way.name for way in contract.ways if way.by != "flag"}
+    loads = {r.name for r in contract.reloads if r.optimizer == "loaded"}
     beside: dict[str, str] = {}
     ways: list[str | None] = []
     for action in program:
@@ -118,7 +120,10 @@ def _realisation(
             settled = [undone]
         elif not choice.chance(5):
             settled = [way for way in settled if way not in aside]
-        way = choice.one_of([way for way in settled if way in preferred] or settled)
+        settled = [way for way in settled if way in preferred] or settled
+        # What carries the optimizer asks for one of the same weights, and is often replaced.
+        loading = [way for way in settled if way in loads]
+        way = choice.one_of([*settled, *loading * 3])
         ways.append(way)
         if isinstance(action, Freeze) and way in aside:
             beside[action.target] = way
@@ -219,6 +224,20 @@ def _cases(draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, .
         },
     )
     choice.settle()
+    return _settled(case)
+
+
+def _settled(case: Case) -> Case:
+    """With the weights alone loaded where an optimizer's state would be that of others."""
+    for name, realisation in case.realisations.items():
+        ways = list(realisation.ways)
+        for number in range(len(ways)):
+            changed = replace(realisation, ways=tuple(ways))
+            case = replace(case, realisations={**case.realisations, name: changed})
+            if case.course(name)[number].unsettled:
+                ways[number] = CONTRACTS[name].reloading(ways[number] or "").weights_alone
+        changed = replace(realisation, ways=tuple(ways))
+        case = replace(case, realisations={**case.realisations, name: changed})
     return case
 
 

@@ -23,6 +23,7 @@ class ExpectedPoint:
     `weights` holds those that a step may move and those that forward passes have rewritten so far;
     `rewritten` names those that the forward pass of this very action rewrites.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
+    `rounds_scalars`: it rounds what the optimizer keeps beside its slots.
     `blind`: the mode shows no gradients.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
     `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
@@ -46,6 +47,7 @@ class ExpectedPoint:
     zeros: frozenset[str] = frozenset()
     still: frozenset[str] = frozenset()
     warns: tuple[str, ...] = ()
+    rounds_scalars: bool = False
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
     weights: Mapping[str, Estimate] = field(default_factory=dict)

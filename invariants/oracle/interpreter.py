@@ -110,7 +110,8 @@ class _Interpreter:
                 points.append(self._evaluate(index, action, moment))
             elif action.action not in ("freeze", "thaw") or moment.raises:
                 kept = tuple(self.state_version for _ in self.stateful)
-                points.append(self._quiet(index, moment, kept))
+                rounds = moment.loads and self.stepper.load()
+                points.append(replace(self._quiet(index, moment, kept), rounds_scalars=rounds))
         return tuple(points)
 
     def _quiet(self, index: int, moment: Moment, forward: tuple[Any, ...]) -> ExpectedPoint:

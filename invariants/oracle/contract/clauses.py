@@ -66,8 +66,11 @@ class Reloading:
     """One of a framework's ways to save and load, or to copy, a model.
 
     flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
-    config holds). optimizer: "kept", or "anew" where the program must make
-    another, for other weights. refuses: the kinds of layers that it does not take.
+    config holds). optimizer: "kept", "anew" where the program must make another, for other weights,
+    or "loaded" where another one goes on with the state of the old one. refuses: the kinds of
+    layers that it does not take. other_weights: what comes out of it has weights of its own.
+    compiled: it needs a model that has been compiled. weights_alone: the way that loads the same
+    without the optimizer.
     """
 
     name: str
@@ -76,6 +79,9 @@ class Reloading:
     sentence: str
     source: str
     refuses: tuple[str, ...] = ()
+    other_weights: bool = True
+    compiled: bool = False
+    weights_alone: str = ""
 
 
 @dataclass(frozen=True)

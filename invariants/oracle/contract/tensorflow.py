@@ -369,6 +369,17 @@ TENSORFLOW = Contract(
             "trainable: Boolean, optional. If the model's variables should be trainable.",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/models/functional.py",
         ),
+        "scalars_of_a_loaded_optimizer": Clause(
+            "kept",
+            "The saved .keras file contains the model's configuration, its weights, and its "
+            "optimizer's state.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
+        ),
+        "optimizer_of_other_weights": Clause(
+            "Skipping variable loading for optimizer",
+            "Silent; an optimizer with another number of variables than the saved one warns of it.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
         "thawed_by_config": Clause(
             (),
             "trainable in a layer's config: whether the layer's variables are trainable; of no "
@@ -683,6 +694,17 @@ TENSORFLOW = Contract(
             "and its optimizer's state (if any).",
             _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
             refuses=_WITHOUT_CONFIG,
+        ),
+        Reloading(
+            "compiled_file",
+            "rebuilt",
+            "loaded",
+            "The saved .keras file contains the model's configuration, its weights, and its "
+            "optimizer's state (if any); load_model compiles the model after loading.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#loadmodel-function",
+            refuses=_WITHOUT_CONFIG,
+            compiled=True,
+            weights_alone="keras_file",
         ),
     ),
     modes=("tape", "fit", "train_on_batch"),
