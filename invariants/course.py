@@ -41,6 +41,7 @@ class Moment:
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
+    saved_losses: the compiled losses have been made from their configs.
     loads: the action has put the optimizer's state into another one.
     unsettled: why no documentation says what the action did to the optimizer; "" where one does.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
@@ -63,6 +64,7 @@ class Moment:
     left: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
     loads: bool = False
+    saved_losses: bool = False
     unsettled: str = ""
 
     @property
@@ -234,8 +236,14 @@ class _Course:
         whole = replace(moment, left=frozenset())
         return self._compiled(self._new_optimizer(whole, other_weights=False))
 
-    def _compiled(self, moment: Moment) -> Moment:
-        return replace(moment, acting=moment.flags.acting, told=moment.flags.flagged, traces=True)
+    def _compiled(self, moment: Moment, saved_losses: bool = False) -> Moment:
+        return replace(
+            moment,
+            acting=moment.flags.acting,
+            told=moment.flags.flagged,
+            traces=True,
+            saved_losses=saved_losses,
+        )
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
         reloading = self.contract.reloading(way)
@@ -261,13 +269,13 @@ class _Course:
             moment = replace(moment, unsettled=why)
             return self._not_loaded(moment, held) if self.compiled else moment
         moment = replace(moment, loads=True)
-        return self._compiled(moment) if self.compiled else moment
+        return self._compiled(moment, saved_losses=True) if self.compiled else moment
 
     def _not_loaded(self, moment: Moment, held: frozenset[str]) -> Moment:
         """With an optimizer of other weights, which warns and starts anew, at the same rate."""
         text = self.contract["optimizer_of_other_weights"] if self.has_slots else None
         number, warns = moment.optimizer + 1, (text,) if text else ()
-        return self._compiled(replace(moment, held=held, optimizer=number, warns=warns))
+        return self._compiled(replace(moment, held=held, optimizer=number, warns=warns), True)
 
     def set_mode(self, moment: Moment, action: SetMode, way: None) -> Moment:
         return replace(moment, training=action.training)

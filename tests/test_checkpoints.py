@@ -16,6 +16,7 @@ from invariants.backends import BACKENDS, installed
 from invariants.case import Case, CaseError, Realisation
 from invariants.generate.cases import cases
 from invariants.judge import gather, judge
+from invariants.objective import Term
 from invariants.observation import same_bits
 from invariants.optimizer import ASGD, LBFGS, SGD, Adam, Muon, NAdam
 from invariants.oracle.contract import CONTRACTS
@@ -153,6 +154,17 @@ def test_the_file_of_a_compiled_model_goes_on_with_slots_flags_and_rate() -> Non
     without = last_weights(unloaded(loaded), "tensorflow")
     after = last_weights(loaded, "tensorflow")
     assert all(same_bits(w, without[n]) for n, w in after.items())
+
+
+@needs_tensorflow
+def test_a_huber_loss_that_forgets_its_delta_is_a_known_issue() -> None:
+    program = (Step(0), Reload(), Step(0))
+    found = judge(keras(program, objective=(Term(loss="huber", delta=0.125),)), "tensorflow")
+    assert "keras-huber-forgets-delta" in {f.issue for f in found.findings}
+    assert not found.violations
+    again = (Step(0), Reload(), Compile(), Step(0))
+    found = judge(keras(again, objective=(Term(loss="huber", delta=0.125),)), "tensorflow")
+    assert "keras-huber-forgets-delta" not in {f.issue for f in found.findings}
 
 
 @given(cases(("torch",)))

@@ -380,6 +380,12 @@ TENSORFLOW = Contract(
             "Silent; an optimizer with another number of variables than the saved one warns of it.",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
         ),
+        "delta_of_a_saved_loss": Clause(
+            "kept",
+            "load_model compiles the model after loading, with the loss that it was saved with; "
+            "delta is a part of Huber's.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#loadmodel-function",
+        ),
         "thawed_by_config": Clause(
             (),
             "trainable in a layer's config: whether the layer's variables are trainable; of no "

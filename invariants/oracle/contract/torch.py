@@ -415,6 +415,11 @@ TORCH = Contract(
             "Silent; load_state_dict goes by the places of the parameters.",
             _TORCH + "generated/torch.optim.Optimizer.load_state_dict.html",
         ),
+        "delta_of_a_saved_loss": Clause(
+            "kept",
+            "Silent; losses are no part of a module's state_dict.",
+            _TORCH + "generated/torch.nn.HuberLoss.html",
+        ),
         "thawed_by_config": Clause(
             (),
             "requires_grad is a field of each Parameter; no module is made from a config.",
