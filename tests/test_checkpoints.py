@@ -9,7 +9,7 @@ import pytest
 from forging import at, point_of, torch_case
 from hypothesis import given
 
-from invariants import ledger
+from invariants import faults, ledger
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS, installed
@@ -154,6 +154,18 @@ def test_the_file_of_a_compiled_model_goes_on_with_slots_flags_and_rate() -> Non
     without = last_weights(unloaded(loaded), "tensorflow")
     after = last_weights(loaded, "tensorflow")
     assert all(same_bits(w, without[n]) for n, w in after.items())
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("name", ["optimizer_load_forgets_slots", "optimizer_load_counts_anew"])
+def test_an_optimizer_that_loads_less_than_it_saved_is_found(name: str) -> None:
+    fault = next(fault for fault in faults.of("tensorflow") if fault.name == name)
+    program = (Step(0), Step(0), Reload(), Step(0))
+    loaded = keras(program, optimizer=Adam(beta_1=0.875, beta_2=0.9375))
+    with fault.apply():
+        found = judge(loaded, "tensorflow").violations
+    assert "training_trajectory" in {f.property_ for f in found}
+    assert not judge(loaded, "tensorflow").violations
 
 
 @needs_tensorflow

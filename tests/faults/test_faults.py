@@ -210,8 +210,6 @@ NOTICED_BY = {
         "second_output_dropped_when_frozen": "upstream_gradients",
         "set_weights_skips_frozen": "frozen_weights",
         "clone_forgets_trainable": "trainability_survives",
-        "optimizer_load_forgets_slots": "training_trajectory",
-        "optimizer_load_counts_anew": "training_trajectory",
         "inference_moves_averages": "frozen_state",
         "first_rate_stays": "training_trajectory",
     },
