@@ -395,6 +395,11 @@ TENSORFLOW = Contract(
             "Silent; the momentum is m ← μ·m + g.",
             _KERAS + "optimizers/muon/",
         ),
+        "muon_buffer": Clause(
+            "kept",
+            "Silent; the moving average is a variable of the optimizer, its update another tensor.",
+            _KERAS + "optimizers/muon/",
+        ),
         "muon_floor": Clause(
             "added",
             "Silent; as in Jordan's post, a small number is added to the norm.",

@@ -416,6 +416,11 @@ TORCH = Contract(
             "B_t ← μ·B_{t-1} + g_t; with nesterov g_t + μ·B_t goes on, else B_t.",
             _TORCH + "generated/torch.optim.Muon.html",
         ),
+        "muon_buffer": Clause(
+            "kept",
+            "B_t = μ·B_(t-1) + g_t; what is made orthogonal is the update, B_t stays.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
         "muon_floor": Clause(
             "added",
             "eps: term added to the denominator for numerical stability.",
