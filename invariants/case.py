@@ -523,9 +523,13 @@ class Case(Document):
                     reason = "a schedule goes on from a rate of 0, or sets another"
                 if reason:
                     raise CaseError(f"{where}: ways[{number}]: {reason}")
+        late = late_construction(self.program, ways, contract)
+        if late is not None:
+            raise CaseError(f"{where}: ways[{late}]: {ways[late]} comes before all other actions")
         flags = Flags.initial(self.architecture)
         for number, moment in enumerate(self.course(backend=contract.backend)):
             open_ = leaves_open(self.program[number], ways[number], flags, contract)
+            open_ = open_ or moment.unsettled
             if open_:
                 raise CaseError(f"{where}: ways[{number}]: {open_}")
             flags = moment.flags
@@ -572,7 +576,11 @@ def ways_of(
     """The ways that a backend has for an action; None for what has but one."""
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
-        return tuple(way.name for way in contract.ways if way.reaches == reaches)
+        return tuple(
+            way.name
+            for way in contract.ways
+            if way.reaches == reaches and not (way.construction and isinstance(action, Thaw))
+        )
     if isinstance(action, Evaluate):
         compiled = contract.mode(mode).trains_itself
         return tuple(
@@ -582,7 +590,12 @@ def ways_of(
         )
     if isinstance(action, Reload):
         kinds = {placed.layer.kind for placed in architecture.layers}
-        return tuple(r.name for r in contract.reloads if not kinds & {*r.refuses})
+        compiled = contract.mode(mode).trains_itself
+        return tuple(
+            r.name
+            for r in contract.reloads
+            if not kinds & {*r.refuses} and (compiled or not r.compiled)
+        )
     return (None,)
 
 
@@ -598,6 +611,18 @@ def not_by(
     if by == "rate" and options.get("optimizer_loop") == "fused":
         return f"{way}: a fused step may stop between two groups"
     return ""
+
+
+def late_construction(
+    program: Sequence[Action], ways: Sequence[str | None], contract: Contract
+) -> int | None:
+    """The first action that is part of the model's making, and comes after one that is not."""
+    making = [
+        isinstance(action, Freeze) and contract.way(way or "").construction
+        for action, way in zip(program, ways, strict=True)
+    ]
+    first = making.index(False) if False in making else len(making)
+    return making.index(True, first) if True in making[first:] else None
 
 
 def leaves_open(action: Action, way: str | None, before: Flags, contract: Contract) -> str:

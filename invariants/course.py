@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from invariants.freezing import Flags
+from invariants.freezing import Flags, named
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import (
     Compile,
@@ -36,12 +36,15 @@ class Moment:
     """The state after one action.
 
     acting: the flags that training goes by, which those of a compiled model are not always.
+    reached: the weights that have a gradient when they are trainable, and the inputs.
     factor: how large the learning rate is, in those of the start. held: the weights that the
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
+    saved_losses: the compiled losses have been made from their configs.
+    loads: the action has put the optimizer's state into another one.
+    unsettled: why no documentation says what the action did to the optimizer; "" where one does.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
-    reached: what gets a gradient where it is trainable, and asked for.
     rebuilt: the layers were made once more, from their configs.
     traces: the next step reads what train_step says. raises: the exception that the contract names
     for making the optimizer. warns: the warnings that it names for the action.
@@ -49,6 +52,7 @@ class Moment:
 
     flags: Flags
     acting: Flags
+    reached: frozenset[str]
     training: bool
     factor: float
     held: frozenset[str] | None
@@ -60,24 +64,15 @@ class Moment:
     still: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
-    reached: frozenset[str] = frozenset()
     rebuilt: bool = False
+    loads: bool = False
+    saved_losses: bool = False
+    unsettled: str = ""
 
     @property
     def zeros(self) -> frozenset[str]:
         """The frozen weights that have a gradient of zeros."""
         return self.had & self.acting.frozen
-
-
-def given_gradients(case: Case, realisation: Realisation, contract: Contract) -> frozenset[str]:
-    """The weights, and the inputs, that get a gradient where they are trainable, and asked for.
-
-    Those that the objective reaches; by the contract also what else a compiled graph depends on.
-    """
-    whole = contract.mode(realisation.mode).traits.get("of") in ("model", "method")
-    if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
-        return case.reached_from(range(len(case.architecture.outputs)))
-    return case.reached
 
 
 def flags_after(
@@ -88,7 +83,14 @@ def flags_after(
         if contract.way(way or "").by != "flag":
             return flags
         change = flags.freeze if isinstance(action, Freeze) else flags.thaw
-        return change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
+        after = change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
+        if not contract.way(way or "").construction:
+            return after
+        if action.target not in ("", *flags.architecture.blocks):
+            return after.without(contract[f"thawed_by_{way}"], action.target)
+        if way == "constructor" and contract["model_constructor"] == "flags_itself":
+            return replace(flags, flagged=flags.flagged | {action.target})
+        return after
     left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
     if left == "none":
         return Flags.initial(flags.architecture)
@@ -96,7 +98,52 @@ def flags_after(
         forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
         flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
         known = flags.of_modules if contract["rebuilt_flags"] == "of_modules" else flags
-        return known.without_weights_of(contract["thawed_by_config"])
+        known = known.without(contract["thawed_by_config"])
+        return known.without_flags_of(contract["flag_lost_by_config"])
+    return flags
+
+
+def _made_frozen(
+    case: Case, realisation: Realisation, contract: Contract
+) -> list[tuple[Freeze, str]]:
+    """The actions that are part of the model's making, and their ways."""
+    return [
+        (action, way or "")
+        for action, way in zip(case.program, realisation.ways, strict=True)
+        if isinstance(action, Freeze) and contract.way(way or "").construction
+    ]
+
+
+def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozenset[str]:
+    """What the objective reaches, without what no tape watches that was built while frozen.
+
+    By the contract also what else a graph depends on that was compiled as a whole.
+    """
+    architecture = case.architecture
+    unwatched = frozenset[str]().union(
+        *(
+            named(architecture, contract["unwatched_when_built_frozen"], action.target)
+            for action, way in _made_frozen(case, realisation, contract)
+            if way == "before_build" and action.target not in ("", *architecture.blocks)
+        )
+    )
+    whole = contract.mode(realisation.mode).traits.get("of") in ("model", "method")
+    if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
+        return case.reached_from(range(len(case.architecture.outputs))) - unwatched
+    return case.reached - unwatched
+
+
+def _as_made(
+    case: Case, realisation: Realisation, contract: Contract, equal_flag_ignored: bool
+) -> Flags:
+    """What is trainable once the model is made: all but what its making has frozen.
+
+    A layer is made before the model around it, in whatever order the program names them.
+    """
+    frozen = _made_frozen(case, realisation, contract)
+    flags = Flags.initial(case.architecture)
+    for action, way in sorted(frozen, key=lambda made: len(made[0].target), reverse=True):
+        flags = flags_after(action, way, flags, contract, equal_flag_ignored)
     return flags
 
 
@@ -108,11 +155,18 @@ class _Course:
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = contract.mode(realisation.mode).trains_itself
-        self.reached = given_gradients(case, realisation, contract)
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
-        flags = Flags.initial(case.architecture)
-        made = self._made_with(flags)
-        self.start = Moment(flags, flags, case.training, 1.0, made, 0, reached=self.reached)
+        self.counts = case.schedule is not None or case.average is not None
+        self.has_slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
+        self.groups_change = any(
+            contract.way(way or "").by == "rate"
+            for action, way in zip(case.program, realisation.ways, strict=True)
+            if isinstance(action, Freeze | Thaw)
+        )
+        reached = _watched(case, realisation, contract)
+        flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
+        held = self._made_with(flags.acting)
+        self.start = Moment(flags, flags.acting, reached, case.training, 1.0, held, 0)
 
     def _made_with(self, flags: Flags) -> frozenset[str] | None:
         """The weights that an optimizer may hold which is made now."""
@@ -136,7 +190,7 @@ class _Course:
 
     def _new_optimizer(self, moment: Moment, other_weights: bool) -> Moment:
         """With a new optimizer, at the first learning rate; the old one stays where it fails."""
-        held = self._made_with(moment.flags)
+        held = self._made_with(moment.flags.acting)
         held = held and held - moment.left
         if held == frozenset() and self.contract["empty_optimizer"]:
             kept = frozenset[str]() if other_weights else moment.held
@@ -148,7 +202,8 @@ class _Course:
         """Where gradients are set to zeros, those of this pass stay."""
         if self.options.get("zero_grad") != "zeros":
             return moment
-        return replace(moment, had=moment.had | self.reached.intersection(moment.acting.trainable))
+        with_gradients = moment.reached.intersection(moment.acting.trainable)
+        return replace(moment, had=moment.had | with_gradients)
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
         moment = self.gradient(moment, action, way)
@@ -163,9 +218,9 @@ class _Course:
         """At a step of a compiled model: what it trains, and what it warns of."""
         eager = self.options.get("run_eagerly") == "yes"
         if self.contract["flags_count"] == "at_trace" and (eager or moment.traces):
-            moment = replace(moment, acting=moment.flags)
+            moment = replace(moment, acting=moment.flags.acting)
         trainable = moment.acting.trainable
-        moving = self.reached.intersection(trainable)
+        moving = moment.reached.intersection(trainable)
         warns = []
         if moment.flags.flagged != moment.told:
             warns.append(self.contract["changed_flags_warning"])
@@ -192,16 +247,50 @@ class _Course:
         whole = replace(moment, left=frozenset())
         return self._compiled(self._new_optimizer(whole, other_weights=False))
 
-    def _compiled(self, moment: Moment) -> Moment:
-        return replace(moment, acting=moment.flags, told=moment.flags.flagged, traces=True)
+    def _compiled(self, moment: Moment, saved_losses: bool = False) -> Moment:
+        return replace(
+            moment,
+            acting=moment.flags.acting,
+            told=moment.flags.flagged,
+            traces=True,
+            saved_losses=saved_losses,
+        )
 
     def reload(self, moment: Moment, action: Reload, way: str) -> Moment:
         reloading = self.contract.reloading(way)
         moment = replace(moment, rebuilt=moment.rebuilt or reloading.flags == "rebuilt")
-        if reloading.optimizer == "anew":
-            moment = replace(moment, had=frozenset(), left=frozenset())
-            return self._compiled(self._new_optimizer(moment, other_weights=True))
-        return moment
+        if reloading.optimizer == "kept":
+            return moment
+        if reloading.other_weights:
+            moment = replace(moment, had=frozenset())
+        if reloading.optimizer == "loaded":
+            return self._loaded(moment)
+        moment = replace(moment, left=frozenset())
+        return self._compiled(self._new_optimizer(moment, other_weights=True))
+
+    def _loaded(self, moment: Moment) -> Moment:
+        """With another optimizer in the state of the one before: it goes on as that would have.
+
+        Its state is that of as many weights as it held, which the other must hold, too.
+        """
+        if self.counts:
+            why = "nothing here says what a checkpoint holds of a schedule or of averages"
+            return replace(moment, unsettled=why)
+        made = self._made_with(moment.flags.acting) or frozenset()
+        held = frozenset(moment.flags.acting.trainable) if self.compiled else made - moment.left
+        nothing = not held and self.contract["empty_optimizer"]
+        if held != moment.held or nothing or self.groups_change:
+            why = "the saved optimizer is one of other weights or groups"
+            moment = replace(moment, unsettled=why)
+            return self._not_loaded(moment, held) if self.compiled else moment
+        moment = replace(moment, loads=True)
+        return self._compiled(moment, saved_losses=True) if self.compiled else moment
+
+    def _not_loaded(self, moment: Moment, held: frozenset[str]) -> Moment:
+        """With an optimizer of other weights, which warns and starts anew, at the same rate."""
+        text = self.contract["optimizer_of_other_weights"] if self.has_slots else None
+        number, warns = moment.optimizer + 1, (text,) if text else ()
+        return self._compiled(replace(moment, held=held, optimizer=number, warns=warns), True)
 
     def set_mode(self, moment: Moment, action: SetMode, way: None) -> Moment:
         return replace(moment, training=action.training)
@@ -223,9 +312,11 @@ class _Course:
             "set_mode": self.set_mode,
             "set_rate": self.set_rate,
         }
-        flags = flags_after(action, way, moment.flags, self.contract, self.equal_flag_ignored)
-        acting = moment.acting if self.compiled else flags
-        moment = replace(moment, flags=flags, acting=acting, raises=None, warns=())
+        flags = moment.flags
+        if not (isinstance(action, Freeze) and self.contract.way(way or "").construction):
+            flags = flags_after(action, way, flags, self.contract, self.equal_flag_ignored)
+        acting = moment.acting if self.compiled else flags.acting
+        moment = replace(moment, flags=flags, acting=acting, raises=None, warns=(), loads=False)
         change = changes.get(action.action)
         return change(moment, action, way) if change else moment
 

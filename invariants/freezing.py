@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
-from invariants.architecture.graph import Architecture, within
+from invariants.architecture.graph import Architecture, join, within
+
+
+def named(architecture: Architecture, patterns: Collection[str], target: str) -> frozenset[str]:
+    """The weights in `target` that one of the patterns names: "lstm.*", "lora_dense.kernel"."""
+    return frozenset(
+        join(placed.path, parameter.name)
+        for placed in architecture.layers
+        for parameter in placed.parameters
+        if within(placed.path, target)
+        and any(fnmatchcase(f"{placed.layer.kind}.{parameter.name}", p) for p in patterns)
+    )
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,11 @@ class Flags:
     def trainable(self) -> tuple[str, ...]:
         """The weights that are trainable, in the order of the layers."""
         return tuple(w for w in self.architecture.weights if w not in self.frozen)
+
+    @property
+    def acting(self) -> Flags:
+        """What a model trains by them: nothing while it is itself flagged."""
+        return self.freeze("", False) if "" in self.flagged else self
 
     def freeze(self, target: str, sets_flag: bool, equal_flag_ignored: bool = False) -> Flags:
         """After freezing `target`: all its weights, and its modules where the way flags them.
@@ -62,12 +79,17 @@ class Flags:
         weights = self.frozen | reached if value else self.frozen - reached
         return replace(self, frozen=frozenset(weights), flagged=frozenset(flagged))
 
-    def without_weights_of(self, kinds: Collection[str]) -> Flags:
-        """With the weights of these kinds of layers trainable, whatever the layers remember."""
+    def without(self, patterns: Collection[str], target: str = "") -> Flags:
+        """With some weights in `target` trainable, whatever their layers remember.
+
+        patterns: which ones (see `named`).
+        """
+        return replace(self, frozen=self.frozen - named(self.architecture, patterns, target))
+
+    def without_flags_of(self, kinds: Collection[str]) -> Flags:
+        """With the layers of these kinds not flagged, whatever is frozen in them."""
         paths = {p.path for p in self.architecture.layers if p.layer.kind in kinds}
-        return replace(
-            self, frozen=frozenset(w for w in self.frozen if w.rpartition(".")[0] not in paths)
-        )
+        return replace(self, flagged=self.flagged - paths)
 
     def settles_thaw(self, target: str, sets_flag: bool) -> bool:
         """Whether the documentation fixes what thawing `target` does.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from invariants.case import (
     Dtype,
     Realisation,
     frozen,
+    late_construction,
     leaves_open,
     not_by,
     not_compiled,
@@ -110,6 +112,7 @@ def _realisation(
     preferred = _preferred(choice, contract, program)
     aside = {way.name for way in contract.ways if way.by != "flag"}
     refused = {way.name for way in contract.ways if scheduled and way.by == "rate"}
+    loads = {r.name for r in contract.reloads if r.optimizer == "loaded"}
     beside: dict[str, str] = {}
     ways: list[str | None] = []
     for action in program:
@@ -117,6 +120,7 @@ def _realisation(
             way
             for way in ways_of(action, architecture, contract, mode)
             if not leaves_open(action, way, flags, contract)
+            and late_construction([*program[: len(ways)], action], [*ways, way], contract) is None
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
             and way not in refused
         ]
@@ -125,7 +129,10 @@ def _realisation(
             settled = [undone]
         elif not choice.chance(4):
             settled = [way for way in settled if way not in aside]
-        way = choice.one_of([way for way in settled if way in preferred] or settled)
+        settled = [way for way in settled if way in preferred] or settled
+        # What carries the optimizer asks for one of the same weights, and is often replaced.
+        loading = [way for way in settled if way in loads]
+        way = choice.one_of([*settled, *loading * 3])
         ways.append(way)
         if isinstance(action, Freeze) and way in aside:
             beside[action.target] = way
@@ -254,6 +261,20 @@ def _cases(
         },
     )
     choice.settle()
+    return _settled(case)
+
+
+def _settled(case: Case) -> Case:
+    """With the weights alone loaded where an optimizer's state would be that of others."""
+    for name, realisation in case.realisations.items():
+        ways = list(realisation.ways)
+        for number in range(len(ways)):
+            changed = replace(realisation, ways=tuple(ways))
+            case = replace(case, realisations={**case.realisations, name: changed})
+            if case.course(name)[number].unsettled:
+                ways[number] = CONTRACTS[name].reloading(ways[number] or "").weights_alone
+        changed = replace(realisation, ways=tuple(ways))
+        case = replace(case, realisations={**case.realisations, name: changed})
     return case
 
 

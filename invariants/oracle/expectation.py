@@ -24,6 +24,7 @@ class ExpectedPoint:
     `rewritten` names those that this very action rewrites: a forward pass, a file, or an average
     that they become; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
+    `rounds_scalars`: it rounds what the optimizer keeps beside its slots.
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
@@ -49,6 +50,7 @@ class ExpectedPoint:
     zeros: frozenset[str] = frozenset()
     still: frozenset[str] = frozenset()
     warns: tuple[str, ...] = ()
+    rounds_scalars: bool = False
     loss: Estimate | None = None
     gradients: Mapping[str, Estimate] = field(default_factory=dict)
     weights: Mapping[str, Estimate] = field(default_factory=dict)

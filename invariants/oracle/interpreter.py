@@ -29,7 +29,7 @@ from invariants.oracle.tape import Tape, Value, grid_of
 if TYPE_CHECKING:
     from invariants.case import Case
     from invariants.course import Moment
-    from invariants.freezing import Flags
+    from invariants.objective import Term
 
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
@@ -77,7 +77,6 @@ class _Interpreter:
             if any(p.role == "state" for p in placed.parameters)
         )
         self.moments = case.course(backend, contract)
-        self.reached = self.moments[0].reached
         ever = {
             name
             for action, moment in zip(case.program, self.moments, strict=True)
@@ -177,7 +176,9 @@ class _Interpreter:
         )
         self.weights_version += bool(loaded) or forgetful
         kept = tuple(self.state_version for _ in self.stateful)
-        return replace(self._quiet(index, moment, kept), rewritten=frozenset(loaded))
+        rounds = moment.loads and self.stepper.load()
+        point = self._quiet(index, moment, kept)
+        return replace(point, rewritten=frozenset(loaded), rounds_scalars=rounds)
 
     def _learn(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
         flags = moment.acting
@@ -188,7 +189,7 @@ class _Interpreter:
         version = self.weights_version
         draws = [self._draws(index, batch) for batch in batches]
         self.lost |= None in draws
-        idle = {*flags.trainable, *asked} - self.reached
+        idle = {*flags.trainable, *asked} - moment.reached
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
         point = ExpectedPoint(
@@ -211,7 +212,7 @@ class _Interpreter:
         if action.action == "step" and self.averages and self._misplaces(moment, moment.held or ()):
             point = replace(point, may_raise=("ValueError", "Shape mismatch"))
         steps = raises is None and action.action == "step"
-        moved = (*point.moving, *self._dragging(point)) if steps else ()
+        moved = (*point.moving, *self._dragging(point, moment)) if steps else ()
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
@@ -228,12 +229,12 @@ class _Interpreter:
         if steps and self.case.clip:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
-        dragged = self._step(result, moved, moment, self._dragging(point))
+        dragged = self._step(result, moved, moment, self._dragging(point, moment))
         replaced = self._after_step(moment) if steps else frozenset[str]()
         self.rewritten |= dragged | replaced
         point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
-            broken = (*point.moving, *self._dragging(point))
+            broken = (*point.moving, *self._dragging(point, moment))
             self._move({name: np.full_like(self.arrays[name], np.nan) for name in broken})
             self.weights_version += 1
         if raises is not None:
@@ -282,21 +283,21 @@ class _Interpreter:
         if values:
             self.weights_version += 1
             self._move(values)
-        return frozenset(values) - frozenset(self._reached(moment.acting))
+        return frozenset(values) - frozenset(self._reached(moment))
 
     def _misplaces(self, moment: Moment, held: Collection[str]) -> bool:
         """Whether fit() hands out averages by position, to other weights than they are of."""
         by_position = self.contract["average_after_fit"] == "by_position"
         return by_position and self.fitted and {*held} != {*moment.flags.trainable}
 
-    def _dragging(self, point: ExpectedPoint) -> tuple[str, ...]:
+    def _dragging(self, point: ExpectedPoint, moment: Moment) -> tuple[str, ...]:
         """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.
 
         What takes all weights for one vector has zeros for those without a gradient, too.
         """
         if self.case.optimizer.kind in TOGETHER:
             return ()
-        return (*point.stale, *(n for n in self._reached(point.flags) if n in point.still))
+        return (*point.stale, *(n for n in self._reached(moment) if n in point.still))
 
     def _step(
         self, result: _Pass, moving: Sequence[str], now: Moment, dragging: Sequence[str]
@@ -381,7 +382,7 @@ class _Interpreter:
 
     def _raises(self, action: Any, moment: Moment, asked: frozenset[str]) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
-        trainable, reached = moment.acting.trainable, self.reached
+        trainable, reached = moment.acting.trainable, moment.reached
         if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         if action.action == "gradient":
@@ -399,24 +400,25 @@ class _Interpreter:
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
-        return None if self._reached(moment.acting) else self.contract["step_without_gradients"]
+        return None if self._reached(moment) else self.contract["step_without_gradients"]
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:
         return self.stepper.stops(self.arrays, self._with_gradients(moment), moment)
 
-    def _reached(self, flags: Flags) -> tuple[str, ...]:
+    @staticmethod
+    def _reached(moment: Moment) -> tuple[str, ...]:
         """The weights that have a gradient: trainable, and reached by the objective."""
-        return tuple(name for name in flags.trainable if name in self.reached)
+        return tuple(name for name in moment.acting.trainable if name in moment.reached)
 
     def _with_gradients(self, moment: Moment) -> tuple[str, ...]:
         """The weights that have a gradient, be it one of zeros."""
-        return (*self._reached(moment.acting), *sorted(moment.zeros))
+        return (*self._reached(moment), *sorted(moment.zeros))
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""
         if self.blind:
             return moment.warns
-        reached = self._reached(moment.acting)
+        reached = self._reached(moment)
         left_out = len(reached) < len(moment.acting.trainable)
         text = self.contract["unreached_warning"]
         # A step that stops midway has warned.
@@ -452,7 +454,7 @@ class _Interpreter:
         return (*signature, moment.training)
 
     def _pass(self, batch: int, moment: Moment, forward: tuple[Any, ...], draws: Draws) -> _Pass:
-        key = (self.weights_version, batch, forward, _digest(draws))
+        key = (self.weights_version, batch, forward, moment.saved_losses, _digest(draws))
         if any(map(moves, forward)) or key not in self.passes:
             self.passes[key] = self._compute(batch, moment, draws)
         return self.passes[key]
@@ -464,7 +466,7 @@ class _Interpreter:
         inputs = [tape.constant(array[None]) for array in batch.inputs]
         values = forward.block(case.architecture.network, "", inputs)
         loss = objective(
-            case.objective,
+            self._terms(moment),
             case.penalties,
             [values[n] for n in case.architecture.output_values],
             batch.targets,
@@ -490,6 +492,12 @@ class _Interpreter:
             if leaf.index in tape.lookups
         }
         return _Pass(loss.data, gradients, state, lookups)
+
+    def _terms(self, moment: Moment) -> Sequence[Term]:
+        """The objective; a known issue has a Huber loss from a file forget where it bends."""
+        if moment.saved_losses and self.contract["delta_of_a_saved_loss"] == "forgotten":
+            return [replace(term, delta=1.0) for term in self.case.objective]
+        return self.case.objective
 
     def _gradients(
         self, tape: Tape, loss: Value, leaves: Mapping[str, Sequence[Value]]

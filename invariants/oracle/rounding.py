@@ -106,14 +106,15 @@ class Rounding:
     """Disturbs results as an implementation in `precision` may round them.
 
     One instance serves one expectation; `offset` walks through the pool in a fixed pseudo-random
-    sequence, so that the same case has the same expectation to the bit.
+    sequence, so that the same case has the same expectation to the bit. What starts elsewhere in it
+    rounds by other numbers.
     """
 
-    def __init__(self, precision: Precision) -> None:
+    def __init__(self, precision: Precision, start: int = 1) -> None:
         self.precision = precision
         self.unit = precision.unit_roundoff
         self.exact_limit = 2.0**precision.significand_bits
-        self._state = 1
+        self._state = start
 
     def _offset(self, width: int) -> int:
         self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF

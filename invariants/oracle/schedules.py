@@ -89,7 +89,8 @@ def rate_at(
     share.
     """
     precision = contract["scheduled_rate"]
-    inner = rounding if precision == "of_the_weight" else Rounding(PRECISIONS[precision])
+    # The rates of two steps are rounded apart: noise that they share may cancel in what is moved.
+    inner = rounding if precision == "of_the_weight" else Rounding(PRECISIONS[precision], 1 + n)
     if schedule.kind == "cosine" and contract["cosine_beyond_its_end"] == "stays":
         n = min(n, schedule.steps)
     least = first * getattr(schedule, "least", 0.0)

@@ -60,6 +60,18 @@ class Stepper:
         self.compiled = contract.mode(case.realisations[backend].mode).trains_itself
         self.begin(0, arrays)
 
+    def load(self) -> bool:
+        """Another optimizer, in the state of this one; whether the contract says that this rounds.
+
+        What is rounded then are factors of a weight that torch keeps beside its slots, in float32.
+        """
+        self.rounded = (
+            self.contract["scalars_of_a_loaded_optimizer"] == "rounded"
+            and self.case.optimizer.kind in ("asgd", "nadam")
+            and self.rounding.precision.significand_bits < 24
+        )
+        return self.rounded
+
     def begin(self, number: int, arrays: Arrays) -> None:
         """With a new optimizer."""
         self.number = number
@@ -69,6 +81,7 @@ class Stepper:
         self.steps = 0
         self.counted = 0  # the steps that a schedule has seen
         self.rate_set: tuple[float, int] | None = None
+        self.rounded = False
         self.dragged: frozenset[str] = frozenset()
 
     def _slots_made_ahead(self, arrays: Arrays) -> dict[str, Slots]:
@@ -104,7 +117,7 @@ class Stepper:
             )
             if name in self.layouts:
                 after = np.stack([self.layouts[name].to_canonical(sample) for sample in after])
-            left = self._is_left(arrays[name])
+            left = self.rounded or self._is_left(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
 

@@ -10,10 +10,12 @@ of None, what had one has zeros, and its slots go on.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from invariants.case import numpy_dtype
 from invariants.finding import Finding
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
@@ -35,6 +37,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     for expected, observed in evidence.pairs:
         if expected.optimizer != optimizer:
             optimizer, previous = expected.optimizer, loaded
+        if expected.rounds_scalars and previous is not None:
+            previous = _rounded(previous, evidence.case.dtype)
         if not isinstance(evidence.case.program[expected.action], Learning):
             continue
         for name in dict.fromkeys((*evidence.case.architecture.weights, *sorted(expected.idle))):
@@ -66,6 +70,23 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 new_ones = at_once and (not frozen or name in (expected.held or ()))
                 yield from _slots(common, why, previous, observed, may_be_new=new_ones)
         previous = observed
+
+
+def _rounded(point: ObservedPoint, dtype: str) -> ObservedPoint:
+    """The point with the numbers beside its slots rounded to the dtype of the weights."""
+    slots = {
+        name: {
+            slot: array if array.ndim or slot == "step" else array.astype(numpy_dtype(dtype))
+            for slot, array in held.items()
+        }
+        for name, held in point.slots.items()
+    }
+    return replace(point, slots=slots)
+
+
+def _same(old: Array, new: Array) -> bool:
+    """Whether a slot is what it was: to the bit, one number in any format."""
+    return same_bits(old, new) or (not old.ndim and bool(old == new))
 
 
 def _zeros(
@@ -106,7 +127,7 @@ def _slots(
                 got=slot,
                 earlier=before.action,
             )
-        elif slot in old and not same_bits(old[slot], array):
+        elif slot in old and not _same(old[slot], array):
             yield Finding(
                 **common,
                 message=f"{name} {why} and its optimizer slot {slot!r} moved",

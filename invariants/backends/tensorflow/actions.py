@@ -35,6 +35,12 @@ _RELOADS: dict[str, Sequence[str]] = {
         "    model.save(file)",
         "    model = keras.models.load_model(file, custom_objects=CUSTOM, compile=False)",
     ),
+    "compiled_file": (
+        "with tempfile.TemporaryDirectory() as folder:",
+        '    file = folder + "/model.keras"',
+        "    model.save(file)",
+        "    model = keras.models.load_model(file, custom_objects=CUSTOM)",
+    ),
 }
 
 
@@ -72,8 +78,10 @@ def lines(
         done = [*optimizer]
     elif isinstance(action, Reload):
         done = [*_RELOADS[way or ""]]
-        if CONTRACTS[NAME].reloading(way or "").optimizer == "anew":
-            done += [*made_anew, "follow(model)", *optimizer]
+        left = CONTRACTS[NAME].reloading(way or "").optimizer
+        if left != "kept":
+            done += [*made_anew, "follow(model)"]
+            done += ["optimizer = model.optimizer"] if left == "loaded" else optimizer
     return [*done, f"note({number})"]
 
 

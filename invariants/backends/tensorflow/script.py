@@ -42,9 +42,19 @@ def _function(path: str) -> str:
     return "build_" + (path.replace(".", "_") or "network")
 
 
+def _made_frozen(case: Case) -> dict[str, str | None]:
+    """The modules that are frozen where they are made -> the way."""
+    ways = zip(case.program, case.realisations[NAME].ways, strict=True)
+    return {
+        action.target: way
+        for action, way in ways
+        if isinstance(action, Freeze) and CONTRACTS[NAME].way(way or "").construction
+    }
+
+
 def _builder(case: Case, path: str, block: Block) -> list[str]:
     """The function that builds one block as a functional model."""
-    architecture = case.architecture
+    architecture, frozen = case.architecture, _made_frozen(case)
     placed = {p.path: p for p in architecture.layers}
     specs = architecture.block_specs(path)
     values = [f"x{i}" for i in range(block.arity)]
@@ -64,12 +74,15 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
         else:
             row, layer_specs = LOWERINGS[member.kind], placed[join(path, name)].specs
             opened = row.construct(member, layer_specs) if row.construct else ""
-            construct = f"{opened}name={name!r})"
+            flag = ", trainable=False" if frozen.get(join(path, name)) == "constructor" else ""
+            construct = f"{opened}name={name!r}{flag})"
             call = row.call(member, name, args, layer_specs)
             built = row.built(member, name)
         first = name not in made
         made.add(name)
         body += [f"{name} = {construct}"] if first else []
+        if first and frozen.get(join(path, name)) == "before_build":
+            body.append(f"{name}.trainable = False")
         values.append(f"x{block.arity + number}")
         body.append(f"{values[-1]} = {call}")
         body += [built] if first and built else []
@@ -78,7 +91,8 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
     ends = (-1,) if path else architecture.output_values
     outputs = ", ".join(values[n] for n in ends)
     outputs = f"[{outputs}]" if len(ends) > 1 else outputs
-    body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r})")
+    flag = ", trainable=False" if frozen.get(path) == "constructor" else ""
+    body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r}{flag})")
     return [f"def {_function(path)}():", *indented(body)]
 
 
@@ -145,6 +159,8 @@ def _attribute(case: Case, target: str) -> str:
 
 
 def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[str]:
+    if CONTRACTS[NAME].way(way or "").construction:
+        return [f"pass  # {action.target or 'the model'} was made so"]
     target, value = _attribute(case, action.target), isinstance(action, Thaw)
     if way == "each_variable":
         # A variable that is made non-trainable leaves trainable_variables, hence the full list.
@@ -243,6 +259,7 @@ def render(case: Case) -> str:
         lines += [*_builder(case, path, block), "", ""]
     lines += [
         "model = build_network()",
+        *(["model.trainable = False"] if _made_frozen(case).get("") == "before_build" else []),
         *_regularizers(case),
         "load(model)",
         *(f"{name} = {losses.made(term)}" for name, term, _ in named_terms(case)),

@@ -19,6 +19,24 @@ _RELOADS: dict[str, Sequence[str]] = {
         "file.seek(0)",
         "model.load_state_dict(torch.load(file))",
     ),
+    "checkpoint": (
+        "file = io.BytesIO()",
+        'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
+        "torch.save(state, file)",
+        "file.seek(0)",
+        "checkpoint = torch.load(file)",
+        'model.load_state_dict(checkpoint["model"])',
+    ),
+    "new_module_checkpoint": (
+        "file = io.BytesIO()",
+        'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
+        "torch.save(state, file)",
+        "file.seek(0)",
+        "checkpoint = torch.load(file)",
+        "model = Net().to(torch.{dtype})",
+        'model.load_state_dict(checkpoint["model"])',
+        "model.{mode}()",
+    ),
     "assign": (
         "file = io.BytesIO()",
         "torch.save(model.state_dict(), file)",
@@ -48,6 +66,9 @@ _RELOADS: dict[str, Sequence[str]] = {
 }
 
 
+_LOAD_OPTIMIZER = ('optimizer.load_state_dict(checkpoint["optimizer"])',)
+
+
 def _mode(training: bool) -> str:
     return "train" if training else "eval"
 
@@ -59,9 +80,9 @@ def _reload(case: Case, number: int, way: str, optimizer: Sequence[str]) -> list
     if any(line.startswith("model = ") for line in lines):
         lines += modes.made(case)
     lines.append("follow(model)")
-    if CONTRACTS[NAME].reloading(way).optimizer == "anew":
-        lines += optimizer
-    return lines
+    left = CONTRACTS[NAME].reloading(way).optimizer
+    lines += optimizer if left != "kept" else []
+    return [*lines, *(_LOAD_OPTIMIZER if left == "loaded" else [])]
 
 
 def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:

@@ -123,6 +123,13 @@ class MuonAndAdamW:
     def step(self):
         for optimizer in self.optimizers:
             optimizer.step()
+
+    def state_dict(self):
+        return [optimizer.state_dict() for optimizer in self.optimizers]
+
+    def load_state_dict(self, states):
+        for optimizer, state in zip(self.optimizers, states):
+            optimizer.load_state_dict(state)
 """
 
 

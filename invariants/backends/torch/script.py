@@ -219,7 +219,7 @@ def render(case: Case) -> str:
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:
-            made = optimizers.made(case, _parameters(case))
+            made = optimizers.made(case, _parameters(case, course[number].left))
             body = actions.lines(case, number, action, way, made)
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
     return "\n".join(lines) + "\n"

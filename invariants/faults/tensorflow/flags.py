@@ -21,6 +21,13 @@ _ROWS = {
         "trainable_variables lists frozen variables too.",
         ("keras.layers.Layer.trainable_variables",),
     ),
+    "constructor_forgets_trainable": Row(
+        "A layer takes no notice of trainable=False in its constructor.",
+        ("keras.layers.Layer.__init__",),
+    ),
+    "build_thaws": Row(
+        "What a frozen layer builds is trainable.", ("keras.layers.Layer.add_weight",)
+    ),
 }
 
 
@@ -56,6 +63,22 @@ def frozen_listed_as_trainable(trainable_variables: Any) -> Any:
         return [v for layer in self._flatten_layers() for v in layer._trainable_variables]
 
     return property(listed)
+
+
+def constructor_forgets_trainable(init: Any) -> Any:
+    def forgetful(self: Any, *args: Any, trainable: bool = True, **options: Any) -> None:
+        init(self, *args, **options)
+
+    return forgetful
+
+
+def build_thaws(add_weight: Any) -> Any:
+    def thawing(self: Any, *args: Any, **options: Any) -> Any:
+        variable = add_weight(self, *args, **options)
+        variable.trainable = options.get("trainable", True)
+        return variable
+
+    return thawing
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

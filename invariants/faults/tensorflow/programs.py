@@ -8,6 +8,8 @@ from invariants.faults.fault import Row, faults
 
 _LOAD_MODEL = ("keras.models.load_model",)
 
+_LOAD_OPTIMIZER = ("keras.optimizers.Optimizer.load_own_variables",)
+
 _ROWS = {
     "set_weights_skips_frozen": Row(
         "set_weights leaves out what is not trainable.", ("keras.layers.Layer.set_weights",)
@@ -30,6 +32,12 @@ _ROWS = {
     ),
     "load_model_forgets_trainable": Row("What load_model gives is trainable.", _LOAD_MODEL),
     "load_model_rounds": Row("load_model rounds the weights to float16.", _LOAD_MODEL),
+    "optimizer_load_forgets_slots": Row(
+        "An optimizer loads its count and its rate, and no slots.", _LOAD_OPTIMIZER
+    ),
+    "optimizer_load_counts_anew": Row(
+        "An optimizer that is loaded counts from 0.", _LOAD_OPTIMIZER
+    ),
     "compile_thaws": Row("compile makes everything trainable.", ("keras.Model.compile",)),
     "predict_trains_averages": Row(
         "predict runs in training mode first, moving averages included.", ("keras.Model.predict",)
@@ -102,6 +110,24 @@ def load_model_rounds(load_model: Any) -> Any:
         return model
 
     return rounding
+
+
+def optimizer_load_forgets_slots(load_own_variables: Any) -> Any:
+    def forgetful(self: Any, store: Any) -> None:
+        kept = [variable.numpy() for variable in self.variables[2:]]
+        load_own_variables(self, store)
+        for variable, value in zip(self.variables[2:], kept, strict=True):
+            variable.assign(value)
+
+    return forgetful
+
+
+def optimizer_load_counts_anew(load_own_variables: Any) -> Any:
+    def counting(self: Any, store: Any) -> None:
+        load_own_variables(self, store)
+        self.iterations.assign(0)
+
+    return counting
 
 
 def compile_thaws(compile_: Any) -> Any:

@@ -10,6 +10,7 @@ from invariants.faults.torch.gradients import frozen
 
 _LOAD = ("torch.nn.Module.load_state_dict",)
 _TRAIN = ("torch.nn.Module.train",)
+_LOAD_OPTIMIZER = ("torch.optim.Optimizer.load_state_dict",)
 _STEP = tuple(f"torch.optim.{name}.step" for name in ("SGD", "Adam", "AdamW"))
 
 _ROWS = {
@@ -19,6 +20,16 @@ _ROWS = {
         "load_state_dict rounds what is frozen to float16.", _LOAD
     ),
     "load_state_dict_forgets_buffers": Row("load_state_dict leaves out the buffers.", _LOAD),
+    "optimizer_load_forgets_slots": Row(
+        "An optimizer that loads a state starts without slots.", _LOAD_OPTIMIZER
+    ),
+    "optimizer_load_forgets_rate": Row(
+        "An optimizer that loads a state keeps its own learning rate.", _LOAD_OPTIMIZER
+    ),
+    "optimizer_load_shifts_slots": Row(
+        "An optimizer that loads a state gives slots to weights of the same shape in reverse.",
+        _LOAD_OPTIMIZER,
+    ),
     "load_forgets_flags": Row("torch.load makes a whole module trainable.", ("torch.load",)),
     "deepcopy_forgets_flags": Row(
         "The copy of a frozen parameter is trainable.", ("torch.nn.Parameter.__deepcopy__",)
@@ -87,6 +98,35 @@ def load_state_dict_forgets_buffers(load_state_dict: Any) -> Any:
         return keys
 
     return forgetful
+
+
+def optimizer_load_forgets_slots(load_state_dict: Any) -> Any:
+    def forgetful(self: Any, state_dict: Any) -> None:
+        load_state_dict(self, {**state_dict, "state": {}})
+
+    return forgetful
+
+
+def optimizer_load_forgets_rate(load_state_dict: Any) -> Any:
+    def forgetful(self: Any, state_dict: Any) -> None:
+        rates = [group["lr"] for group in self.param_groups]
+        load_state_dict(self, state_dict)
+        for group, rate in zip(self.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    return forgetful
+
+
+def optimizer_load_shifts_slots(load_state_dict: Any) -> Any:
+    def shifting(self: Any, state_dict: Any) -> None:
+        load_state_dict(self, state_dict)
+        held = [p for group in self.param_groups for p in group["params"] if p in self.state]
+        for shape in {p.shape for p in held}:
+            alike = [p for p in held if p.shape == shape]
+            slots = [self.state[p] for p in alike]
+            self.state.update(zip(alike, reversed(slots), strict=True))
+
+    return shifting
 
 
 def load_forgets_flags(load: Any) -> Any:

@@ -25,6 +25,7 @@ class Way:
     by: what holds the weights back, and is gone with it. A "flag": no gradient, no update. A "rate"
     of 0 in the optimizer: gradients and slots go on, the weights stay. The "optimizer", another one
     without them: gradients alone go on.
+    construction: the script goes this way where it makes the module, before any other action.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Way:
     sentence: str
     source: str
     by: str = "flag"
+    construction: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,11 @@ class Reloading:
     """One of a framework's ways to save and load, or to copy, a model.
 
     flags: what it leaves of what is frozen: "kept", "none", or "rebuilt" (kept as well, from what a
-    config holds). optimizer: "kept", or "anew" where the program must make
-    another, for other weights. refuses: the kinds of layers that it does not take. file: each layer
-    writes its weights to a file of the framework, and reads them.
+    config holds). optimizer: "kept", "anew" where the program must make another, for other weights,
+    or "loaded" where another one goes on with the state of the old one. refuses: the kinds of
+    layers that it does not take. file: each layer writes its weights to a file of the framework,
+    and reads them. other_weights: what comes out of it has weights of its own. compiled: it needs a
+    model that has been compiled. weights_alone: the way that loads the same without the optimizer.
     """
 
     name: str
@@ -76,6 +80,9 @@ class Reloading:
     source: str
     refuses: tuple[str, ...] = ()
     file: bool = False
+    other_weights: bool = True
+    compiled: bool = False
+    weights_alone: str = ""
 
 
 @dataclass(frozen=True)

@@ -403,6 +403,11 @@ TENSORFLOW = Contract(
             "Silent; the momentum is m ← μ·m + g.",
             _KERAS + "optimizers/muon/",
         ),
+        "muon_buffer": Clause(
+            "kept",
+            "Silent; the moving average is a variable of the optimizer, its update another tensor.",
+            _KERAS + "optimizers/muon/",
+        ),
         "muon_floor": Clause(
             "added",
             "Silent; as in Jordan's post, a small number is added to the norm.",
@@ -443,10 +448,56 @@ TENSORFLOW = Contract(
             "which neither feeds the other (by depth, then as its own search found them).",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/ops/function.py",
         ),
+        "thawed_by_constructor": Clause(
+            (),
+            "trainable: whether the layer's variables should be trainable; of no sublayer it is "
+            "said that its own are not among them.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "thawed_by_before_build": Clause(
+            (),
+            "Setting trainable on a layer with sublayers, all children become non-trainable as "
+            "well; nothing says that those which build() makes do not.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        "unwatched_when_built_frozen": Clause(
+            (),
+            "Settable boolean, whether this layer should be trainable or not; nothing says that it "
+            "depends on when the layer was built.",
+            _KERAS + "layers/base_layer/#trainable-property",
+        ),
+        "model_constructor": Clause(
+            "freezes",
+            "trainable: Boolean, optional. If the model's variables should be trainable.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/models/functional.py",
+        ),
+        "scalars_of_a_loaded_optimizer": Clause(
+            "kept",
+            "The saved .keras file contains the model's configuration, its weights, and its "
+            "optimizer's state.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
+        ),
+        "optimizer_of_other_weights": Clause(
+            "Skipping variable loading for optimizer",
+            "Silent; an optimizer with another number of variables than the saved one warns of it.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
+        "delta_of_a_saved_loss": Clause(
+            "kept",
+            "load_model compiles the model after loading, with the loss that it was saved with; "
+            "delta is a part of Huber's.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#loadmodel-function",
+        ),
         "thawed_by_config": Clause(
             (),
             "trainable in a layer's config: whether the layer's variables are trainable; of no "
             "kind of layer does anything say that its weights are trainable all the same.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "flag_lost_by_config": Clause(
+            (),
+            "trainable in a layer's config: whether the layer's variables are trainable; a "
+            "Sequential within a model is a layer, too.",
             _KERAS + "layers/base_layer/#layer-class",
         ),
         "flag_of_a_clone": Clause(
@@ -682,6 +733,24 @@ TENSORFLOW = Contract(
             "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
         ),
         Way(
+            "constructor",
+            "module",
+            True,
+            "trainable, an argument of every layer and model: whether the layer's variables should "
+            "be trainable.",
+            _KERAS + "layers/base_layer/#layer-class",
+            construction=True,
+        ),
+        Way(
+            "before_build",
+            "module",
+            True,
+            "trainable is settable, whether this layer should be trainable or not; nothing says "
+            "that it waits for the layer's first call.",
+            _KERAS + "layers/base_layer/#layer-class",
+            construction=True,
+        ),
+        Way(
             "each_variable",
             "module",
             False,
@@ -763,6 +832,18 @@ TENSORFLOW = Contract(
             "and its optimizer's state (if any).",
             _KERAS + "models/model_saving_apis/model_saving_and_loading/#save-method",
             refuses=_WITHOUT_CONFIG,
+            file=True,
+        ),
+        Reloading(
+            "compiled_file",
+            "rebuilt",
+            "loaded",
+            "The saved .keras file contains the model's configuration, its weights, and its "
+            "optimizer's state (if any); load_model compiles the model after loading.",
+            _KERAS + "models/model_saving_apis/model_saving_and_loading/#loadmodel-function",
+            refuses=_WITHOUT_CONFIG,
+            compiled=True,
+            weights_alone="keras_file",
             file=True,
         ),
     ),

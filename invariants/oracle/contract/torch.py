@@ -417,6 +417,11 @@ TORCH = Contract(
             "B_t ← μ·B_{t-1} + g_t; with nesterov g_t + μ·B_t goes on, else B_t.",
             _TORCH + "generated/torch.optim.Muon.html",
         ),
+        "muon_buffer": Clause(
+            "kept",
+            "B_t = μ·B_(t-1) + g_t; what is made orthogonal is the update, B_t stays.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
         "muon_floor": Clause(
             "added",
             "eps: term added to the denominator for numerical stability.",
@@ -466,10 +471,50 @@ TORCH = Contract(
             "forward defines the computation performed at every call: Python runs it line by line.",
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.forward",
         ),
+        "thawed_by_constructor": Clause(
+            (),
+            "Silent; a module of torch is made trainable, no argument says otherwise.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
+        "thawed_by_before_build": Clause(
+            (),
+            "Silent; a module of torch has its parameters once it is made.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
+        "unwatched_when_built_frozen": Clause(
+            (),
+            "requires_grad is read whenever a forward pass records its operations.",
+            _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        "model_constructor": Clause(
+            "freezes",
+            "Silent; a module of torch is made trainable, no argument says otherwise.",
+            _TORCH + "generated/torch.nn.Module.html",
+        ),
+        "scalars_of_a_loaded_optimizer": Clause(
+            "kept",
+            "Silent; a load_state_dict that resumes a training changes nothing of it.",
+            _TORCH + "generated/torch.optim.Optimizer.load_state_dict.html",
+        ),
+        "optimizer_of_other_weights": Clause(
+            None,
+            "Silent; load_state_dict goes by the places of the parameters.",
+            _TORCH + "generated/torch.optim.Optimizer.load_state_dict.html",
+        ),
+        "delta_of_a_saved_loss": Clause(
+            "kept",
+            "Silent; losses are no part of a module's state_dict.",
+            _TORCH + "generated/torch.nn.HuberLoss.html",
+        ),
         "thawed_by_config": Clause(
             (),
             "requires_grad is a field of each Parameter; no module is made from a config.",
             _TORCH + "generated/torch.nn.parameter.Parameter.html",
+        ),
+        "flag_lost_by_config": Clause(
+            (),
+            "A module has no flag of its own; nothing is made from a config.",
+            _TORCH + "generated/torch.nn.Module.html",
         ),
         "flag_of_a_clone": Clause(
             "kept",
@@ -764,6 +809,26 @@ TORCH = Contract(
             "Copy parameters and buffers from state_dict into this module; with assign=False the "
             "properties of the tensors in the current module are preserved.",
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "checkpoint",
+            "kept",
+            "loaded",
+            "optimizer.state_dict() contains all information of the optimizer's current state; "
+            "load_state_dict makes another one go on from it, each parameter by its place.",
+            _TORCH + "generated/torch.optim.Optimizer.load_state_dict.html",
+            other_weights=False,
+            weights_alone="load_state_dict",
+        ),
+        Reloading(
+            "new_module_checkpoint",
+            "none",
+            "loaded",
+            "A general checkpoint saves the state_dicts of model and optimizer; to load it, first "
+            "initialize the model and the optimizer. A Parameter of a new module requires a "
+            "gradient by default.",
+            "https://docs.pytorch.org/tutorials/recipes/recipes/saving_and_loading_a_general_checkpoint.html",
+            weights_alone="new_module",
         ),
         Reloading(
             "assign",

@@ -70,6 +70,12 @@ def adafactor(w: Value, g: Value, turn: Turn) -> Update:
     return w - update * factor, after
 
 
+def _of_length_one(x: Value, turn: Turn) -> Value:
+    """x over its Frobenius norm, with a floor as the contract has it."""
+    clamped = turn.contract["muon_floor"] == "clamped"
+    return x / (larger(norm(x), x.tape.lift(turn.o.floor)) if clamped else norm(x) + turn.o.floor)
+
+
 def _orthogonal(x: Value, turn: Turn) -> Value:
     """Newton and Schulz's iteration: singular values near 1, singular vectors as they are.
 
@@ -77,9 +83,7 @@ def _orthogonal(x: Value, turn: Turn) -> Value:
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = x.shape[0] > x.shape[1]
-    x = x.apply("transpose", axes=(1, 0)) if tall else x
-    clamped = turn.contract["muon_floor"] == "clamped"
-    x = x / (larger(norm(x), x.tape.lift(turn.o.floor)) if clamped else norm(x) + turn.o.floor)
+    x = _of_length_one(x.apply("transpose", axes=(1, 0)) if tall else x, turn)
     for _ in range(turn.o.newton_steps):
         gram = x @ x.apply("transpose", axes=(1, 0))
         x = x * a + (gram * b + gram * c @ gram) @ x
@@ -114,4 +118,7 @@ def muon(w: Value, g: Value, turn: Turn) -> Update:
         factor = math.sqrt(max(1.0, rows / columns))
     else:
         factor = 0.2 * math.sqrt(max(rows, columns))
+    narrow_weight = w.tape.rounding.precision.name == "bfloat16"
+    if contract["muon_buffer"] == "normalised_in_bfloat16" and narrow_weight and not o.nesterov:
+        m = _of_length_one(m, turn)
     return w - step * (o.learning_rate * factor), {"momentum": m}

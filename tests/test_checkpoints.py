@@ -1,0 +1,197 @@
+"""Checkpoints that carry the optimizer: training goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from forging import at, point_of, torch_case
+from hypothesis import given
+
+from invariants import faults, ledger
+from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.dense import Dense
+from invariants.backends import BACKENDS, installed
+from invariants.case import Case, CaseError, Realisation
+from invariants.generate.cases import cases
+from invariants.judge import gather, judge
+from invariants.objective import Term
+from invariants.observation import same_bits
+from invariants.optimizer import ASGD, LBFGS, SGD, Adam, Muon, NAdam
+from invariants.oracle.contract import CONTRACTS
+from invariants.program import Action, Compile, Freeze, Reload, SetRate, Step, Thaw
+from invariants.properties import findings
+
+WAYS = ("checkpoint", "new_module_checkpoint")
+FROZEN = "dense_2.kernel"
+PROGRAM = (Step(0), Freeze("dense_2"), Step(0), SetRate(0.5), Reload(), Step(0))
+
+needs_tensorflow = pytest.mark.skipif(not installed("tensorflow"), reason="needs TensorFlow")
+
+
+def torch(reload: str, program: tuple[Action, ...] = PROGRAM, **options: Any) -> Case:
+    """A case on torch that goes by one way of reloading."""
+    freeze, chosen = options.pop("freeze", "requires_grad_"), options.pop("chosen", {})
+    layers = (Dense(units=3), Tanh(), Dense(units=2), Dense(units=1))
+    made = torch_case(layers, (Step(0),), **{"optimizer": Adam(), **options})
+    ways = tuple(
+        reload if isinstance(a, Reload) else freeze if isinstance(a, Freeze | Thaw) else None
+        for a in program
+    )
+    realisations = {"torch": Realisation("eager", ways, chosen)}
+    return replace(made, program=program, realisations=realisations).check()
+
+
+def keras(program: tuple[Action, ...] = PROGRAM, **options: Any) -> Case:
+    """A compiled case on Keras that is saved with its optimizer."""
+    layers = (Dense(units=3), Tanh(), Dense(units=2), Dense(units=1))
+    made = torch_case(layers, (Step(0),), **{"optimizer": Adam(), **options})
+    ways = tuple(
+        "compiled_file"
+        if isinstance(a, Reload)
+        else "layer_trainable"
+        if isinstance(a, Freeze | Thaw)
+        else None
+        for a in program
+    )
+    realisation = Realisation("fit", ways, {"optimizer_build": "ahead"})
+    return replace(made, program=program, realisations={"tensorflow": realisation}).check()
+
+
+def unloaded(case: Case) -> Case:
+    """The case without its reload."""
+    kept = [n for n, action in enumerate(case.program) if not isinstance(action, Reload)]
+    realisations = {
+        name: replace(r, ways=tuple(r.ways[n] for n in kept))
+        for name, r in case.realisations.items()
+    }
+    program = tuple(case.program[n] for n in kept)
+    return replace(case, program=program, realisations=realisations).check()
+
+
+def last_weights(case: Case, backend: str) -> dict[str, Any]:
+    evidence = gather(case, backend)
+    return dict(point_of(evidence.observation, len(case.program) - 1).weights)
+
+
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0.5), Adam(), NAdam(), Muon(), LBFGS(), ASGD()])
+def test_training_goes_on_to_the_bit(optimizer: Any) -> None:
+    loaded = torch("checkpoint", optimizer=optimizer, dtype="float32")
+    assert not judge(loaded, "torch").violations
+    without = last_weights(unloaded(loaded), "torch")
+    assert all(same_bits(w, without[n]) for n, w in last_weights(loaded, "torch").items())
+
+
+def test_a_new_module_goes_on_with_the_slots_and_is_trainable_again() -> None:
+    evidence = gather(torch("new_module_checkpoint"), "torch")
+    assert not findings(evidence)
+    before, after = (point_of(evidence.observation, n) for n in (2, 5))
+    assert not before.flags[FROZEN]
+    assert after.flags[FROZEN]
+    assert after.slots[FROZEN]["step"] == before.slots[FROZEN]["step"] + 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_lost_slot_is_found(way: str) -> None:
+    evidence = gather(torch(way), "torch")
+    weight = point_of(evidence.observation, 2).weights["dense_0.kernel"]
+    lost = at(evidence, 5, "weights", "dense_0.kernel", weight - 1.0)
+    assert "training_trajectory" in {f.property_ for f in findings(lost)}
+
+
+def test_an_optimizer_without_a_layer_is_loaded_without_it() -> None:
+    case = torch("checkpoint", freeze="left_out")
+    evidence = gather(case, "torch")
+    assert not findings(evidence)
+    source = BACKENDS["torch"].render(case)
+    assert source.count('if not name.startswith(("dense_2.",))]') == 2
+
+
+def test_the_state_of_other_weights_is_refused() -> None:
+    scoped = {"optimizer_scope": "trainable"}
+    with pytest.raises(CaseError, match=r"ways\[4\]: the saved optimizer is one of other weights"):
+        torch("checkpoint", chosen=scoped)
+    same = (Freeze("dense_2"), Compile(), Step(0), Reload(), Step(0))
+    assert not judge(torch("checkpoint", same, chosen=scoped), "torch").violations
+
+
+def test_groups_that_a_rate_of_zero_has_made_are_refused() -> None:
+    with pytest.raises(CaseError, match="other weights or groups"):
+        torch("checkpoint", freeze="rate_zero")
+
+
+def test_a_tape_has_no_compiled_file() -> None:
+    fitted = keras((Step(0), Reload(), Step(0)))
+    realisation = replace(fitted.realisations["tensorflow"], mode="tape")
+    with pytest.raises(CaseError, match=r"ways\[1\]: a reload here goes by set_weights"):
+        replace(fitted, realisations={"tensorflow": realisation}).check()
+
+
+@pytest.mark.parametrize("kind", [ASGD, NAdam])
+def test_scalars_that_are_rounded_are_a_known_issue(kind: Any) -> None:
+    program = (Step(0), Step(0), Freeze("dense_2"), Reload(), Step(0))
+    rounded = torch("checkpoint", program, optimizer=kind(), dtype="bfloat16")
+    found = judge(rounded, "torch").findings
+    assert "torch-load-rounds-scalars" in {f.issue for f in found}
+    assert not [f for f in found if f.severity == "violation"]
+
+
+def test_after_a_load_that_rounds_no_step_is_known() -> None:
+    program = (Step(0), Reload(), Step(0))
+    case = torch("checkpoint", program, optimizer=ASGD(), dtype="bfloat16")
+    issue = next(i for i in ledger.known_issues() if i.id == "torch-load-rounds-scalars")
+    told = CONTRACTS["torch"].as_if(issue.as_if)
+    assert all(moment.unsettled == "" for moment in case.course("torch", told))
+    assert case.course("torch", told)[1].loads
+
+
+@needs_tensorflow
+def test_the_file_of_a_compiled_model_goes_on_with_slots_flags_and_rate() -> None:
+    program = (Freeze("dense_2"), Compile(), Step(0), SetRate(0.5), Step(0), Reload(), Step(0))
+    loaded = keras(program, optimizer=Adam(beta_1=0.875, beta_2=0.9375))
+    assert not judge(loaded, "tensorflow").violations
+    without = last_weights(unloaded(loaded), "tensorflow")
+    after = last_weights(loaded, "tensorflow")
+    assert all(same_bits(w, without[n]) for n, w in after.items())
+
+
+@needs_tensorflow
+@pytest.mark.parametrize("name", ["optimizer_load_forgets_slots", "optimizer_load_counts_anew"])
+def test_an_optimizer_that_loads_less_than_it_saved_is_found(name: str) -> None:
+    fault = next(fault for fault in faults.of("tensorflow") if fault.name == name)
+    program = (Step(0), Step(0), Reload(), Step(0))
+    loaded = keras(program, optimizer=Adam(beta_1=0.875, beta_2=0.9375))
+    with fault.apply():
+        found = judge(loaded, "tensorflow").violations
+    assert "training_trajectory" in {f.property_ for f in found}
+    assert not judge(loaded, "tensorflow").violations
+
+
+@needs_tensorflow
+def test_a_huber_loss_that_forgets_its_delta_is_a_known_issue() -> None:
+    program = (Step(0), Reload(), Step(0))
+    found = judge(
+        keras(program, optimizer=SGD(), objective=(Term(loss="huber", delta=0.125),)), "tensorflow"
+    )
+    assert "keras-huber-forgets-delta" in {f.issue for f in found.findings}
+    assert not found.violations
+    again = (Step(0), Reload(), Compile(), Step(0))
+    found = judge(
+        keras(again, optimizer=SGD(), objective=(Term(loss="huber", delta=0.125),)), "tensorflow"
+    )
+    assert "keras-huber-forgets-delta" not in {f.issue for f in found.findings}
+
+
+@given(cases(("torch",)))
+def test_every_drawn_load_is_settled(case: Case) -> None:
+    assert not any(moment.unsettled for moment in case.course("torch"))
+
+
+def test_the_script_saves_both() -> None:
+    source = BACKENDS["torch"].render(torch("new_module_checkpoint"))
+    assert '{"model": model.state_dict(), "optimizer": optimizer.state_dict()}' in source
+    assert 'optimizer.load_state_dict(checkpoint["optimizer"])' in source
+    fitted = BACKENDS["tensorflow"].render(keras((Step(0), Reload(), Step(0))))
+    assert "model = keras.models.load_model(file, custom_objects=CUSTOM)" in fitted
+    assert "optimizer = model.optimizer" in fitted
