@@ -24,17 +24,17 @@ _RELOADS: dict[str, Sequence[str]] = {
         'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
         "torch.save(state, file)",
         "file.seek(0)",
-        "checkpoint = torch.load(file)",
-        'model.load_state_dict(checkpoint["model"])',
+        "saved = torch.load(file)",
+        'model.load_state_dict(saved["model"])',
     ),
     "new_module_checkpoint": (
         "file = io.BytesIO()",
         'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
         "torch.save(state, file)",
         "file.seek(0)",
-        "checkpoint = torch.load(file)",
+        "saved = torch.load(file)",
         "model = Net().to(torch.{dtype})",
-        'model.load_state_dict(checkpoint["model"])',
+        'model.load_state_dict(saved["model"])',
         "model.{mode}()",
     ),
     "assign": (
@@ -66,7 +66,7 @@ _RELOADS: dict[str, Sequence[str]] = {
 }
 
 
-_LOAD_OPTIMIZER = ('optimizer.load_state_dict(checkpoint["optimizer"])',)
+_LOAD_OPTIMIZER = ('optimizer.load_state_dict(saved["optimizer"])',)
 
 
 def _mode(training: bool) -> str:
