@@ -116,7 +116,7 @@ def line_fit(optimizer: Any, backend: str) -> Case:
         training=True,
         input_gradient=False,
         seed=0,
-        realisations={backend: Realisation(CONTRACTS[backend].modes[0], ways, options)},
+        realisations={backend: Realisation(CONTRACTS[backend].modes[0].name, ways, options)},
     ).check()
 
 

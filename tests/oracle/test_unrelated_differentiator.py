@@ -31,7 +31,7 @@ def test_every_layer_and_every_loss_has_a_second_implementation() -> None:
 def predictable(case: Case, backend: str, ways: tuple[str | None, ...], **changes: Any) -> Case:
     """`case` in float64, with dropout in inference mode, in a mode that shows all gradients."""
     training = case.training and not case.architecture.stochastic
-    way = replace(case.realisations[backend], mode=CONTRACTS[backend].modes[0], ways=ways)
+    way = replace(case.realisations[backend], mode=CONTRACTS[backend].modes[0].name, ways=ways)
     changes |= {"realisations": {backend: way}, "clip": None}
     changes |= {"schedule": None, "average": None}
     return replace(case, dtype="float64", training=training, **changes)
