@@ -191,7 +191,7 @@ def test_every_drawn_load_is_settled(case: Case) -> None:
 def test_the_script_saves_both() -> None:
     source = BACKENDS["torch"].render(torch("new_module_checkpoint"))
     assert '{"model": model.state_dict(), "optimizer": optimizer.state_dict()}' in source
-    assert 'optimizer.load_state_dict(checkpoint["optimizer"])' in source
+    assert 'optimizer.load_state_dict(saved["optimizer"])' in source
     fitted = BACKENDS["tensorflow"].render(keras((Step(0), Reload(), Step(0))))
     assert "model = keras.models.load_model(file, custom_objects=CUSTOM)" in fitted
     assert "optimizer = model.optimizer" in fitted

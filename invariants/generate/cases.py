@@ -267,14 +267,13 @@ def _cases(
 def _settled(case: Case) -> Case:
     """With the weights alone loaded where an optimizer's state would be that of others."""
     for name, realisation in case.realisations.items():
+        loading = {r.name: r.weights_alone for r in CONTRACTS[name].reloads if r.weights_alone}
         ways = list(realisation.ways)
-        for number in range(len(ways)):
-            changed = replace(realisation, ways=tuple(ways))
-            case = replace(case, realisations={**case.realisations, name: changed})
-            if case.course(name)[number].unsettled:
-                ways[number] = CONTRACTS[name].reloading(ways[number] or "").weights_alone
-        changed = replace(realisation, ways=tuple(ways))
-        case = replace(case, realisations={**case.realisations, name: changed})
+        for number, way in enumerate(realisation.ways):
+            if way in loading and case.course(name)[number].unsettled:
+                ways[number] = loading[way]
+                changed = replace(realisation, ways=tuple(ways))
+                case = replace(case, realisations={**case.realisations, name: changed})
     return case
 
 

@@ -41,10 +41,11 @@ from invariants.architecture.layers.activations import (
     Tanh,
     Tanhshrink,
 )
-from invariants.architecture.layers.adapters import Bottleneck, LoraDense, WeightNormDense
+from invariants.architecture.layers.adapters import Bottleneck, WeightNormDense
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import GroupNorm, RmsNorm, UnitNormalization
+from invariants.architecture.layers.lora import LoraDense
 from invariants.architecture.layers.normalization import BatchNorm, LayerNorm
 from invariants.architecture.layers.piecewise import (
     HardSigmoid,
