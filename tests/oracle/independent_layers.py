@@ -13,6 +13,7 @@ from typing import Any
 
 import autograd.numpy as np
 import numpy
+from autograd.extend import defvjp, primitive
 from autograd.scipy.special import erf as _float_erf
 from autograd.tracer import getval
 from mpmath import mp
@@ -971,7 +972,27 @@ def dense_likelihood(logits: Any, target: Any, backend: str) -> Any:
     return -np.sum(np.log(bounded(softmax(logits), backend)) * target, axis=-1)
 
 
+@primitive
+def likelihood_of(p: Any, target: Any) -> Any:
+    """As torch documents BCELoss: each logarithm is at least -100."""
+    with numpy.errstate(divide="ignore"):
+        one, other = numpy.maximum(numpy.log(p), -100.0), numpy.maximum(numpy.log1p(-p), -100.0)
+    return -(target * one + (1.0 - target) * other)
+
+
+#: Its backward pass divides by no less than this, a float (ATen/native/Loss.cpp).
+_LEAST_SLOPE = float(numpy.float32(1e-12))
+
+defvjp(
+    likelihood_of,
+    lambda answer, p, target: lambda g: g * (p - target) / numpy.maximum(p - p * p, _LEAST_SLOPE),
+    None,
+)
+
+
 def binary_likelihood(logits: Any, target: Any, backend: str) -> Any:
+    if backend == "torch" and getval(logits).dtype != object:
+        return likelihood_of(sigmoid(logits), target)
     p, q = bounded(sigmoid(logits), backend), bounded(sigmoid(-logits), backend)
     return -(target * np.log(p) + (1.0 - target) * np.log(q))
 
