@@ -363,7 +363,7 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
 # --- the recorders --------------------------------------------------------------------------------
 
 RECORDERS = {
-    "torch": {"contextlib", "copy", "traceback", "warnings", "numpy", "torch"},
+    "torch": {"contextlib", "copy", "sys", "traceback", "warnings", "numpy", "torch"},
     "tensorflow": {"contextlib", "traceback", "warnings", "numpy", "tensorflow", "keras"},
 }
 
