@@ -175,10 +175,6 @@ def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> 
 _WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused"))
 
 
-#: A mode that costs more a case, in seconds, is drawn where it is asked for, not among others.
-_DEAR = 1.3
-
-
 def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
     """The modes of a program, each as often as it is drawn, the simplest first.
 
@@ -188,7 +184,7 @@ def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
     if asked in {mode.name for mode in contract.modes}:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
-    simple, *others = [mode.name for mode in modes if mode.seconds < _DEAR]
+    simple, *others = [mode.name for mode in modes if mode.quick]
     return [*[simple] * (1 if fitted else 8), *others]
 
 

@@ -14,8 +14,8 @@ class Profile:
 
     examples: cases for each backend. batch: cases drawn by one Hypothesis run; long runs go in
     batches, since one run holds on to memory. reduce_seconds: for each property found violated.
-    of_a_mode: (seconds, cases): so many cases for each mode that costs up to so many seconds a case
-    and is not among the quick ones, the first that fits.
+    of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one takes up to so
+    many seconds; the first that fits.
     """
 
     name: str
@@ -26,6 +26,8 @@ class Profile:
 
     def share(self, mode: Mode) -> int:
         """How many cases a mode gets beside those that are drawn in all quick modes."""
+        if mode.quick:
+            return 0
         return next((count for seconds, count in self.of_a_mode if mode.seconds <= seconds), 0)
 
 
@@ -35,7 +37,7 @@ PROFILES = {
         examples={"torch": 400, "tensorflow": 80},
         batch={"torch": 100, "tensorflow": 20},
         reduce_seconds=15.0,
-        of_a_mode=((1.0, 1),),
+        of_a_mode=(),
     ),
     "ci": Profile(
         "ci",

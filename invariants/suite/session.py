@@ -75,8 +75,10 @@ class Options:
             asked = {name: modes[name] for name in self.modes if name in modes}
             total = self.max_examples or profile.examples[backend]
             if asked:
-                total = self.max_examples or max(asked.values()) or profile.examples[backend]
-                shares = dict.fromkeys(asked, total)
+                shares = {
+                    name: self.max_examples or share or profile.examples[backend]
+                    for name, share in asked.items()
+                }
             elif self.modes:
                 continue
             else:
@@ -88,12 +90,14 @@ class Options:
     def _batches(self, backend: str, mode: str, left: int) -> Iterator[Plan]:
         """Batches of `left` cases in all."""
         profile, number = PROFILES[self.profile], 0
+        modes = [one.name for one in CONTRACTS[backend].modes]
+        apart = 10_007 * (1 + modes.index(mode)) if mode else 0
         others = self.backends if not mode else ()
         while left > 0:
             examples = min(left, profile.batch[backend])
             yield Plan(
                 backend=backend,
-                seed=self.seed * 1_000_003 + 101 * number,
+                seed=self.seed * 1_000_003 + 101 * number + apart,
                 examples=examples,
                 reduce_seconds=profile.reduce_seconds,
                 compare="torch" if backend != "torch" and "torch" in others else "",

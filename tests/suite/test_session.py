@@ -21,8 +21,32 @@ def options(backends: list[str], profile: str = "quick", examples: int | None = 
 def test_the_batches_of_a_profile_add_up_to_its_cases(profile: str) -> None:
     drawn: Counter[str] = Counter()
     for plan in options(BOTH, profile).plans():
-        drawn[plan.backend] += plan.examples
+        drawn[plan.backend] += plan.examples if not plan.mode else 0
     assert drawn == PROFILES[profile].examples
+
+
+@pytest.mark.parametrize(("profile", "compiled", "inductor"), [("quick", 0, 0), ("ci", 10, 3)])
+def test_a_mode_that_is_not_quick_has_cases_of_its_own(
+    profile: str, compiled: int, inductor: int
+) -> None:
+    drawn: Counter[str] = Counter()
+    for plan in options(BOTH, profile).plans():
+        drawn[plan.mode] += plan.examples
+    assert drawn["compiled"] == compiled
+    assert drawn["inductor"] == inductor
+    assert drawn["eager"] == 0
+
+
+def test_a_mode_alone_has_the_cases_that_are_asked_for() -> None:
+    asked = Options.checked(BOTH, "quick", 7, 3, None, False, ["checkpointed"])
+    assert [(p.backend, p.mode, p.examples) for p in asked.plans()] == [
+        ("torch", "checkpointed", 7)
+    ]
+
+
+def test_a_mode_that_no_chosen_backend_has_is_refused() -> None:
+    with pytest.raises(OptionError, match="unknown mode 'fit': choose from eager, compiled"):
+        Options.checked(["torch"], "quick", None, 3, None, False, ["fit"])
 
 
 @pytest.mark.parametrize("examples", [1, 7, 100, 1001])
