@@ -14,8 +14,8 @@ class Profile:
 
     examples: cases for each backend. batch: cases drawn by one Hypothesis run; long runs go in
     batches, since one run holds on to memory. reduce_seconds: for each property found violated.
-    of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one takes up to so
-    many seconds; the first that fits.
+    of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one takes up to
+    so many seconds; the first that fits.
     """
 
     name: str

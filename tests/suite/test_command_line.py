@@ -13,6 +13,7 @@ import pytest
 from tests_support import simple_case
 
 from invariants.cli import main
+from invariants.suite.session import Options
 
 BLOCKING = """
 import torch
@@ -152,7 +153,8 @@ def test_an_interrupted_run_shows_what_it_found(tmp_path: Path) -> None:
     assert running.returncode == 2
     assert "violation: " in said
     assert "interrupted after" in rest
-    assert "of 20,000 cases" in rest
+    planned = Options.checked(["torch"], "soak", None, 0, None, False).plans()
+    assert f"of {sum(plan.examples for plan in planned):,} cases" in rest
     assert list((tmp_path / "report" / "findings").iterdir())
     assert json.loads((tmp_path / "report" / "summary.json").read_text())["interrupted"]
 
