@@ -18,13 +18,15 @@ DRIFT = 1.0 + 1e-5
 class Fault:
     """One known way to break a framework.
 
-    apply: gives a context manager; the framework is broken inside of it alone.
+    apply: gives a context manager; the framework is broken inside of it alone. targets: what is
+    patched.
     """
 
     name: str
     backend: str
     sentence: str
     apply: Callable[[], AbstractContextManager[None]]
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,6 @@ class Row:
 def faults(backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]) -> tuple[Fault, ...]:
     """The faults of a table, whose functions are found in `module`."""
     return tuple(
-        Fault(name, backend, row.sentence, partial(broken, row.targets, module[name]))
+        Fault(name, backend, row.sentence, partial(broken, row.targets, module[name]), row.targets)
         for name, row in rows.items()
     )
