@@ -116,6 +116,11 @@ class Rounding:
         self.exact_limit = 2.0**precision.significand_bits
         self._state = start
 
+    @property
+    def place(self) -> int:
+        """Where it stands in its sequence: a start for another one that is to share no noise."""
+        return self._state
+
     def _offset(self, width: int) -> int:
         self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF
         return self._state % (_POOL - width + 1)

@@ -86,7 +86,7 @@ def coarse(w: Value, number: float | Array) -> Value:
 
     Three ulps are a power, a product and a quotient.
     """
-    rounding = Rounding(PRECISIONS["float32"])
+    rounding = Rounding(PRECISIONS["float32"], w.tape.rounding.place)
     return w.tape.constant(rounding.disturb(np.full(SAMPLES + 1, number), 3.0))
 
 

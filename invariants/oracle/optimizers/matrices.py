@@ -109,7 +109,7 @@ def muon(w: Value, g: Value, turn: Turn) -> Update:
         direction = g + m * o.momentum if o.nesterov else m
     rows, columns = w.shape
     if contract["muon_precision"] == "bfloat16":
-        narrow = Tape(Rounding(PRECISIONS["bfloat16"]))
+        narrow = Tape(Rounding(PRECISIONS["bfloat16"], w.tape.rounding.place))
         rounded = narrow.constant(narrow.rounding.disturb(direction.data))
         step = w.tape.constant(_orthogonal(rounded, turn).data)
     else:
