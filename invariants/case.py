@@ -468,7 +468,7 @@ class Case(Document):
         contract = CONTRACTS.get(backend)
         if contract is None:
             raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
-        if realisation.mode not in {mode.name for mode in contract.modes}:
+        if realisation.mode not in contract.mode_names:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
         if contract.mode(realisation.mode).trains_itself:
             reason = not_compiled(self.program, self.modes, self.objective, self.architecture)

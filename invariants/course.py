@@ -103,7 +103,7 @@ def flags_after(
     return flags
 
 
-def _made_frozen(
+def made_frozen(
     case: Case, realisation: Realisation, contract: Contract
 ) -> list[tuple[Freeze, str]]:
     """The actions that are part of the model's making, and their ways."""
@@ -123,7 +123,7 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
     unwatched = frozenset[str]().union(
         *(
             named(architecture, contract["unwatched_when_built_frozen"], action.target)
-            for action, way in _made_frozen(case, realisation, contract)
+            for action, way in made_frozen(case, realisation, contract)
             if way == "before_build" and action.target not in ("", *architecture.blocks)
         )
     )
@@ -140,7 +140,7 @@ def _as_made(
 
     A layer is made before the model around it, in whatever order the program names them.
     """
-    frozen = _made_frozen(case, realisation, contract)
+    frozen = made_frozen(case, realisation, contract)
     flags = Flags.initial(case.architecture)
     for action, way in sorted(frozen, key=lambda made: len(made[0].target), reverse=True):
         flags = flags_after(action, way, flags, contract, equal_flag_ignored)

@@ -181,7 +181,7 @@ def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
     fitted: those in which a model trains by itself, where there are any. asked: one that is asked
     for.
     """
-    if asked in {mode.name for mode in contract.modes}:
+    if asked in contract.mode_names:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
     simple, *others = [mode.name for mode in modes if mode.quick]
@@ -191,7 +191,7 @@ def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
 def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
     """Whether a program is one for a model that trains by itself."""
     for contract in contracts:
-        if asked in {mode.name for mode in contract.modes}:
+        if asked in contract.mode_names:
             return contract.mode(asked).trains_itself
     trainers = [mode for contract in contracts for mode in contract.modes if mode.trains_itself]
     return bool(trainers) and choice.chance(3)
@@ -291,7 +291,7 @@ def cases(
     kinds = [k for k in LAYERS if not any(k in CONTRACTS[name].lacks for name in backends)]
     if layer and layer not in kinds:
         raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
-    modes = [one.name for name in backends for one in CONTRACTS[name].modes]
+    modes = [one for name in backends for one in CONTRACTS[name].mode_names]
     if mode and mode not in modes:
         raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
     return _cases(tuple(backends), layer, mode)

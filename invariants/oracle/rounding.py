@@ -106,8 +106,7 @@ class Rounding:
     """Disturbs results as an implementation in `precision` may round them.
 
     One instance serves one expectation; `offset` walks through the pool in a fixed pseudo-random
-    sequence, so that the same case has the same expectation to the bit. What starts elsewhere in it
-    rounds by other numbers.
+    sequence, so that the same case has the same expectation to the bit.
     """
 
     def __init__(self, precision: Precision, start: int = 1) -> None:
@@ -116,10 +115,12 @@ class Rounding:
         self.exact_limit = 2.0**precision.significand_bits
         self._state = start
 
-    @property
-    def place(self) -> int:
-        """Where it stands in its sequence: a start for another one that is to share no noise."""
-        return self._state
+    def apart(self, precision: str) -> Rounding:
+        """One of another format, going on from where this one stands.
+
+        Noise that two results share may cancel in what comes of both, so no two start alike.
+        """
+        return Rounding(PRECISIONS[precision], self._state)
 
     def _offset(self, width: int) -> int:
         self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF

@@ -14,7 +14,7 @@ import numpy as np
 
 from invariants.oracle.contract import Contract
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import PRECISIONS, SAMPLES, Rounding
+from invariants.oracle.rounding import SAMPLES, Rounding
 
 Round = Callable[[Array], Array]
 
@@ -89,8 +89,7 @@ def rate_at(
     share.
     """
     precision = contract["scheduled_rate"]
-    # The rates of two steps are rounded apart: noise that they share may cancel in what is moved.
-    inner = rounding if precision == "of_the_weight" else Rounding(PRECISIONS[precision], 1 + n)
+    inner = rounding if precision == "of_the_weight" else rounding.apart(precision)
     if schedule.kind == "cosine" and contract["cosine_beyond_its_end"] == "stays":
         n = min(n, schedule.steps)
     least = first * getattr(schedule, "least", 0.0)

@@ -12,7 +12,7 @@ from invariants.oracle.contract import Contract
 from invariants.oracle.optimizers import SHAPED, TOGETHER, Slots, step
 from invariants.oracle.optimizers.lbfgs import Memory, flat
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import PRECISIONS, SAMPLES, Rounding
+from invariants.oracle.rounding import SAMPLES, Rounding
 from invariants.oracle.schedules import rate_at, share_after
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Stepper:
             return rate_at(schedule, self.contract, self.rounding, self.counted, base, first)
         factor, since = self.rate_set
         share = share_after(schedule, since, self.counted)
-        exact = Rounding(PRECISIONS[self.contract["scheduled_rate"]])
+        exact = self.rounding.apart(self.contract["scheduled_rate"])
         rate = np.full(SAMPLES + 1, base * factor)
         return exact.disturb(rate * share, self.counted - since + 1.0)
 

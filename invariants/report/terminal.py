@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 
 from rich.console import Console, RenderableType
@@ -13,8 +13,8 @@ from rich.text import Text
 
 from invariants.architecture.layers import LAYERS
 from invariants.backends import BACKENDS, installed, versions
-from invariants.hazards import HAZARDS
-from invariants.ledger import known_issues
+from invariants.hazards import HAZARDS, Hazard
+from invariants.ledger import KnownIssue, known_issues
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA
 from invariants.suite.session import Options
@@ -151,31 +151,32 @@ def _cases(count: int) -> str:
     return f"{count:,} case" if count == 1 else f"{count:,} cases"
 
 
+def _of_an_entry(
+    entry: Hazard | KnownIssue, called: str, counts: Iterable[Counter[str]], *documented: str
+) -> list[str]:
+    """What is said of an entry that was met, with what to do instead; nothing of another."""
+    count = sum(counted[entry.id] for counted in counts)
+    if not count:
+        return []
+    head = f"{called} {entry.id} ({_cases(count)}): {entry.title}"
+    return [head, *documented, f"  instead: {entry.instead}"]
+
+
 def known(tallies: Mapping[str, Tally]) -> list[str]:
     """The known issues that were met, with what to do instead."""
-    lines = []
-    for issue in known_issues():
-        count = sum(tally.known[issue.id] for tally in tallies.values())
-        if count:
-            lines.append(f"known issue {issue.id} ({_cases(count)}): {issue.title}")
-            lines.append(f"  instead: {issue.instead}")
-    return lines
+    counts = [tally.known for tally in tallies.values()]
+    return [line for issue in known_issues() for line in _of_an_entry(issue, "known issue", counts)]
 
 
 def hazards(tallies: Mapping[str, Tally]) -> list[str]:
     """The hazards that were met, with what to do instead."""
+    counts = [tally.hazards for tally in tallies.values()]
     lines = []
     for hazard in HAZARDS:
-        count = sum(tally.hazards[hazard.id] for tally in tallies.values())
-        if count:
-            lines.append(f"hazard {hazard.id} ({_cases(count)}): {hazard.title}")
-            lines.append(f"  as documented: {hazard.sentence} {hazard.source}")
-            lines.append(f"  instead: {hazard.instead}")
+        documented = f"  as documented: {hazard.sentence} {hazard.source}"
+        lines += _of_an_entry(hazard, "hazard", counts, documented)
     for issue in known_issues():
-        count = sum(tally.hazards[issue.id] for tally in tallies.values())
-        if count:
-            lines.append(f"hazard {issue.id} ({_cases(count)}): {issue.title}")
-            lines.append(f"  instead: {issue.instead}")
+        lines += _of_an_entry(issue, "hazard", counts)
     return lines
 
 

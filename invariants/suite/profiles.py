@@ -18,7 +18,6 @@ class Profile:
     so many seconds; the first that fits.
     """
 
-    name: str
     examples: Mapping[str, int]
     batch: Mapping[str, int]
     reduce_seconds: float
@@ -33,21 +32,18 @@ class Profile:
 
 PROFILES = {
     "quick": Profile(
-        "quick",
         examples={"torch": 400, "tensorflow": 80},
         batch={"torch": 100, "tensorflow": 20},
         reduce_seconds=15.0,
         of_a_mode=(),
     ),
     "ci": Profile(
-        "ci",
         examples={"torch": 4000, "tensorflow": 2400},
         batch={"torch": 200, "tensorflow": 40},
         reduce_seconds=30.0,
         of_a_mode=((5.0, 10), (60.0, 3)),
     ),
     "soak": Profile(
-        "soak",
         examples={"torch": 20000, "tensorflow": 2000},
         batch={"torch": 200, "tensorflow": 40},
         reduce_seconds=120.0,

@@ -57,7 +57,7 @@ class Options:
             raise OptionError(
                 "neither torch nor tensorflow is installed: pip install 'freeze-invariants[all]'"
             )
-        offered = [mode.name for name in chosen for mode in CONTRACTS[name].modes]
+        offered = [mode for name in chosen for mode in CONTRACTS[name].mode_names]
         for mode in modes:
             if mode not in offered:
                 raise OptionError(f"unknown mode {mode!r}: choose from {', '.join(offered)}")
@@ -90,8 +90,7 @@ class Options:
     def _batches(self, backend: str, mode: str, left: int) -> Iterator[Plan]:
         """Batches of `left` cases in all."""
         profile, number = PROFILES[self.profile], 0
-        modes = [one.name for one in CONTRACTS[backend].modes]
-        apart = 10_007 * (1 + modes.index(mode)) if mode else 0
+        apart = 10_007 * (1 + CONTRACTS[backend].mode_names.index(mode)) if mode else 0
         others = self.backends if not mode else ()
         while left > 0:
             examples = min(left, profile.batch[backend])

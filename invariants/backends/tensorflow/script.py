@@ -19,6 +19,7 @@ from invariants.backends.source import (
 from invariants.backends.tensorflow import actions, losses, optimizers
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
+from invariants.course import made_frozen
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
@@ -42,14 +43,10 @@ def _function(path: str) -> str:
     return "build_" + (path.replace(".", "_") or "network")
 
 
-def _made_frozen(case: Case) -> dict[str, str | None]:
+def _made_frozen(case: Case) -> dict[str, str]:
     """The modules that are frozen where they are made -> the way."""
-    ways = zip(case.program, case.realisations[NAME].ways, strict=True)
-    return {
-        action.target: way
-        for action, way in ways
-        if isinstance(action, Freeze) and CONTRACTS[NAME].way(way or "").construction
-    }
+    making = made_frozen(case, case.realisations[NAME], CONTRACTS[NAME])
+    return {action.target: way for action, way in making}
 
 
 def _builder(case: Case, path: str, block: Block) -> list[str]:

@@ -11,6 +11,15 @@ from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
 
 NAME = "torch"
 
+#: A checkpoint of model and optimizer, saved and read.
+_SAVE_BOTH = (
+    "file = io.BytesIO()",
+    'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
+    "torch.save(state, file)",
+    "file.seek(0)",
+    "saved = torch.load(file)",
+)
+
 #: Reload's way -> its lines, before the optimizer is made anew where it has to be.
 _RELOADS: dict[str, Sequence[str]] = {
     "load_state_dict": (
@@ -20,19 +29,11 @@ _RELOADS: dict[str, Sequence[str]] = {
         "model.load_state_dict(torch.load(file))",
     ),
     "checkpoint": (
-        "file = io.BytesIO()",
-        'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
-        "torch.save(state, file)",
-        "file.seek(0)",
-        "saved = torch.load(file)",
+        *_SAVE_BOTH,
         'model.load_state_dict(saved["model"])',
     ),
     "new_module_checkpoint": (
-        "file = io.BytesIO()",
-        'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
-        "torch.save(state, file)",
-        "file.seek(0)",
-        "saved = torch.load(file)",
+        *_SAVE_BOTH,
         "model = Net().to(torch.{dtype})",
         'model.load_state_dict(saved["model"])',
         "model.{mode}()",

@@ -28,9 +28,8 @@ def _compile(case: Case) -> str:
 
 def _member(case: Case) -> str:
     """The first submodule of the network, or the first of its layers that has weights."""
-    blocks = [path for path in case.architecture.blocks if path]
     weighted = [placed.path for placed in case.architecture.layers if placed.parameters]
-    return (blocks or weighted)[0]
+    return (*case.architecture.blocks, *weighted)[0]
 
 
 def made(case: Case) -> list[str]:

@@ -91,7 +91,7 @@ class Mode:
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
     for it, by names of the backend's own. seconds: what a case costs, about; a run gives each mode
-    its share. to_the_bit: it computes with the kernels of the first mode, in their order.
+    its share.
     """
 
     name: str
@@ -100,7 +100,6 @@ class Mode:
     trains_itself: bool = False
     traits: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.02
-    to_the_bit: bool = True
 
     @property
     def quick(self) -> bool:
@@ -133,6 +132,10 @@ class Contract:
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)
+
+    @property
+    def mode_names(self) -> tuple[str, ...]:
+        return tuple(mode.name for mode in self.modes)
 
     def mode(self, name: str) -> Mode:
         return next(mode for mode in self.modes if mode.name == name)

@@ -22,14 +22,12 @@ _RECOMPUTED = (
 
 
 def _compiled(name: str, of: str, backend: str = "aot_eager", **traits: str) -> Mode:
-    eager = backend == "aot_eager"
     return Mode(
         name,
         _COMPILED,
         _COMPILE,
         traits={"compile": backend, "of": of, **traits},
-        seconds=1.5 if eager else 20.0,
-        to_the_bit=eager,
+        seconds=1.5 if backend == "aot_eager" else 20.0,
     )
 
 

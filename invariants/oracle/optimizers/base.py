@@ -15,7 +15,7 @@ import numpy as np
 
 from invariants.oracle.contract import Contract
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import PRECISIONS, SAMPLES, Rounding
+from invariants.oracle.rounding import SAMPLES
 from invariants.oracle.tape import Tape, Value
 
 Update = tuple[Value, dict[str, Value]]
@@ -86,7 +86,7 @@ def coarse(w: Value, number: float | Array) -> Value:
 
     Three ulps are a power, a product and a quotient.
     """
-    rounding = Rounding(PRECISIONS["float32"], w.tape.rounding.place)
+    rounding = w.tape.rounding.apart("float32")
     return w.tape.constant(rounding.disturb(np.full(SAMPLES + 1, number), 3.0))
 
 

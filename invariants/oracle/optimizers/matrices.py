@@ -18,7 +18,6 @@ from invariants.oracle.optimizers.base import (
     squared,
     straddled,
 )
-from invariants.oracle.rounding import PRECISIONS, Rounding
 from invariants.oracle.tape import Tape, Value
 
 
@@ -109,7 +108,7 @@ def muon(w: Value, g: Value, turn: Turn) -> Update:
         direction = g + m * o.momentum if o.nesterov else m
     rows, columns = w.shape
     if contract["muon_precision"] == "bfloat16":
-        narrow = Tape(Rounding(PRECISIONS["bfloat16"], w.tape.rounding.place))
+        narrow = Tape(w.tape.rounding.apart("bfloat16"))
         rounded = narrow.constant(narrow.rounding.disturb(direction.data))
         step = w.tape.constant(_orthogonal(rounded, turn).data)
     else:
