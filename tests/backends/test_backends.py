@@ -62,7 +62,7 @@ WORDS = {
     *("relu6", "hard_tanh", "hard_sigmoid", "hard_silu"),
     *("base", "lora_a", "lora_b", "down", "up", "projection", "direction", "magnitude", "bias"),
     *("strides", "padding", "dilation_rate", "vector_u", "vector_v", "tokens"),
-    *("params", "lr", "nearest", "linear", "bilinear", "ave", "mul"),
+    *("params", "lr", "model", "optimizer", "nearest", "linear", "bilinear", "ave", "mul"),
     *("dense", "embedding", "simple_rnn"),
     *("query", "key", "value", "output", "prefix_key", "prefix_value"),
 }

@@ -985,7 +985,10 @@ _LEAST_SLOPE = float(numpy.float32(1e-12))
 
 defvjp(
     likelihood_of,
-    lambda answer, p, target: lambda g: g * (p - target) / numpy.maximum(p - p * p, _LEAST_SLOPE),
+    # 1 - p is exact where p is near 1, p - p·p is not: the quotient is to lose nothing there.
+    lambda answer, p, target: (
+        lambda g: g * (p - target) / numpy.maximum(p * (1.0 - p), _LEAST_SLOPE)
+    ),
     None,
 )
 

@@ -46,7 +46,9 @@ def test_a_broken_framework_is_found_reduced_and_judged_to_the_end() -> None:
     with BLOCKS.apply():
         hunt.run()
     smallest = hunt.smallest["upstream_gradients"].evidence.case
-    assert len(smallest.architecture.layers) <= 3
+    # One that is trained, the frozen one, and a way around it: without, nothing has a gradient and
+    # the program fails. The first found has volumes: a dense layer takes them once they are pooled.
+    assert len(smallest.architecture.layers) <= 4
     # The kernel of a FiLM layer has two columns at least.
     assert max(max(a.shape, default=1) for a in smallest.weights.values()) <= 2
     assert hunt.tally.cases == 30
