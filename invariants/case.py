@@ -576,10 +576,13 @@ def ways_of(
     """The ways that a backend has for an action; None for what has but one."""
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
+        blind = contract.mode(mode).trains_itself
         return tuple(
             way.name
             for way in contract.ways
-            if way.reaches == reaches and not (way.construction and isinstance(action, Thaw))
+            if way.reaches == reaches
+            and not (way.construction and isinstance(action, Thaw))
+            and not (way.partial and blind)
         )
     if isinstance(action, Evaluate):
         compiled = contract.mode(mode).trains_itself
@@ -604,7 +607,7 @@ def not_by(
 ) -> str:
     """Why a way to freeze does not go together with the optimizer of a case; "" where it does."""
     by = contract.way(way).by
-    if by != "flag" and groups:
+    if by in ("rate", "optimizer") and groups:
         return f"{way} makes parameter groups of its own"
     if by == "rate" and optimizer in contract["no_rate_of_zero"]:
         return f"a rate of 0 does not hold {optimizer}"

@@ -41,6 +41,7 @@ class Moment:
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
+    masked: those of which the loop masks the gradient. hooked: those with a hook that does so.
     saved_losses: the compiled losses have been made from their configs.
     loads: the action has put the optimizer's state into another one.
     unsettled: why no documentation says what the action did to the optimizer; "" where one does.
@@ -63,6 +64,8 @@ class Moment:
     warns: tuple[str, ...] = ()
     still: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
+    hooked: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
     rebuilt: bool = False
     loads: bool = False
@@ -73,6 +76,11 @@ class Moment:
     def zeros(self) -> frozenset[str]:
         """The frozen weights that have a gradient of zeros."""
         return self.had & self.acting.frozen
+
+    @property
+    def partial(self) -> frozenset[str]:
+        """The weights of whose gradient a part is set to 0."""
+        return self.masked | self.hooked
 
 
 def flags_after(
@@ -177,7 +185,7 @@ class _Course:
         return frozenset(flags.trainable)
 
     def freeze(self, moment: Moment, action: Freeze | Thaw, way: str) -> Moment:
-        """By a rate or an optimizer; what flags are after it is settled."""
+        """By a rate, an optimizer or a mask; what flags are after it is settled."""
         by, freezes = self.contract.way(way).by, isinstance(action, Freeze)
         names = frozenset(moment.flags.architecture.weights_in(action.target))
         if by == "rate":
@@ -186,6 +194,16 @@ class _Course:
         if by == "optimizer":
             left = moment.left | names if freezes else moment.left - names
             return self._new_optimizer(replace(moment, left=left), other_weights=False)
+        if by == "mask":
+            return replace(
+                moment, masked=moment.masked | names if freezes else moment.masked - names
+            )
+        if by == "hook" and freezes:
+            refused = names & moment.flags.frozen - moment.hooked
+            raises = self.contract["hook_of_frozen"] if refused else None
+            return replace(moment, hooked=moment.hooked | (names - refused), raises=raises)
+        if by == "hook":
+            return replace(moment, hooked=moment.hooked - names)
         return moment
 
     def _new_optimizer(self, moment: Moment, other_weights: bool) -> Moment:
@@ -262,7 +280,7 @@ class _Course:
         if reloading.optimizer == "kept":
             return moment
         if reloading.other_weights:
-            moment = replace(moment, had=frozenset())
+            moment = replace(moment, had=frozenset(), hooked=frozenset())
         if reloading.optimizer == "loaded":
             return self._loaded(moment)
         moment = replace(moment, left=frozenset())

@@ -20,6 +20,7 @@ from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
 from invariants.oracle.limits import may_leave_the_range
 from invariants.oracle.losses import objective
+from invariants.oracle.masking import held_part, kept, masked
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, SAMPLES, Estimates, Rounding, estimate
@@ -85,6 +86,7 @@ class _Interpreter:
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
+        self.layouts = layouts
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
         self.averages = Averages(case.average, contract, self.rounding) if case.average else None
         self.fitted = case.realisations[backend].mode == "fit"
@@ -207,6 +209,7 @@ class _Interpreter:
             rewritten=rewritten,
             zeros=moment.zeros,
             still=moment.still,
+            masked=self._masked(moment),
             warns=self._warns(action, raises, moment),
         )
         if action.action == "step" and self.averages and self._misplaces(moment, moment.held or ()):
@@ -224,8 +227,9 @@ class _Interpreter:
             batches = batches[:1]  # the first backward pass has raised
         result = self._passes(batches, moment, [known or {} for known in draws])
         zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
-        unclipped = result.gradients | zeros
-        result = replace(result, gradients=unclipped)
+        unclipped = masked(result.gradients, point.masked) | zeros
+        lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
+        result = replace(result, gradients=unclipped, lookups=lookups)
         if steps and self.case.clip:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
@@ -311,9 +315,19 @@ class _Interpreter:
         self.weights_version += 1
         before = self.arrays
         moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
-        kept = {n for n in dragging if unmoved(before[n], moved[n])}
-        self._move({name: array for name, array in moved.items() if name not in kept})
-        return self.stepper.dragged.union(dragging) - kept
+        parts = self._masked(now)
+        moved |= {n: kept(before[n], moved[n], parts[n]) for n in parts if n in moved}
+        stay = {n for n in dragging if unmoved(before[n], moved[n])}
+        self._move({name: array for name, array in moved.items() if name not in stay})
+        return self.stepper.dragged.union(dragging) - stay
+
+    def _masked(self, moment: Moment) -> dict[str, np.ndarray]:
+        """The weights that a mask holds a part of, and which part that is."""
+        return {
+            name: held_part(self.case.weights[name], self.layouts.get(name))
+            for name in self._reached(moment)
+            if name in moment.partial
+        }
 
     def _clipped(self, result: _Pass, names: Sequence[str]) -> _Pass:
         """The outcome with the gradients of `names` clipped."""

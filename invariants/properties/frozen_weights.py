@@ -3,8 +3,8 @@
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
 weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
-that the program left in place lets the optimizer move a frozen weight on, and a file may hold it
-merged with others: as documented, both are hazards.
+that the program left in place lets the optimizer move a frozen weight on, so does one that a mask
+made of zeros, and a file may hold it merged with others: as documented, these are hazards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.hazards import MERGED, ZEROS, Hazard
+from invariants.hazards import MASKED, MERGED, ZEROS, Hazard
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
@@ -31,6 +31,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         rewritten = evidence.rewritten_between(before.action, after.action)
         stale = {name for point in steps for name in point.stale} - moving
         yield from _rewritten(evidence, before, after, rewritten - moving, stale)
+        for point in steps:
+            for name in point.masked.keys() & {*point.moving} - rewritten:
+                yield from _masked(evidence, before, after, point, name)
         for name, parameter in parameters.items():
             if parameter.role == "state" or name in moving or name in rewritten:
                 continue
@@ -93,28 +96,81 @@ def _rewritten(
         )
 
 
+def _masked(
+    evidence: Evidence,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    step: ExpectedPoint,
+    name: str,
+) -> Iterator[Finding]:
+    """Where a step moved elements that a mask holds: a hazard if the rule of the optimizer does."""
+    old, new = before.weights[name], after.weights[name]
+    update, found = step.updates.get(name), evidence.held.get((after.action, name))
+    if update is None or found is None or old.shape != new.shape:
+        return
+    moved = step.masked[name] & (old != new)
+    undue = moved & (update.value == 0.0) & (update.spread == 0.0)
+    off = np.where(moved & ~undue, found.spreads, 0.0)
+    common: dict[str, Any] = {
+        "property_": "frozen_weights",
+        "backend": evidence.backend,
+        "action": after.action,
+        "subject": name,
+        "field": "weights",
+    }
+    if undue.any():
+        yield Finding(
+            **common,
+            message=f"{name} has changed where a mask holds it and nothing moves it",
+            relation="same_bits",
+            earlier=before.action,
+            **first_difference(old, np.where(undue, new, old)),
+        )
+    elif off.max(initial=0.0) > LAMBDA:
+        at = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
+        yield Finding(
+            **common,
+            message=f"{name} moves where a mask holds it otherwise than the optimizer has it",
+            relation="within",
+            element=at,
+            expected=float(step.weights[name].value[at]),
+            got=float(new[at]),
+            allowed=LAMBDA * float(step.weights[name].spread[at]),
+            spreads=float(off[at]),
+        )
+    elif moved.any():
+        yield _hazard(evidence, before, after, name, MASKED, np.where(moved, new, old))
+
+
 #: Why a frozen weight moves, as documented.
 _MOVES = {
-    ZEROS.id: "moves on with a gradient of zeros",
-    MERGED.id: "is loaded with the update merged into it",
+    ZEROS.id: "was frozen and moves on with a gradient of zeros",
+    MERGED.id: "was frozen and is loaded with the update merged into it",
+    MASKED.id: "moves on where its gradient is masked",
 }
 
 
 def _hazard(
-    evidence: Evidence, before: ObservedPoint, after: ObservedPoint, name: str, hazard: Hazard
+    evidence: Evidence,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    name: str,
+    hazard: Hazard,
+    moved: Array | None = None,
 ) -> Finding:
+    """A hazard; moved: the weight after it, where that is not all of what has changed."""
     return Finding(
         property_="frozen_weights",
         backend=evidence.backend,
         action=after.action,
         subject=name,
-        message=f"{name} was frozen and {_MOVES[hazard.id]}: {hazard.instead}",
+        message=f"{name} {_MOVES[hazard.id]}: {hazard.instead}",
         relation="same_bits",
         field="weights",
         earlier=before.action,
         severity="hazard",
         issue=hazard.id,
-        **first_difference(before.weights[name], after.weights[name]),
+        **first_difference(before.weights[name], after.weights[name] if moved is None else moved),
     )
 
 

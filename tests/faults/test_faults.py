@@ -162,6 +162,10 @@ NOTICED_BY = {
         "clipping_forgets_negatives": "upstream_gradients",
         "clipping_misses_last": "upstream_gradients",
         "slots_for_unreached": "no_gradient_for_frozen",
+        "hook_is_ignored": "upstream_gradients",
+        "hook_comes_late": "upstream_gradients",
+        "hook_stays": "upstream_gradients",
+        "zero_elements_drift": "frozen_weights",
         "load_state_dict_thaws": "trainability_survives",
         "assign_freezes": "trainability_survives",
         "load_state_dict_rounds_frozen": "frozen_weights",
@@ -207,6 +211,7 @@ NOTICED_BY = {
         "reshape_drifts": "upstream_gradients",
         "take_drifts": "upstream_gradients",
         "optimizer_skips_last": "trainable_weights_move",
+        "zero_elements_drift": "frozen_weights",
         "clipping_forgotten": "training_trajectory",
         "elementwise_losses_drift": "upstream_gradients",
         "cross_entropy_drifts": "upstream_gradients",
@@ -396,7 +401,7 @@ def _owners(backend: str) -> list[Any]:
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
         modules.append(torch.nn.utils.parametrize)
         modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
-        extra = [torch.Tensor]
+        extra = [torch.Tensor, torch.utils.hooks.RemovableHandle]
     else:
         import keras
         import tensorflow as tf

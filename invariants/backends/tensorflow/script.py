@@ -35,6 +35,15 @@ def reseed(layer):
 """
 
 
+#: The part of a gradient that a mask leaves.
+_EVERY_SECOND = """\
+def every_second(gradient):
+    gradient = tf.convert_to_tensor(gradient)
+    mask = tf.reshape(tf.range(tf.size(gradient)) % 2, gradient.shape)
+    return gradient * tf.cast(mask, gradient.dtype)
+"""
+
+
 #: Gradients added up; what no loss reaches has none.
 _SUM = "[g if h is None else tf.convert_to_tensor(g) + h for g, h in zip(gradients, more)]"
 
@@ -158,6 +167,8 @@ def _attribute(case: Case, target: str) -> str:
 def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[str]:
     if CONTRACTS[NAME].way(way or "").construction:
         return [f"pass  # {action.target or 'the model'} was made so"]
+    if way == "masked_gradient":
+        return ["pass  # the loop masks gradients from here on"]
     target, value = _attribute(case, action.target), isinstance(action, Thaw)
     if way == "each_variable":
         # A variable that is made non-trainable leaves trainable_variables, hence the full list.
@@ -184,6 +195,21 @@ def _loss(case: Case, call: str) -> list[str]:
     """The lines that compute `loss` from a call of the model."""
     penalties = ["loss = loss + sum(model.losses)"] if case.penalties else []
     return [*loss_lines(case, call, losses.value), *penalties]
+
+
+def _masks(case: Case, number: int) -> list[str]:
+    """The lines that mask gradients between the tape and the optimizer."""
+    masked = sorted(case.course(NAME)[number].masked)
+    if not masked:
+        return []
+    weights = ", ".join(_attribute(case, name) for name in masked)
+    return [
+        f"masked = {{id(weight) for weight in ({weights},)}}",
+        "gradients = [",
+        "    every_second(g) if id(v) in masked and g is not None else g",
+        "    for v, g in zip(variables, gradients)",
+        "]",
+    ]
 
 
 def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
@@ -213,6 +239,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
         inside = _loss(case, f"model({feed}, training={case.modes[number]})")
         lines += ["with tf.GradientTape() as tape:", *indented(inside)]
         lines += ["more = tape.gradient(loss, variables)", f"gradients = {_SUM}"]
+    lines += _masks(case, number)
     if isinstance(action, Step):
         if case.options(NAME)["optimizer_call"] == "apply":
             lines.append("optimizer.apply(gradients, variables)")
@@ -250,6 +277,8 @@ def render(case: Case) -> str:
         lines.append(f"CONSTANT = {_constants(case)!r}")
     lines += ["", ""]
     lines += [*definitions(case, LOWERINGS), *custom]
+    if "masked_gradient" in ways:
+        lines += [*_EVERY_SECOND.splitlines(), "", ""]
     if case.stochastic:
         lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():

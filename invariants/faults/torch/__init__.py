@@ -13,6 +13,7 @@ from invariants.faults.torch import (
     dense,
     flags,
     losses,
+    masks,
     noise,
     normalization,
     objectives,
@@ -41,6 +42,7 @@ FAULTS: tuple[Fault, ...] = (
     *states.FAULTS,
     *flags.FAULTS,
     *optimizers.FAULTS,
+    *masks.FAULTS,
     *programs.FAULTS,
     *schedules.FAULTS,
 )

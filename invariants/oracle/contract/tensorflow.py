@@ -600,6 +600,9 @@ TENSORFLOW = Contract(
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
         ),
+        "hook_of_frozen": Clause(
+            None, "Silent; a variable takes no hooks.", _KERAS + "optimizers/"
+        ),
         "slots_of_all_weights": Clause(
             (), "Slots belong to one variable each.", _KERAS + "optimizers/"
         ),
@@ -757,6 +760,15 @@ TENSORFLOW = Contract(
             "trainable is a settable boolean of every variable; those that are not are left out "
             "of trainable_variables.",
             "https://keras.io/api/models/model/",
+        ),
+        Way(
+            "masked_gradient",
+            "module",
+            False,
+            "apply(grads, trainable_variables) updates trainable variables according to the "
+            "provided gradient values, whatever a loop made of those of the tape.",
+            _KERAS + "optimizers/",
+            by="mask",
         ),
         Way(
             "variable_trainable",

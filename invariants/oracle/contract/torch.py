@@ -607,6 +607,12 @@ TORCH = Contract(
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
+        "hook_of_frozen": Clause(
+            ("RuntimeError", "cannot register a hook on a tensor that doesn't require gradient"),
+            "Silent; a hook is called every time a gradient is computed, and of a tensor that "
+            "requires none there never is one.",
+            _TORCH + "generated/torch.Tensor.register_hook.html",
+        ),
         "slots_of_all_weights": Clause(
             ("lbfgs",),
             "Silent; LBFGS has only global state, registered as state of the first parameter.",
@@ -770,6 +776,15 @@ TORCH = Contract(
             by="optimizer",
         ),
         Way(
+            "masked_gradient",
+            "module",
+            False,
+            "grad contains the gradients computed, step() performs a single optimization step by "
+            "it; what is written to it between backward() and step() is what counts.",
+            _TORCH + "generated/torch.Tensor.grad.html",
+            by="mask",
+        ),
+        Way(
             "tensor_requires_grad_",
             "weight",
             False,
@@ -783,6 +798,16 @@ TORCH = Contract(
             "requires_grad is a flag, defaulting to false unless wrapped in a nn.Parameter, that "
             "excludes subgraphs from gradient computation.",
             _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        Way(
+            "gradient_hook",
+            "weight",
+            False,
+            "register_hook: the hook will be called every time a gradient with respect to the "
+            "Tensor is computed; it can return a new gradient which will be used in place of grad. "
+            "It belongs to this tensor: no file, no copy and no tensor in its place has it.",
+            _TORCH + "generated/torch.Tensor.register_hook.html",
+            by="hook",
         ),
     ),
     evaluations=(
