@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from invariants.freezing import Flags, named
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import (
+    Cast,
     Compile,
     Evaluate,
     Freeze,
@@ -265,6 +266,13 @@ class _Course:
         whole = replace(moment, left=frozenset())
         return self._compiled(self._new_optimizer(whole, other_weights=False))
 
+    def cast(self, moment: Moment, action: Cast, way: None) -> Moment:
+        after = self._new_optimizer(replace(moment, left=frozenset()), other_weights=False)
+        if after.raises:
+            why = "the optimizer of before the cast keeps slots of the other dtype"
+            return replace(after, unsettled=why)
+        return after
+
     def _compiled(self, moment: Moment, saved_losses: bool = False) -> Moment:
         return replace(
             moment,
@@ -326,6 +334,7 @@ class _Course:
             "step": self.step,
             "evaluate": self.evaluate,
             "compile": self.compile,
+            "cast": self.cast,
             "reload": self.reload,
             "set_mode": self.set_mode,
             "set_rate": self.set_rate,

@@ -15,12 +15,12 @@ from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
     Batch,
     Case,
-    Dtype,
     Realisation,
     frozen,
     late_construction,
     leaves_open,
     not_by,
+    not_cast,
     not_compiled,
     ways_of,
 )
@@ -42,7 +42,7 @@ from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Action, Freeze, Reload, Thaw
+from invariants.program import Action, Dtype, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -209,14 +209,15 @@ def _cases(
     batches = choice.integer(1, 2)
     fitted = _fitted(choice, contracts, mode)
     scheduled, averaged = choice.chance(6), choice.chance(8)
-    program = draw_program(choice, architecture, batches, fitted, scheduled or averaged)
+    dtypes = [
+        dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
+    ]
+    castable = () if any(not_cast(averaged, contract) for contract in contracts) else dtypes
+    program = draw_program(choice, architecture, batches, fitted, scheduled or averaged, castable)
     written = not fitted or not_compiled(program, (True,) * len(program), terms, architecture)
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
-    dtypes = [
-        dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
-    ]
     optimizer = draw_optimizer(choice)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
@@ -261,15 +262,23 @@ def _cases(
 
 
 def _settled(case: Case) -> Case:
-    """With the weights alone loaded where an optimizer's state would be that of others."""
+    """With the weights alone loaded where an optimizer's state would be that of others.
+
+    With an optimizer of all weights where one of those that are trainable would have none once the
+    model is cast.
+    """
     for name, realisation in case.realisations.items():
         loading = {r.name: r.weights_alone for r in CONTRACTS[name].reloads if r.weights_alone}
         ways = list(realisation.ways)
         for number, way in enumerate(realisation.ways):
             if way in loading and case.course(name)[number].unsettled:
                 ways[number] = loading[way]
-                changed = replace(realisation, ways=tuple(ways))
-                case = replace(case, realisations={**case.realisations, name: changed})
+                realisation = replace(realisation, ways=tuple(ways))
+                case = replace(case, realisations={**case.realisations, name: realisation})
+        if any(moment.unsettled for moment in case.course(name)):
+            options = {**realisation.options, "optimizer_scope": "all"}
+            changed = replace(realisation, options=options)
+            case = replace(case, realisations={**case.realisations, name: changed})
     return case
 
 

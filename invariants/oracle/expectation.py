@@ -27,6 +27,8 @@ class ExpectedPoint:
     `rewritten` names those that this very action rewrites: a forward pass, a file, or an average
     that they become; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
+    `cast`: the formats that it rounds all weights to, one after the other; `dtype` is that of the
+    model after it.
     `rounds_scalars`: it rounds what the optimizer keeps beside its slots.
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.
@@ -42,6 +44,8 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    dtype: str = "float64"
+    cast: tuple[str, ...] = ()
     may_raise: tuple[str, str] | None = None
     attributes: Flags | None = None
     blind: bool = False

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from invariants.oracle.averaging import Averages
+from invariants.oracle.casting import cast, formats
 from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
@@ -110,6 +111,7 @@ class _Interpreter:
     def run(self) -> tuple[ExpectedPoint, ...]:
         points = []
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
+            through = self._cast(action) if action.action == "cast" else ()
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
                 if self.averages:
@@ -123,9 +125,21 @@ class _Interpreter:
             elif action.action not in ("freeze", "thaw") or moment.raises:
                 if action.action == "set_rate" and self.case.schedule and not moment.raises:
                     self.stepper.set_rate(action.factor)
-                kept = tuple(self.state_version for _ in self.stateful)
-                points.append(self._quiet(index, moment, kept))
+                same = tuple(self.state_version for _ in self.stateful)
+                points.append(replace(self._quiet(index, moment, same), cast=through))
+            if points and points[-1].action == index:
+                points[-1] = replace(points[-1], dtype=self.rounding.precision.name)
         return tuple(points)
+
+    def _cast(self, action: Any) -> tuple[str, ...]:
+        """Goes on in another dtype; the formats that weights and states are rounded to."""
+        through = formats(self.rounding.precision.name, action.dtype, self.contract)
+        self.rounding = self.stepper.rounding = self.rounding.apart(action.dtype)
+        self._move({n: cast(array, through, self.rounding) for n, array in self.arrays.items()})
+        self.weights_version += 1
+        self.state_version += 1
+        self.draws_of_size.clear()
+        return through
 
     def _quiet(self, index: int, moment: Moment, forward: tuple[Any, ...]) -> ExpectedPoint:
         """The point of an action without gradients; what it recorded is what was there before."""

@@ -236,12 +236,12 @@ class Stepper:
 
     def _schedules_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
         """Whether Muon multiplies a matrix by the rate of a schedule, which is of float32."""
-        wide = self.case.schedule is not None and self.case.dtype != "float32"
-        return wide and self._meets_a_matrix(arrays, names, self.case.dtype)
+        wide = self.case.schedule is not None and self.rounding.precision.name != "float32"
+        return wide and self._meets_a_matrix(arrays, names, self.rounding.precision.name)
 
     def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str], dtype: str) -> bool:
         """Whether Muon is given a matrix of a dtype to make orthogonal."""
-        if self.case.optimizer.kind != "muon" or self.case.dtype != dtype:
+        if self.case.optimizer.kind != "muon" or self.rounding.precision.name != dtype:
             return False
         excluded = self.contract["muon_excludes"]
         return any(

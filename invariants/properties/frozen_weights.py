@@ -9,23 +9,26 @@ made of zeros, and a file may hold it merged with others: as documented, these a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from invariants.case import cast
 from invariants.finding import Finding
 from invariants.hazards import MASKED, MERGED, ZEROS, Hazard
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Reload
-from invariants.properties.evidence import Evidence
+from invariants.properties.evidence import Evidence, kept
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     parameters = evidence.case.architecture.parameters
+    casts = {point.action: point.cast for point in evidence.expectation.points}
     for before, after in evidence.consecutive():
+        through = casts.get(after.action, ())
         steps = list(evidence.steps_between(before.action, after.action))
         moving = {name for point in steps for name in point.moving}
         rewritten = evidence.rewritten_between(before.action, after.action)
@@ -38,17 +41,17 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if parameter.role == "state" or name in moving or name in rewritten:
                 continue
             old, new = before.weights[name], after.weights[name]
-            if not same_bits(old, new):
+            if not kept(old, through, new):
                 yield Finding(
                     property_="frozen_weights",
                     backend=evidence.backend,
                     action=after.action,
                     subject=name,
-                    message=f"{name} {_why(name, steps)} and has changed",
-                    relation="same_bits",
+                    message=f"{name} is not the nearest number of its new dtype"
+                    if through
+                    else f"{name} {_why(name, steps)} and has changed",
                     field="weights",
-                    earlier=before.action,
-                    **first_difference(old, new),
+                    **how_it_differs(old, through, new, before.action),
                 )
 
 
@@ -66,14 +69,14 @@ def _rewritten(
     loaded = after.action >= 0 and isinstance(evidence.case.program[after.action], Reload)
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
-        kept = same_bits(before.weights[name], after.weights[name])
-        if name in stale and kept:
+        stays = same_bits(before.weights[name], after.weights[name])
+        if name in stale and stays:
             continue
         found = evidence.held.get((after.action, name))
         if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
             if name in stale:
                 yield _hazard(evidence, before, after, name, ZEROS)
-            elif loaded and not kept and expected and name in expected.flags.frozen:
+            elif loaded and not stays and expected and name in expected.flags.frozen:
                 yield _hazard(evidence, before, after, name, MERGED)
             continue
         estimate, at = expected.weights[name], found.worst
@@ -181,6 +184,18 @@ def _why(name: str, steps: list[ExpectedPoint]) -> str:
         return "has a learning rate of 0"
     trainable = bool(steps) and name not in steps[-1].flags.frozen
     return "is not in the optimizer" if trainable else "was frozen"
+
+
+def how_it_differs(
+    before: Array, through: Sequence[str], after: Array, earlier: int
+) -> dict[str, Any]:
+    """What a finding says of a weight that should have kept its bits, or been cast to formats."""
+    difference = first_difference(cast(before, through), after)
+    if not through:
+        return {"relation": "same_bits", "earlier": earlier, **difference}
+    if difference["element"] is None:
+        return {"relation": "dtype", **difference}
+    return {"relation": "within", "allowed": 0.0, **difference}
 
 
 def first_difference(before: Array, after: Array) -> dict[str, Any]:

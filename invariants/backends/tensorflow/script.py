@@ -21,7 +21,7 @@ from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
 from invariants.course import made_frozen
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Freeze, Gradient, Learning, Step, Thaw
+from invariants.program import Cast, Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "tensorflow"
 
@@ -299,6 +299,7 @@ def render(case: Case) -> str:
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:
+            assert not isinstance(action, Cast), "no case with Keras has one, see Case.check"
             made, anew = _made(case), _regularizers(case)
             body = actions.lines(case, number, action, way, made, anew, _given(case))
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from invariants.backends.torch import modes
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
+from invariants.program import Cast, Compile, Evaluate, Reload, SetMode, SetRate
 
 NAME = "torch"
 
@@ -67,6 +67,9 @@ _RELOADS: dict[str, Sequence[str]] = {
 }
 
 
+#: dtype -> the method of a module that casts to it.
+_CASTS = {"float64": "double", "float32": "float", "float16": "half", "bfloat16": "bfloat16"}
+
 _LOAD_OPTIMIZER = ('optimizer.load_state_dict(saved["optimizer"])',)
 
 
@@ -76,7 +79,8 @@ def _mode(training: bool) -> str:
 
 def _reload(case: Case, number: int, way: str, optimizer: Sequence[str]) -> list[str]:
     lines = [
-        line.format(dtype=case.dtype, mode=_mode(case.modes[number])) for line in _RELOADS[way]
+        line.format(dtype=case.dtypes[number], mode=_mode(case.modes[number]))
+        for line in _RELOADS[way]
     ]
     if any(line.startswith("model = ") for line in lines):
         lines += modes.made(case)
@@ -98,7 +102,7 @@ def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
 def lines(
     case: Case,
     number: int,
-    action: Evaluate | SetMode | SetRate | Compile | Reload,
+    action: Evaluate | SetMode | SetRate | Compile | Cast | Reload,
     way: str | None,
     optimizer: Sequence[str],
 ) -> list[str]:
@@ -120,6 +124,8 @@ def lines(
             done = ["for group in optimizer.param_groups:", f'    group["lr"] = {rates[0]!r}']
     elif isinstance(action, Compile):
         done = [*optimizer]
+    elif isinstance(action, Cast):
+        done = [f"model.{_CASTS[action.dtype]}()", *optimizer]
     else:
         done = _reload(case, number, way or "", optimizer)
     return [*done, f"note({number})"]

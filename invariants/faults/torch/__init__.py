@@ -9,6 +9,7 @@ from __future__ import annotations
 from invariants.faults.fault import Fault
 from invariants.faults.torch import (
     activations,
+    casts,
     convolution,
     dense,
     flags,
@@ -44,5 +45,6 @@ FAULTS: tuple[Fault, ...] = (
     *optimizers.FAULTS,
     *masks.FAULTS,
     *programs.FAULTS,
+    *casts.FAULTS,
     *schedules.FAULTS,
 )

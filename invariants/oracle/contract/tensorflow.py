@@ -600,6 +600,17 @@ TENSORFLOW = Contract(
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
         ),
+        "cast_in_place": Clause(
+            False,
+            "dtype, an argument of every layer: the dtype of the layer's computations and weights; "
+            "no method casts a layer that has been made.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "cast_to_16_bits": Clause(
+            "at_once",
+            "Silent; no method casts a layer that has been made.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
         "hook_of_frozen": Clause(
             None, "Silent; a variable takes no hooks.", _KERAS + "optimizers/"
         ),

@@ -607,6 +607,20 @@ TORCH = Contract(
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
+        "cast_in_place": Clause(
+            True,
+            "double(), float(), half(), bfloat16(): cast all floating point parameters and buffers "
+            "to the datatype, in-place. An optimizer is made afterwards: you should make sure that "
+            "optimized parameters live in consistent locations when optimizers are constructed and "
+            "used.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.to",
+        ),
+        "cast_to_16_bits": Clause(
+            "by_float32",
+            "Silent; a double becomes a Half or a BFloat16 by way of a float, rounded to nearest "
+            "twice: off by half an ulp and 2^-24 at most.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/headeronly/util/Half.h",
+        ),
         "hook_of_frozen": Clause(
             ("RuntimeError", "cannot register a hook on a tensor that doesn't require gradient"),
             "Silent; a hook is called every time a gradient is computed, and of a tensor that "
