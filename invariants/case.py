@@ -536,7 +536,8 @@ class Case(Document):
             raise CaseError(f"{where}: {len(ways)} ways for {len(self.program)} actions")
         for number, (action, name) in enumerate(zip(self.program, ways, strict=True)):
             mode = self.realisations[contract.backend].mode
-            allowed = ways_of(action, self.architecture, contract, mode)
+            averaged = self.average is not None
+            allowed = ways_of(action, self.architecture, contract, mode, averaged)
             if name not in allowed:
                 here = f"{where}: ways[{number}]"
                 if allowed == (None,):
@@ -600,9 +601,16 @@ def not_compiled(
 
 
 def ways_of(
-    action: Action, architecture: Architecture, contract: Contract, mode: str
+    action: Action,
+    architecture: Architecture,
+    contract: Contract,
+    mode: str,
+    averaged: bool = False,
 ) -> tuple[str | None, ...]:
-    """The ways that a backend has for an action; None for what has but one."""
+    """The ways that a backend has for an action; None for what has but one.
+
+    averaged: the case has averages of weights.
+    """
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
         blind = contract.mode(mode).trains_itself
@@ -618,7 +626,9 @@ def ways_of(
         return tuple(
             e.name
             for e in contract.evaluations
-            if action.training in e.training and (compiled or not e.compiled)
+            if action.training in e.training
+            and (compiled or not e.compiled)
+            and (averaged or not e.averaged)
         )
     if isinstance(action, Reload):
         kinds = {placed.layer.kind for placed in architecture.layers}
@@ -737,7 +747,7 @@ def _plainly(error: Any) -> str:
         return f"{path}: unknown {what} {context['tag']!r}"
     if kind in ("missing", "union_tag_not_found"):
         return f"{path}: is missing" if kind == "missing" else f"{path}: says not what kind it is"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{path}: there is no such field"
     if kind == "json_invalid":
         return f"not JSON: {context.get('error', error['msg'])}"

@@ -165,7 +165,6 @@ class _Course:
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         self.compiled = contract.mode(realisation.mode).trains_itself
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
-        self.counts = case.schedule is not None or case.average is not None
         self.has_slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
         self.groups_change = any(
             contract.way(way or "").by == "rate"
@@ -299,9 +298,6 @@ class _Course:
 
         Its state is that of as many weights as it held, which the other must hold, too.
         """
-        if self.counts:
-            why = "nothing here says what a checkpoint holds of a schedule or of averages"
-            return replace(moment, unsettled=why)
         made = self._made_with(moment.flags.acting) or frozenset()
         held = frozenset(moment.flags.acting.trainable) if self.compiled else made - moment.left
         nothing = not held and self.contract["empty_optimizer"]

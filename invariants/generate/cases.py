@@ -106,6 +106,7 @@ def _realisation(
     optimizer: str,
     mode: str,
     scheduled: bool,
+    averaged: bool,
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
@@ -118,7 +119,7 @@ def _realisation(
     for action in program:
         settled = [
             way
-            for way in ways_of(action, architecture, contract, mode)
+            for way in ways_of(action, architecture, contract, mode, averaged)
             if not leaves_open(action, way, flags, contract)
             and late_construction([*program[: len(ways)], action], [*ways, way], contract) is None
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
@@ -179,9 +180,10 @@ def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
     """The modes of a program, each as often as it is drawn, the simplest first.
 
     fitted: those in which a model trains by itself, where there are any. asked: one that is asked
-    for.
+    for, which a program with a loss that is written by hand cannot have if models train themselves
+    in it.
     """
-    if asked in contract.mode_names:
+    if asked in contract.mode_names and contract.mode(asked).trains_itself == fitted:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
     simple, *others = [mode.name for mode in modes if mode.quick]
@@ -253,6 +255,7 @@ def _cases(
                 optimizer.kind,
                 choice.one_of(_modes(CONTRACTS[name], not written, mode)),
                 scheduled,
+                averaged,
             )
             for name in backends
         },

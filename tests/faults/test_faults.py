@@ -191,6 +191,8 @@ NOTICED_BY = {
         "schedule_stays": "training_trajectory",
         "schedule_misses_groups": "training_trajectory",
         "schedule_runs_ahead": "training_trajectory",
+        "schedule_load_counts_anew": "training_trajectory",
+        "average_load_forgets": "training_trajectory",
         "average_misses_frozen": "training_trajectory",
         "average_drifts": "training_trajectory",
         "average_moves_frozen": "frozen_weights",

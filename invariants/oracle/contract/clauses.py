@@ -58,7 +58,7 @@ class Option:
 class Evaluation:
     """One of a framework's ways to run a model without gradients, and in which modes it can.
 
-    compiled: it needs a model that has been compiled.
+    compiled: it needs a model that has been compiled. averaged: it runs the averages of the model.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Evaluation:
     sentence: str
     source: str
     compiled: bool = False
+    averaged: bool = False
 
 
 @dataclass(frozen=True)

@@ -434,6 +434,12 @@ TENSORFLOW = Contract(
             "Section 2.1), not the epsilon in Algorithm 1.",
             _KERAS + "optimizers/adam/",
         ),
+        "beta_that_rounds_to_1": Clause(
+            "counts",
+            "beta_2: the exponential decay rate for the 2nd moment estimates, defaults to 0.999; "
+            "users expect that the default moves the weights in every dtype of a model.",
+            _KERAS + "optimizers/adam/",
+        ),
         "adam_step_count": Clause(
             "of_the_optimizer",
             "iterations: the number of training steps this optimizer has run.",

@@ -449,6 +449,11 @@ TORCH = Contract(
             "θ ← θ - lr·m̂ / (√v̂ + ε), ε added to the corrected second moment's root.",
             _TORCH + "generated/torch.optim.Adam.html",
         ),
+        "beta_that_rounds_to_1": Clause(
+            "counts",
+            "betas are Python numbers, and so are the corrections 1 - β^t.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
         "adam_step_count": Clause(
             "of_the_parameter",
             "state[p]['step'] counts the updates of each parameter by itself.",
@@ -839,6 +844,14 @@ TORCH = Contract(
             "version counter bumps; inplace operations on normal tensors are allowed.",
             _TORCH + "generated/torch.autograd.grad_mode.inference_mode.html",
         ),
+        Evaluation(
+            "averaged_model",
+            (False,),
+            "update_parameters() makes the averages, and the averaged model is called to make "
+            "predictions on the test data; it is a copy, the model itself goes on.",
+            _TORCH + "optim.html#weight-averaging-swa-and-ema",
+            averaged=True,
+        ),
     ),
     reloads=(
         Reloading(
@@ -854,7 +867,8 @@ TORCH = Contract(
             "kept",
             "loaded",
             "optimizer.state_dict() contains all information of the optimizer's current state; "
-            "load_state_dict makes another one go on from it, each parameter by its place.",
+            "load_state_dict makes another one go on from it, each parameter by its place. That of "
+            "a scheduler holds every variable which is not the optimizer.",
             _TORCH + "generated/torch.optim.Optimizer.load_state_dict.html",
             other_weights=False,
             weights_alone="load_state_dict",
@@ -863,9 +877,9 @@ TORCH = Contract(
             "new_module_checkpoint",
             "none",
             "loaded",
-            "A general checkpoint saves the state_dicts of model and optimizer; to load it, first "
-            "initialize the model and the optimizer. A Parameter of a new module requires a "
-            "gradient by default.",
+            "A general checkpoint saves the state_dicts of model, optimizer, and all else that has "
+            "one: a scheduler, an averaged model; to load it, first initialize the model and the "
+            "optimizer. A Parameter of a new module requires a gradient by default.",
             "https://docs.pytorch.org/tutorials/recipes/recipes/saving_and_loading_a_general_checkpoint.html",
             weights_alone="new_module",
         ),
