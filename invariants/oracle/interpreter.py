@@ -244,6 +244,8 @@ class _Interpreter:
         unclipped = masked(result.gradients, point.masked) | zeros
         lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
         result = replace(result, gradients=unclipped, lookups=lookups)
+        if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
+            point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
         if steps and self.case.clip:
             result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -203,6 +203,17 @@ class Stepper:
             and self.rounding.precision.significand_bits < 24
             and array[0].size >= 8
         )
+
+    def divides_lookups_by_nan(self, tables: Collection[str]) -> bool:
+        """Whether the gradient of a table is divided by what a β of 1 has made NaN.
+
+        Keras divides a gradient of lookups by way of their places then, and where two are of one
+        row it adds the places up. tables: those that are moved.
+        """
+        o, unit = self.case.optimizer, self.rounding.unit
+        stops = self.contract["beta_that_rounds_to_1"] == "stops"
+        divides = o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0
+        return bool(tables) and stops and divides
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""

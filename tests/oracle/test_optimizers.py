@@ -81,7 +81,7 @@ def test_the_two_contracts_differ_where_they_say_so() -> None:
 def test_a_beta_that_is_1_in_bfloat16_counts_unless_an_issue_says_that_it_stops(kind: Any) -> None:
     def moved(precision: str, contract: Contract) -> Any:
         rounding = Rounding(PRECISIONS[precision])
-        w, g = np.array([[1.0]]), np.array([[0.5]])
+        w, g = np.array([[0.0625]]), np.array([[0.5]])
         after, _ = step(kind(beta_2=0.999), contract, rounding, w, g, {}, 1)
         return estimate(after, rounding)
 
@@ -89,7 +89,7 @@ def test_a_beta_that_is_1_in_bfloat16_counts_unless_an_issue_says_that_it_stops(
     wide, narrow = (moved(precision, documented) for precision in ("float64", "bfloat16"))
     assert np.isfinite(narrow.spread).all()
     assert_agrees(wide.value, narrow, "the same step in bfloat16")
-    assert (np.abs(narrow.value - 1.0) > LAMBDA * narrow.spread).all()
+    assert (np.abs(narrow.value - 0.0625) > LAMBDA * narrow.spread).all()
     stops = documented.as_if({"beta_that_rounds_to_1": "stops"})
     assert np.isinf(moved("bfloat16", stops).spread).all()
     assert np.isfinite(moved("float32", stops).spread).all()
