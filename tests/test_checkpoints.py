@@ -153,7 +153,7 @@ def test_averages_go_on_from_where_they_were_saved(way: str, average: Average) -
 def test_a_load_that_begins_anew_is_found(name: str) -> None:
     fault = next(fault for fault in faults.of("torch") if fault.name == name)
     program = (Step(0), Step(0), Reload(), Step(0), Step(0))
-    both = {"schedule": MultiStep(milestones=(1, 3)), "average": Average(decay=0.5)}
+    both = {"schedule": MultiStep(milestones=(1, 2)), "average": Average(decay=0.5)}
     case = torch("new_module_checkpoint", program, optimizer=SGD(), **both)
     with fault.apply():
         assert {f.property_ for f in judge(case, "torch").violations} == {"training_trajectory"}
