@@ -211,9 +211,8 @@ class Stepper:
         row it adds the places up. tables: those that are moved.
         """
         o, unit = self.case.optimizer, self.rounding.unit
-        stops = self.contract["beta_that_rounds_to_1"] == "stops"
         divides = o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0
-        return bool(tables) and stops and divides
+        return bool(tables) and divides and self.contract["beta_that_rounds_to_1"] == "stops"
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
