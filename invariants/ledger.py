@@ -197,10 +197,8 @@ def _met(evidence: Evidence, issues: Sequence[KnownIssue]) -> list[KnownIssue]:
     """Those of `issues` that change a point which the case asks for, as it is or under them all."""
     asked: set[tuple[str, str]] = set()
     for one in (evidence, *([evidence.other] if evidence.other else [])):
-        for changes in ([], issues):
-            contract = replace(_changed(one.backend, changes), asked=set())
-            _expected(one, contract)
-            asked |= {(one.backend, point) for point in contract.asked or ()}
+        changed = _expected(one, _changed(one.backend, issues))
+        asked |= {(one.backend, point) for point in one.expectation.asked | changed.asked}
     return [i for i in issues if any((i.backend, point) in asked for point in i.as_if)]
 
 

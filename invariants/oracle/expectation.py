@@ -86,13 +86,14 @@ class Expectation:
     """What is expected of a whole program on one backend; `points` in the order of the actions.
 
     ties: how many elements met a kink (relu at 0, equal maxima) exactly. idle_warnings: those that
-    any action may give.
+    any action may give. asked: the points of the contract that it depends on.
     """
 
     backend: str
     points: tuple[ExpectedPoint, ...]
     ties: int = 0
     idle_warnings: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
 
 
 def moves(use: Any) -> bool:

@@ -565,10 +565,10 @@ def expect(
     draws: by action, what the random layers drew there (`Observation.draws`).
     layouts: how the framework lays out each weight, where that is not the canonical layout.
     """
+    asked: set[str] = set()
+    watched = replace(contract or CONTRACTS[backend], asked=asked)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        interpreter = _Interpreter(
-            case, backend, contract or CONTRACTS[backend], draws or {}, layouts or {}
-        )
+        interpreter = _Interpreter(case, backend, watched, draws or {}, layouts or {})
         points = interpreter.run()
     idle = tuple(interpreter.contract["idle_warnings"])
-    return Expectation(backend, points, interpreter.ties, idle)
+    return Expectation(backend, points, interpreter.ties, idle, frozenset(asked))
