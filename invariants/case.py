@@ -491,6 +491,8 @@ class Case(Document):
         for name, value in realisation.options.items():
             if value not in domains[name]:
                 raise CaseError(f"{where}: {name} cannot be {value!r}")
+            if contract.mode(realisation.mode).traits.get(name, value) != value:
+                raise CaseError(f"{where}: {name} cannot be {value!r} in {realisation.mode}")
         reason = refused(self.optimizer, contract, self.options(backend), bool(self.groups))
         if reason:
             raise CaseError(f"{where}: optimizer: {reason}")

@@ -139,7 +139,8 @@ def _realisation(
         flags = flags_after(action, way, flags, contract)
     options = {}
     for option in contract.options:
-        values = list(option.values)
+        settled_here = contract.mode(mode).traits.get(option.name)
+        values = [settled_here] if settled_here else list(option.values)
         if option.name == "optimizer_loop":
             values = loops(optimizer, contract, values)
         if option.name == "zero_grad":

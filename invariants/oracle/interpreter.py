@@ -87,7 +87,8 @@ class _Interpreter:
         self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
         self.averages = Averages(case.average, contract, self.rounding) if case.average else None
-        self.fitted = case.realisations[backend].mode == "fit"
+        self.fitted = self.mode.traits.get("call") == "fit"
+        self.repeats = int(self.mode.traits.get("steps", "1"))
         self.weights_version = 0
         self.state_version = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
@@ -185,10 +186,12 @@ class _Interpreter:
         batches = (action.batch, *getattr(action, "more", ()))
         asked = self.asked if len(batches) == 1 else frozenset[str]()
         raises = self._raises(action, moment, asked)
+        if raises is not None and self.stepper.traced:
+            return self._raised_in_tracing(index, action, moment, raises)
         forward = self._forward_signature(moment)
         version = self.weights_version
         draws = [self._draws(index, batch) for batch in batches]
-        self.lost |= None in draws
+        self.lost |= None in draws or (self.repeats > 1 and self.case.draws_at(index))
         idle = {*flags.trainable, *asked} - moment.reached
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
@@ -222,15 +225,16 @@ class _Interpreter:
             )
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
-        result = self._passes(batches, moment, [known or {} for known in draws])
-        zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
-        unclipped = result.gradients | zeros
-        result = replace(result, gradients=unclipped)
-        if steps and self.case.clip:
-            result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
-        dragged = self._step(result, moved, moment, self._dragging(point, moment))
-        replaced = self._after_step(moment) if steps else frozenset[str]()
+        for remaining in reversed(range(self.repeats if steps else 1)):
+            result = self._passes(batches, moment, [known or {} for known in draws])
+            zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
+            unclipped = result.gradients | zeros
+            result = replace(result, gradients=unclipped)
+            if steps and self.case.clip:
+                result = self._clipped(result, self._with_gradients(moment))
+            dragged = self._step(result, moved, moment, self._dragging(point, moment))
+            replaced = self._after_step(moment, ends=not remaining) if steps else frozenset[str]()
         self.rewritten |= dragged | replaced
         point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
@@ -258,8 +262,16 @@ class _Interpreter:
             averages=self._estimates(self.averages.held if self.averages else {}),
         )
 
-    def _after_step(self, moment: Moment) -> frozenset[str]:
-        """Goes on with the schedule and the averages.
+    def _raised_in_tracing(
+        self, index: int, action: Any, moment: Moment, raises: tuple[str, str]
+    ) -> ExpectedPoint:
+        """The point of a step that raises while it is traced: nothing of it has run."""
+        quiet = self._quiet(index, moment, tuple(self.state_version for _ in self.stateful))
+        warns = self._warns(action, raises, moment)
+        return replace(quiet, raises=raises, flags=moment.acting, warns=warns)
+
+    def _after_step(self, moment: Moment, ends: bool = True) -> frozenset[str]:
+        """Goes on with the schedule and the averages; ends: the call of a step ends with it.
 
         The result names the weights that became their averages though no gradient moves them.
         """
@@ -275,7 +287,7 @@ class _Interpreter:
             names = ()
         if names:
             self.averages.update(self.arrays, names, set(self.state_names))
-        ends = self.fitted and not self._misplaces(moment, names)
+        ends = ends and self.fitted and not self._misplaces(moment, names)
         replaced = self.averages.overwrites(names, trainable, ends)
         values = {name: self.averages.held[name] for name in replaced}
         if self._misplaces(moment, names):
@@ -344,25 +356,30 @@ class _Interpreter:
         """The outcome where a backward pass runs the forward pass once more, states and all.
 
         How far it gets again is not said: half of the samples move their states a second time. What
-        reads a state that has moved is another function then, and its gradient is not known.
+        reads a state that has moved is another function then, and its gradient is not known, nor is
+        that of layers which draw anew.
         """
         if self.mode.traits.get("checkpoint") is None or not moment.training:
             return result
-        if self.contract["recomputed_state"] == "moves_once" or not result.state:
+        unknown = bool(draws) and self.contract["recomputed_draws"] != "the_same"
+        if self.contract["recomputed_state"] != "moves_once" and result.state:
+            self._move_again(result, self._compute(batch, moment, draws).state)
+            unknown |= any(placed.layer.reads_its_state for placed in self.stateful)
+        if not unknown:
             return result
-        once = {name: self.arrays[name] for name in result.state}
-        again = self._compute(batch, moment, draws).state
+        gradients = {name: np.full_like(g, np.inf) for name, g in result.gradients.items()}
+        return replace(result, gradients=gradients)
+
+    def _move_again(self, result: _Pass, again: Mapping[str, Array]) -> None:
+        """Half of the samples have states as a second pass leaves them."""
         turn = np.arange(1 + SAMPLES) % 2 == 1
+        once = {name: self.arrays[name] for name in result.state}
         self._move(
             {
                 name: np.where(turn.reshape(-1, *[1] * (array.ndim - 1)), again[name], array)
                 for name, array in once.items()
             }
         )
-        if not any(placed.layer.reads_its_state for placed in self.stateful):
-            return result
-        unknown = {name: np.full_like(g, np.inf) for name, g in result.gradients.items()}
-        return replace(result, gradients=unknown)
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.
@@ -416,7 +433,7 @@ class _Interpreter:
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""
-        if self.blind:
+        if self.blind or moment.again:
             return moment.warns
         reached = self._reached(moment)
         left_out = len(reached) < len(moment.acting.trainable)

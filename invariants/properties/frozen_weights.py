@@ -3,8 +3,8 @@
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
 weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
-that the program left in place lets the optimizer move a frozen weight on, and a file may hold it
-merged with others: as documented, both are hazards.
+that the program left in place lets the optimizer move a frozen weight on, a file may hold it merged
+with others, and a mode may go by flags that have changed since: as documented, these are hazards.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.hazards import MERGED, ZEROS, Hazard
+from invariants.hazards import COMPILED, MERGED, TRACED, ZEROS, Hazard, of_old_flags
 from invariants.observation import Array, ObservedPoint, same_bits
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Reload
@@ -31,6 +32,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         rewritten = evidence.rewritten_between(before.action, after.action)
         stale = {name for point in steps for name in point.stale} - moving
         yield from _rewritten(evidence, before, after, rewritten - moving, stale)
+        yield from _by_old_flags(evidence, before, after, steps)
         for name, parameter in parameters.items():
             if parameter.role == "state" or name in moving or name in rewritten:
                 continue
@@ -93,10 +95,29 @@ def _rewritten(
         )
 
 
+def _by_old_flags(
+    evidence: Evidence, before: ObservedPoint, after: ObservedPoint, steps: list[ExpectedPoint]
+) -> Iterator[Finding]:
+    """The frozen weights that a step moves by flags of an earlier time."""
+    hazard = of_old_flags(CONTRACTS[evidence.backend].mode(evidence.mode).trains_itself)
+    moving = {
+        name
+        for point in steps
+        if point.attributes
+        for name in point.moving
+        if name in point.attributes.acting.frozen
+    }
+    for name in sorted(moving):
+        if not same_bits(before.weights[name], after.weights[name]):
+            yield _hazard(evidence, before, after, name, hazard)
+
+
 #: Why a frozen weight moves, as documented.
 _MOVES = {
     ZEROS.id: "moves on with a gradient of zeros",
     MERGED.id: "is loaded with the update merged into it",
+    COMPILED.id: "moves as what the model was compiled with",
+    TRACED.id: "moves as what the function was traced with",
 }
 
 

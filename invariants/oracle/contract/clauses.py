@@ -90,8 +90,8 @@ class Mode:
     """One of the ways to run a model and to train it.
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
-    for it, by names of the backend's own. seconds: what a case costs, about; a run gives each mode
-    its share.
+    for it, by names of the backend's own; one that is named like an option settles that. seconds:
+    what a case costs, about; a run gives each mode its share.
     """
 
     name: str

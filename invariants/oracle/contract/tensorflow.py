@@ -6,11 +6,11 @@ from invariants.oracle.contract.clauses import (
     Clause,
     Contract,
     Evaluation,
-    Mode,
     Option,
     Reloading,
     Way,
 )
+from invariants.oracle.contract.tensorflow_modes import MODES
 
 _KERAS = "https://keras.io/api/"
 
@@ -677,6 +677,11 @@ TENSORFLOW = Contract(
             "Silent; users expect a state to move as without recomputation.",
             _TF + "recompute_grad",
         ),
+        "recomputed_draws": Clause(
+            "the_same",
+            "Silent; users expect the gradient of what was computed, random layers included.",
+            _TF + "recompute_grad",
+        ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),
@@ -847,29 +852,7 @@ TENSORFLOW = Contract(
             file=True,
         ),
     ),
-    modes=(
-        Mode(
-            "tape",
-            "Calling a model inside a GradientTape scope enables you to retrieve the gradients of "
-            "the trainable weights of the layer with respect to a loss value.",
-            "https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/",
-            seconds=0.2,
-        ),
-        Mode(
-            "fit",
-            "Trains the model for a fixed number of epochs (dataset iterations).",
-            _KERAS + "models/model_training_apis/#fit-method",
-            trains_itself=True,
-            seconds=1.2,
-        ),
-        Mode(
-            "train_on_batch",
-            "Runs a single gradient update on a single batch of data.",
-            _KERAS + "models/model_training_apis/#trainonbatch-method",
-            trains_itself=True,
-            seconds=1.2,
-        ),
-    ),
+    modes=MODES,
     options=(
         Option(
             "run_eagerly",

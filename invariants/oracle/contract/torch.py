@@ -692,6 +692,12 @@ TORCH = Contract(
             "for memory.",
             _TORCH + "checkpoint.html",
         ),
+        "recomputed_draws": Clause(
+            "the_same",
+            "The RNG state is stashed and restored during each checkpoint, so that checkpointed "
+            "passes making use of dropout have output as compared to non-checkpointed passes.",
+            _TORCH + "checkpoint.html",
+        ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
             "backward() of a loss that depends on nothing which requires a gradient raises "
