@@ -204,14 +204,18 @@ def _cases(
 ) -> Case:
     contracts = [CONTRACTS[name] for name in backends]
     choice = Drawn(draw, contracts)
-    losses = draw_losses(choice)
-    architecture = draw_architecture(choice, losses, layer)
-    terms = draw_terms(choice, losses)
-    batches = choice.integer(1, 2)
-    fitted = _fitted(choice, contracts, mode)
-    scheduled, averaged = choice.chance(6), choice.chance(8)
-    program = draw_program(choice, architecture, batches, fitted, scheduled or averaged)
-    written = not fitted or not_compiled(program, (True,) * len(program), terms, architecture)
+    while True:
+        losses = draw_losses(choice)
+        architecture = draw_architecture(choice, losses, layer)
+        terms = draw_terms(choice, losses)
+        batches = choice.integer(1, 2)
+        fitted = _fitted(choice, contracts, mode)
+        scheduled, averaged = choice.chance(6), choice.chance(8)
+        program = draw_program(choice, architecture, batches, fitted, scheduled or averaged)
+        training = (True,) * len(program)
+        written = not fitted or not_compiled(program, training, terms, architecture)
+        if not (mode and fitted and written):
+            break  # else it is asked of a model to train by itself what none can: another one
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
