@@ -107,6 +107,18 @@ class Mode:
         return self.seconds < 1.3
 
 
+class Consulted(dict[str, Clause]):
+    """Clauses that note which of them are asked for."""
+
+    def __init__(self, clauses: Mapping[str, Clause]) -> None:
+        super().__init__(clauses)
+        self.points: set[str] = set()
+
+    def __getitem__(self, point: str) -> Clause:
+        self.points.add(point)
+        return super().__getitem__(point)
+
+
 @dataclass(frozen=True)
 class Contract:
     """The clauses of one backend, by point."""
