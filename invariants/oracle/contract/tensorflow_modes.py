@@ -118,7 +118,7 @@ MODES: tuple[Mode, ...] = (
         _FIT + "#compile-method",
         trains_itself=True,
         traits={"call": "fit", "steps": "2", "run_eagerly": "no"},
-        seconds=1.3,
+        seconds=1.2,
     ),
     Mode(
         "fit_xla",
