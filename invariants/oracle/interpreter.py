@@ -18,13 +18,14 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
-from invariants.oracle.limits import may_leave_the_range
+from invariants.oracle.limits import may_leave_the_range, square_may_underflow
 from invariants.oracle.losses import objective
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, SAMPLES, Estimates, Rounding, estimate
 from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tape import Tape, Value, grid_of
+from invariants.oracle.tracing import Functions
 
 if TYPE_CHECKING:
     from invariants.case import Case
@@ -89,6 +90,7 @@ class _Interpreter:
         self.averages = Averages(case.average, contract, self.rounding) if case.average else None
         self.fitted = self.mode.traits.get("call") == "fit"
         self.repeats = int(self.mode.traits.get("steps", "1"))
+        self.functions = Functions(contract)
         self.weights_version = 0
         self.state_version = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
@@ -111,8 +113,11 @@ class _Interpreter:
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
+                self.functions.make_anew()
                 if self.averages:
                     self.averages.new_optimizer()
+            if action.action in ("freeze", "thaw") and self.mode.traits.get("function") == "anew":
+                self.functions.make_anew()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
@@ -186,6 +191,8 @@ class _Interpreter:
         batches = (action.batch, *getattr(action, "more", ()))
         asked = self.asked if len(batches) == 1 else frozenset[str]()
         raises = self._raises(action, moment, asked)
+        if "function" in self.mode.traits:
+            raises = self._called(index, action, moment, raises)
         if raises is not None and self.stepper.traced:
             return self._raised_in_tracing(index, action, moment, raises)
         forward = self._forward_signature(moment)
@@ -265,10 +272,30 @@ class _Interpreter:
     def _raised_in_tracing(
         self, index: int, action: Any, moment: Moment, raises: tuple[str, str]
     ) -> ExpectedPoint:
-        """The point of a step that raises while it is traced: nothing of it has run."""
+        """The point of a step that raises while it is traced: nothing of it has run.
+
+        But for one that has made variables too late: of that nothing says how far it got.
+        """
+        late = raises == self.contract["variables_made_late"]
         quiet = self._quiet(index, moment, tuple(self.state_version for _ in self.stateful))
-        warns = self._warns(action, raises, moment)
-        return replace(quiet, raises=raises, flags=moment.acting, warns=warns)
+        self.lost |= late
+        return replace(
+            quiet,
+            raises=raises,
+            flags=moment.acting,
+            stops_midway=late,
+            warns=self._warns(action, raises, moment),
+        )
+
+    def _called(
+        self, index: int, action: Any, moment: Moment, raises: tuple[str, str] | None
+    ) -> tuple[str, str] | None:
+        """What the call of a function raises that is traced; raises: what is in it."""
+        name = (action.action, moment.training, len(getattr(action, "more", ())))
+        before = self.moments[index - 1].held if index else None
+        waited = self.options.get("optimizer_build") == "first_step" and before is None
+        makes_variables = waited and moment.held is not None
+        return self.functions.call(name, raises, makes_variables, moment.again)
 
     def _after_step(self, moment: Moment, ends: bool = True) -> frozenset[str]:
         """Goes on with the schedule and the averages; ends: the call of a step ends with it.
@@ -500,7 +527,8 @@ class _Interpreter:
         leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
-        if may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
+        squares = "jit" in self.mode.traits and square_may_underflow(tape)
+        if squares or may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {

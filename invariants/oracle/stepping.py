@@ -222,16 +222,17 @@ class Stepper:
 
         names: the weights that have a gradient.
         """
+        thawed = self.contract["momentum_of_a_thawed_weight"]
+        if thawed and self._meets_a_new_weight(names, now):
+            kind, text = thawed
+            return kind, text
         for point, meets in (
-            ("momentum_of_a_thawed_weight", self._meets_a_new_weight(names, now)),
             ("muon_in_bfloat16", self._meets_a_matrix(arrays, names, "bfloat16")),
+            ("muon_under_a_schedule", self._schedules_a_matrix(arrays, names)),
         ):
             if self.contract[point] and meets:
-                kind, text = self.contract[point]
+                kind, text = self.contract[point][self.traced]
                 return kind, text
-        if self.contract["muon_under_a_schedule"] and self._schedules_a_matrix(arrays, names):
-            kind, text = self.contract["muon_under_a_schedule"][self.traced]
-            return kind, text
         return None
 
     def _schedules_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:

@@ -153,9 +153,10 @@ def one_step_of_several(fit: Any) -> Any:
         def first(array: Any) -> Any:
             return array[:batch_size] if self.steps_per_execution > 1 else array
 
-        weights = options.pop("sample_weight", None)
-        arrays, weights = keras.tree.map_structure(first, (arrays, weights))
-        return fit(self, *arrays, sample_weight=weights, batch_size=batch_size, **options)
+        if "sample_weight" in options:
+            options["sample_weight"] = keras.tree.map_structure(first, options["sample_weight"])
+        fewer = keras.tree.map_structure(first, arrays)
+        return fit(self, *fewer, batch_size=batch_size, **options)
 
     return stopping
 

@@ -677,6 +677,18 @@ TENSORFLOW = Contract(
             "Silent; users expect a state to move as without recomputation.",
             _TF + "recompute_grad",
         ),
+        "variables_made_late": Clause(
+            ("ValueError", "Creating variables on a non-first call"),
+            "tf.function only supports singleton tf.Variables created on the first call, and "
+            "reused across subsequent function calls; an optimizer that is built in its first step "
+            "makes them there.",
+            "https://www.tensorflow.org/guide/function#creating_tfvariables",
+        ),
+        "function_after_a_failed_trace": Clause(
+            None,
+            "Silent; users expect a function whose first call has raised to be traced again.",
+            "https://www.tensorflow.org/guide/function#rules_of_tracing",
+        ),
         "recomputed_draws": Clause(
             "the_same",
             "Silent; users expect the gradient of what was computed, random layers included.",

@@ -8,6 +8,8 @@ _FIT = "https://keras.io/api/models/model_training_apis/"
 
 _FUNCTION = "https://www.tensorflow.org/guide/function"
 
+#: The graph is optimised as a whole, https://www.tensorflow.org/guide/graph_optimization: Grappler
+#: simplifies arithmetic operations and replaces subgraphs by fused kernels.
 _TRACED = (
     "Python side effects, and what Python's variables hold, are of the trace: reading from Python "
     "global and free variables only happens during tracing. The same types and shapes of arguments "
@@ -19,7 +21,7 @@ _TAPE = "https://www.tensorflow.org/api_docs/python/tf/GradientTape"
 
 
 def _function(name: str, sentence: str, seconds: float = 0.9, **traits: str) -> Mode:
-    return Mode(name, sentence, _FUNCTION, traits=traits, seconds=seconds)
+    return Mode(name, sentence, _FUNCTION, traits=traits, optimised=True, seconds=seconds)
 
 
 MODES: tuple[Mode, ...] = (

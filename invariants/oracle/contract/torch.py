@@ -692,6 +692,16 @@ TORCH = Contract(
             "for memory.",
             _TORCH + "checkpoint.html",
         ),
+        "variables_made_late": Clause(
+            None,
+            "A compiled function is one with guards; it may make tensors at any call.",
+            _TORCH + "generated/torch.compile.html",
+        ),
+        "function_after_a_failed_trace": Clause(
+            None,
+            "Silent; users expect a function whose first call has raised to be traced again.",
+            _TORCH + "generated/torch.compile.html",
+        ),
         "recomputed_draws": Clause(
             "the_same",
             "The RNG state is stashed and restored during each checkpoint, so that checkpointed "
