@@ -102,6 +102,24 @@ def test_a_batch_of_another_size_is_traced_anew_unless_a_signature_leaves_it_ope
         assert {(f.severity, f.issue, f.subject) for f in found} == hazards
 
 
+def test_a_step_that_raises_while_it_is_traced_has_run_nothing() -> None:
+    """In the base contract the function is then traced again, and steps."""
+    program = (Step(0), Freeze("dense_0"), Freeze("dense_2"), Freeze("dense_3"), Compile(), Step(0))
+    case = in_mode("function", program, optimizer_call="apply_gradients")
+    verdict = judge(case, "tensorflow")
+    assert verdict.findings == ()
+    assert verdict.evidence.observation.errors.keys() == {5}
+
+
+def test_an_optimizer_that_is_built_too_late_in_a_function_raises_as_documented() -> None:
+    program = (Freeze(""), Step(0), Thaw(""), Step(0))
+    options = {"optimizer_build": "first_step", "optimizer_call": "apply_gradients"}
+    assert told("function", program, **options) == set()
+    emptied = "tensorflow-function-emptied-by-a-failed-trace"
+    assert told("function", (*program, Step(0)), **options) == {("known issue", emptied, "")}
+    assert told("function_anew", (*program, Step(0)), **options) == set()
+
+
 @pytest.mark.parametrize("mode", _TRAINING)
 def test_flags_that_change_after_compile_are_a_hazard(mode: str) -> None:
     found = told(mode, (Step(0), Freeze("dense_2"), Step(0)))

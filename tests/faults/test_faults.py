@@ -237,6 +237,14 @@ NOTICED_BY = {
         "lora_ignores_alpha": "upstream_gradients",
         "lora_is_loaded_twice": "frozen_weights",
         "function_keeps_its_trace": "upstream_gradients",
+        "traced_rate_stays": "training_trajectory",
+        "xla_rounds": "upstream_gradients",
+        "persistent_tape_forgets": "upstream_gradients",
+        "watch_misses_last": "upstream_gradients",
+        "recomputed_begins_frozen": "upstream_gradients",
+        "recomputed_drifts": "upstream_gradients",
+        "one_step_of_several": "training_trajectory",
+        "fit_forgets_last": "trainable_weights_move",
     },
 }
 
