@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests_support import simple_case
 
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers.base import Spec
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.noise import GaussianNoise
 from invariants.backends import BACKENDS
-from invariants.case import Case, CaseError, Realisation
+from invariants.case import Case, CaseError, Realisation, frozen
 from invariants.hazards import COMPILED, TRACED
 from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
@@ -176,6 +181,19 @@ def test_a_mode_is_a_line_of_the_script(mode: str, line: str) -> None:
 )
 def test_a_mode_that_trains_is_an_argument_or_a_class(mode: str, line: str) -> None:
     assert line in rendered(mode, (Step(0),))
+
+
+@pytest.mark.parametrize("mode", ["function_xla", "fit_xla"])
+def test_what_xla_draws_is_not_asked_of_an_eager_layer(mode: str) -> None:
+    """It makes other normal numbers of the same seed."""
+    layers = (Dense(units=2), GaussianNoise(), Dense(units=1))
+    nodes = tuple(Node(number, (number,)) for number in range(len(layers)))
+    architecture = Architecture((Spec((3,)),), Block(members=layers, nodes=nodes))
+    weights = {n: frozen(np.ones(p.shape)) for n, p in architecture.parameters.items()}
+    case = replace(in_mode(mode, (Step(0),)), architecture=architecture, weights=weights).check()
+    source = BACKENDS["tensorflow"].render(case)
+    assert "reseed(model)" in source
+    assert "draws(" not in source
 
 
 @pytest.mark.parametrize("mode", ["fit_several_steps", "fit_xla"])

@@ -31,7 +31,7 @@ def seeded(case: Case, number: int, batch: int) -> list[str]:
     """The lines before action `number` has random layers draw, and what they draw told."""
     if not case.draws_at(number):
         return []
-    told = drawn_once(case) and case.first_of_its_size(number)
+    told = modes.draws_can_be_told(case) and drawn_once(case) and case.first_of_its_size(number)
     draws = [f"draws({number}, {case.batches[batch].size})"] if told else []
     return ["reseed(model)", *draws]
 

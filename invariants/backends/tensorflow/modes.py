@@ -54,6 +54,11 @@ def classes(case: Case) -> list[str]:
     return [*_TRAIN_STEP.splitlines(), "", ""] if "train_step" in traits(case) else []
 
 
+def draws_can_be_told(case: Case) -> bool:
+    """Whether what random layers draw can be asked for: XLA makes other numbers of a seed."""
+    return "jit" not in traits(case)
+
+
 def steps(case: Case) -> int:
     """How many steps a call makes of a model that trains by itself."""
     return int(traits(case).get("steps", "1"))
