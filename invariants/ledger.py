@@ -21,7 +21,6 @@ from packaging.version import Version
 from invariants.backends import BACKENDS, layouts, versions
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.oracle.contract.clauses import Consulted
 from invariants.oracle.expectation import Expectation
 from invariants.oracle.interpreter import expect
 from invariants.properties import PROPERTIES, findings
@@ -178,10 +177,9 @@ def _met(evidence: Evidence, issues: Sequence[KnownIssue]) -> list[KnownIssue]:
     asked: set[tuple[str, str]] = set()
     for one in (evidence, *([evidence.other] if evidence.other else [])):
         for changes in ([], issues):
-            contract = _changed(one.backend, changes)
-            consulted = Consulted(contract.clauses)
-            _expected(one, replace(contract, clauses=consulted))
-            asked |= {(one.backend, point) for point in consulted.points}
+            contract = replace(_changed(one.backend, changes), asked=set())
+            _expected(one, contract)
+            asked |= {(one.backend, point) for point in contract.asked or ()}
     return [i for i in issues if any((i.backend, point) in asked for point in i.as_if)]
 
 

@@ -109,21 +109,12 @@ class Mode:
         return self.seconds < 1.3
 
 
-class Consulted(dict[str, Clause]):
-    """Clauses that note which of them are asked for."""
-
-    def __init__(self, clauses: Mapping[str, Clause]) -> None:
-        super().__init__(clauses)
-        self.points: set[str] = set()
-
-    def __getitem__(self, point: str) -> Clause:
-        self.points.add(point)
-        return super().__getitem__(point)
-
-
 @dataclass(frozen=True)
 class Contract:
-    """The clauses of one backend, by point."""
+    """The clauses of one backend, by point.
+
+    asked: the points that have been asked for, where that is to be told.
+    """
 
     backend: str
     clauses: Mapping[str, Clause]
@@ -133,8 +124,11 @@ class Contract:
     modes: tuple[Mode, ...]
     options: tuple[Option, ...]
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
+    asked: set[str] | None = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, point: str) -> Any:
+        if self.asked is not None:
+            self.asked.add(point)
         return self.clauses[point].value
 
     def as_if(self, clauses: Mapping[str, Any]) -> Contract:
