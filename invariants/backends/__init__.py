@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from importlib import metadata
 from typing import Any, Protocol
 
@@ -23,7 +22,6 @@ from invariants.backends.source import (
 )
 from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint, Raised
-from invariants.oracle.contract import CONTRACTS, Mode
 from invariants.oracle.losses import LOSSES
 
 
@@ -36,8 +34,6 @@ class Backend(Protocol):
     VALUE_AXES: dict[int, Axes]
 
     def render(self, case: Case) -> str: ...
-
-    def probe(self, mode: Mode) -> str: ...
 
 
 BACKENDS: dict[str, Any] = {_torch.NAME: _torch, _tensorflow.NAME: _tensorflow}
@@ -57,13 +53,6 @@ def versions(backend: str) -> dict[str, str]:
 def installed(backend: str) -> bool:
     """Whether the packages of a backend are there; importing them may still fail."""
     return all(versions(backend).values())
-
-
-@cache
-def lacks(backend: str, mode: str) -> str:
-    """Why this installation of a backend cannot run a mode, in its own words; "" where it can."""
-    source = BACKENDS[backend].probe(CONTRACTS[backend].mode(mode))
-    return runner.refusal(backend, source) if source else ""
 
 
 def layouts(case: Case, backend: str) -> dict[str, NativeParameter]:

@@ -19,7 +19,7 @@ class Fault:
     """One known way to break a framework.
 
     apply: gives a context manager; the framework is broken inside of it alone. targets: what is
-    patched. mode: the one whose programs meet it, "" for those of any.
+    patched. mode: that of the programs which it breaks; "" where it is none in particular.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: the sentence, the functions or classes that are patched, the mode.
+    """One row of a table: the sentence, the functions or classes that are patched, and the mode.
 
     The function of the same name in the module takes an original and gives what replaces it.
     """

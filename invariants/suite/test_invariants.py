@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from invariants.backends import lacks
+from invariants.backends.probing import lacks
 from invariants.backends.runner import BackendUnavailable, prepare
 from invariants.judge import Verdict
 from invariants.report import findings

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from invariants.backends.tensorflow.modes import probe
 from invariants.backends.tensorflow.rows import LOWERINGS, VALUE_AXES
 from invariants.backends.tensorflow.script import NAME, render
 
 PACKAGES = ("tensorflow", "keras")
 
-__all__ = ["LOWERINGS", "NAME", "PACKAGES", "VALUE_AXES", "probe", "render"]
+__all__ = ["LOWERINGS", "NAME", "PACKAGES", "VALUE_AXES", "render"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from invariants.backends.source import arrays_of_a_batch
 from invariants.case import Case
-from invariants.oracle.contract import CONTRACTS, Mode
+from invariants.oracle.contract import CONTRACTS
 from invariants.program import Gradient, Learning, Step
 
 NAME = "tensorflow"
@@ -21,13 +21,6 @@ NAME = "tensorflow"
 def traits(case: Case) -> Mapping[str, str]:
     """What the mode of a case does."""
     return CONTRACTS[NAME].mode(case.realisations[NAME].mode).traits
-
-
-def probe(mode: Mode) -> str:
-    """A script that fails where an installation cannot run a mode; "" where all can."""
-    if "jit" not in mode.traits:
-        return ""
-    return "import tensorflow as tf\ntf.function(lambda x: x + x, jit_compile=True)(tf.ones(1))\n"
 
 
 _TRAIN_STEP = """\

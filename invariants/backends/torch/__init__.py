@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from invariants.backends.torch.modes import probe
 from invariants.backends.torch.rows import LOWERINGS, VALUE_AXES
 from invariants.backends.torch.script import NAME, render
 
 PACKAGES = ("torch",)
 
-__all__ = ["LOWERINGS", "NAME", "PACKAGES", "VALUE_AXES", "probe", "render"]
+__all__ = ["LOWERINGS", "NAME", "PACKAGES", "VALUE_AXES", "render"]

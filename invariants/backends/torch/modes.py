@@ -10,16 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from invariants.backends.source import arrays_of_a_batch, indented
 from invariants.case import Case
-from invariants.oracle.contract import CONTRACTS, Mode
+from invariants.oracle.contract import CONTRACTS
 
 NAME = "torch"
-
-
-def probe(mode: Mode) -> str:
-    """A script that fails where an installation cannot run a mode; "" where all can."""
-    if mode.traits.get("compile") != "inductor":
-        return ""
-    return 'import torch\ntorch.compile(lambda x: x + x, backend="inductor")(torch.ones(1))\n'
 
 
 def traits(case: Case) -> Mapping[str, str]:
