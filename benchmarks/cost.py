@@ -2,9 +2,10 @@
 
     python -m benchmarks.cost [--rounds N] [--torch CASES] [--tensorflow CASES]
 
-A bare run executes the very sources that the suite renders, with the loading of weights and batches
-and nothing else: no generation, no recording, no oracle, no judging. The ratio is taken round by
-round, the two side by side; printed are medians, and where the time of verifying goes.
+A bare run executes the very sources that the suite renders, with the loading of weights and
+batches and nothing else: no generation, no recording, no oracle, no judging. Cases that a framework
+compiles have costs of their own and are left out. The ratio is taken round by round, the two side
+by side; printed are medians, and where the time of verifying goes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from benchmarks.drawing import drawn
 from invariants.backends import BACKENDS, native_arrays, observation, runner
 from invariants.case import Case
 from invariants.judge import judge
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
@@ -30,7 +32,8 @@ class Bare:
 
     def __init__(self, recorder: Any) -> None:
         recorder.snapshot = lambda number: None
-        self.load, self.batch = recorder.load, recorder.batch
+        self.load, self.batch, self.finish = recorder.load, recorder.batch, recorder.finish
+        self.follow = recorder.follow
 
     @contextlib.contextmanager
     def action(self, number: int) -> Iterator[None]:
@@ -40,18 +43,19 @@ class Bare:
     def record(self, *anything: Any, **more: Any) -> None:
         """Records nothing."""
 
-    def draws(self, *anything: Any) -> None:
-        """Draws nothing."""
+    note = trained = draws = failed = record
 
 
 def run_bare(backend: str, source: str, arrays: dict[str, Any]) -> None:
     """Executes one rendered script alone."""
-    bare = Bare(runner.prepare(backend).Recorder(arrays))
-    names = {
-        "__name__": "__main__",
-        **{name: getattr(bare, name) for name in ("load", "batch", "action", "record", "draws")},
-    }
-    exec(compile(source, "<bare>", "exec"), names)
+    runner.execute(source, Bare(runner.prepare(backend).Recorder(arrays)))
+
+
+def eager(case: Case, backend: str) -> bool:
+    """Whether a framework runs a case operation by operation."""
+    mode = CONTRACTS[backend].mode(case.realisations[backend].mode)
+    traced = mode.trains_itself and case.options(backend)["run_eagerly"] == "no"
+    return not traced and "compile" not in mode.traits
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -62,9 +66,11 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def one_round(backend: str, count: int, seed: int) -> dict[str, float]:
-    """Seconds of each part of verifying `count` cases, and of running them bare."""
-    held: list[Case] = []
-    parts = {"drawing": seconds(lambda: held.extend(drawn(backend, count, seed)))}
+    """Seconds a case of each part of verifying, and of running bare; of `count` those eager."""
+    every: list[Case] = []
+    parts = {"drawing": seconds(lambda: every.extend(drawn(backend, count, seed)))}
+    held = [case for case in every if eager(case, backend)]
+    parts["drawing"] *= len(held) / len(every)
     rendered = [(BACKENDS[backend].render(c), native_arrays(c, backend)) for c in held]
     parts["bare"] = seconds(lambda: [run_bare(backend, s, a) for s, a in rendered])
     parts["verifying"] = parts["drawing"] + seconds(lambda: [judge(c, backend) for c in held])
@@ -89,7 +95,7 @@ def one_round(backend: str, count: int, seed: int) -> dict[str, float]:
             for c, o, e in zip(held, observed, expected, strict=True)
         ]
     )
-    return parts
+    return {part: taken / len(held) for part, taken in parts.items()}
 
 
 def main() -> None:
@@ -111,7 +117,7 @@ def main() -> None:
         )
         for part in rounds[0]:
             share = statistics.median(r[part] / r["bare"] for r in rounds)
-            per_case = statistics.median(r[part] for r in rounds) / count * 1e3
+            per_case = statistics.median(r[part] for r in rounds) * 1e3
             print(f"  {part:22s} {share:5.2f}   {per_case:7.2f} ms a case")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -40,6 +40,8 @@ from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.losses import CLASSIFYING, LOSSES
 from invariants.program import (
     Action,
+    Cast,
+    Dtype,
     Evaluate,
     Freeze,
     Gradient,
@@ -104,9 +106,6 @@ def _write_array(array: np.ndarray) -> dict[str, Any]:
 
 Array = Annotated[np.ndarray, PlainValidator(_read_array), PlainSerializer(_write_array)]
 
-Dtype = Literal["float64", "float32", "bfloat16", "float16"]
-
-
 #: The formats of 16 bits, whose spread is so wide that many elements say nothing.
 NARROW: tuple[Dtype, ...] = ("bfloat16", "float16")
 
@@ -114,6 +113,14 @@ NARROW: tuple[Dtype, ...] = ("bfloat16", "float16")
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """The NumPy dtype of a floating point format; NumPy itself has no bfloat16."""
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+
+def cast(array: np.ndarray, formats: Sequence[str]) -> np.ndarray:
+    """`array` rounded to one format after the other."""
+    with np.errstate(over="ignore"):
+        for name in formats:
+            array = array.astype(numpy_dtype(name))
+    return array
 
 
 @dataclass(frozen=True)
@@ -218,6 +225,20 @@ class Case(Document):
             modes.append(action.training if isinstance(action, Evaluate) else training)
         return tuple(modes)
 
+    @cached_property
+    def dtypes(self) -> tuple[Dtype, ...]:
+        """The dtype of the model after each action."""
+        dtypes, dtype = [], self.dtype
+        for action in self.program:
+            dtype = action.dtype if isinstance(action, Cast) else dtype
+            dtypes.append(dtype)
+        return tuple(dtypes)
+
+    @property
+    def ever_narrow(self) -> bool:
+        """Whether some of it runs in a format of 16 bits."""
+        return not {self.dtype, *self.dtypes}.isdisjoint(NARROW)
+
     def mode_before(self, number: int) -> bool:
         """Whether the model is in training mode before an action."""
         set_ = [a.training for a in self.program[:number] if isinstance(a, SetMode)]
@@ -245,9 +266,9 @@ class Case(Document):
         return any(map(self.draws_at, range(len(self.program))))
 
     def first_of_its_size(self, number: int) -> bool:
-        """Whether action `number` is the first to draw for a batch of the size that it has."""
+        """Whether action `number` is the first to draw in its dtype for a batch of its size."""
         sizes = [
-            self.batches[action.batch].size
+            (self.batches[action.batch].size, self.dtypes[n])
             for n, action in enumerate(self.program[: number + 1])
             if isinstance(action, Learning) and self.draws_at(n)
         ]
@@ -308,11 +329,12 @@ class Case(Document):
         if not self.architecture.weights:
             raise CaseError("architecture: no layer has a weight, there is nothing to train")
         for placed in self.architecture.layers:
-            if self.dtype not in placed.layer.dtypes:
-                raise CaseError(
-                    f"dtype: some weights of {placed.path} are {placed.layer.dtypes[0]} whatever "
-                    f"the model's dtype; a case with it cannot be {self.dtype}"
-                )
+            for dtype in (self.dtype, *self.dtypes):
+                if dtype not in placed.layer.dtypes:
+                    raise CaseError(
+                        f"dtype: some weights of {placed.path} are {placed.layer.dtypes[0]} "
+                        f"whatever the model's dtype; a case with it cannot be {dtype}"
+                    )
         self._check_weights()
         self._check_objective()
         for number, batch in enumerate(self.batches):
@@ -340,16 +362,19 @@ class Case(Document):
                     f"weights: {name} has shape {list(array.shape)}, "
                     f"the architecture needs {list(parameter.shape)}"
                 )
-            self._check_exact(f"weights: {name}", array)
+            self._check_exact(f"weights: {name}", array, {self.dtype})
             if parameter.initial == "variance" and array.min(initial=1.0) < 0.0:
                 raise CaseError(f"weights: {name} is a variance and holds a negative number")
 
-    def _check_exact(self, where: str, array: np.ndarray) -> None:
+    def _check_exact(
+        self, where: str, array: np.ndarray, dtypes: Collection[Dtype] | None = None
+    ) -> None:
         if not np.isfinite(array).all():
             raise CaseError(f"{where} holds NaN or infinity")
         with np.errstate(over="ignore"):
-            if not np.array_equal(array.astype(numpy_dtype(self.dtype)).astype(np.float64), array):
-                raise CaseError(f"{where} holds a number that {self.dtype} cannot hold exactly")
+            for dtype in dtypes or {self.dtype, *self.dtypes}:
+                if not np.array_equal(array.astype(numpy_dtype(dtype)).astype(np.float64), array):
+                    raise CaseError(f"{where} holds a number that {dtype} cannot hold exactly")
 
     def _check_objective(self) -> None:
         outputs = self.architecture.outputs
@@ -502,6 +527,10 @@ class Case(Document):
         reason = not_averaged(self.average, contract) if self.average else ""
         if reason:
             raise CaseError(f"{where}: average: {reason}")
+        if any(isinstance(action, Cast) for action in self.program):
+            reason = not_cast(self.average is not None, contract)
+            if reason:
+                raise CaseError(f"{where}: cast: {reason}")
         self._check_ways(where, contract, realisation.ways)
 
     def _check_ways(self, where: str, contract: Contract, ways: tuple[str | None, ...]) -> None:
@@ -509,7 +538,8 @@ class Case(Document):
             raise CaseError(f"{where}: {len(ways)} ways for {len(self.program)} actions")
         for number, (action, name) in enumerate(zip(self.program, ways, strict=True)):
             mode = self.realisations[contract.backend].mode
-            allowed = ways_of(action, self.architecture, contract, mode)
+            averaged = self.average is not None
+            allowed = ways_of(action, self.architecture, contract, mode, averaged)
             if name not in allowed:
                 here = f"{where}: ways[{number}]"
                 if allowed == (None,):
@@ -573,22 +603,36 @@ def not_compiled(
 
 
 def ways_of(
-    action: Action, architecture: Architecture, contract: Contract, mode: str
+    action: Action,
+    architecture: Architecture,
+    contract: Contract,
+    mode: str,
+    averaged: bool = False,
 ) -> tuple[str | None, ...]:
-    """The ways that a backend has for an action; None for what has but one."""
+    """The ways that a backend has for an action; None for what has but one.
+
+    averaged: the case has averages of weights.
+    """
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
+        mode_of = contract.mode(mode)
+        # Where a function holds the step, it holds what stands between tape and optimizer as well.
+        whole = mode_of.trains_itself or "function" in mode_of.traits
         return tuple(
             way.name
             for way in contract.ways
-            if way.reaches == reaches and not (way.construction and isinstance(action, Thaw))
+            if way.reaches == reaches
+            and not (way.construction and isinstance(action, Thaw))
+            and not (way.partial and whole)
         )
     if isinstance(action, Evaluate):
         compiled = contract.mode(mode).trains_itself
         return tuple(
             e.name
             for e in contract.evaluations
-            if action.training in e.training and (compiled or not e.compiled)
+            if action.training in e.training
+            and (compiled or not e.compiled)
+            and (averaged or not e.averaged)
         )
     if isinstance(action, Reload):
         kinds = {placed.layer.kind for placed in architecture.layers}
@@ -606,13 +650,20 @@ def not_by(
 ) -> str:
     """Why a way to freeze does not go together with the optimizer of a case; "" where it does."""
     by = contract.way(way).by
-    if by != "flag" and groups:
+    if by in ("rate", "optimizer") and groups:
         return f"{way} makes parameter groups of its own"
     if by == "rate" and optimizer in contract["no_rate_of_zero"]:
         return f"a rate of 0 does not hold {optimizer}"
     if by == "rate" and options.get("optimizer_loop") == "fused":
         return f"{way}: a fused step may stop between two groups"
     return ""
+
+
+def not_cast(averaged: bool, contract: Contract) -> str:
+    """Why no model of a case can be cast; "" where it can."""
+    if not contract["cast_in_place"]:
+        return contract.clauses["cast_in_place"].sentence
+    return "no documentation says what becomes of averages in the old dtype" if averaged else ""
 
 
 def late_construction(
@@ -700,7 +751,7 @@ def _plainly(error: Any) -> str:
         return f"{path}: unknown {what} {context['tag']!r}"
     if kind in ("missing", "union_tag_not_found"):
         return f"{path}: is missing" if kind == "missing" else f"{path}: says not what kind it is"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{path}: there is no such field"
     if kind == "json_invalid":
         return f"not JSON: {context.get('error', error['msg'])}"

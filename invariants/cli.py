@@ -27,6 +27,16 @@ class CannotRun(Exception):
     """Something that keeps a command from running, in one line."""
 
 
+def _read_ledger() -> None:
+    """Reads the ledger before anything runs, so that what is wrong with it is told at once."""
+    from invariants.ledger import LedgerError, known_issues
+
+    try:
+        known_issues()
+    except LedgerError as error:
+        raise CannotRun(str(error)) from None
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(package_name="freeze-invariants", prog_name="invariants")
 def app() -> None:
@@ -65,6 +75,7 @@ def verify(
 
     from invariants.suite.session import OptionError, Options
 
+    _read_ledger()
     try:
         Options.checked(
             list(backends),
@@ -128,6 +139,7 @@ def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> 
     from invariants.judge import judge
     from invariants.report.findings import text
 
+    _read_ledger()
     case = read_case(file)
     violated = False
     for name in _backends_of(case, backends):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from invariants.freezing import Flags, named
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import (
+    Cast,
     Compile,
     Evaluate,
     Freeze,
@@ -41,6 +42,7 @@ class Moment:
     optimizer has been made with; None while it waits for its first step. optimizer: its number.
     told: the modules that were flagged when the model was compiled, or warned of that since.
     still: the weights whose learning rate is 0. left: those that the optimizer was made without.
+    masked: those of which the loop masks the gradient. hooked: those with a hook that does so.
     saved_losses: the compiled losses have been made from their configs.
     loads: the action has put the optimizer's state into another one.
     unsettled: why no documentation says what the action did to the optimizer; "" where one does.
@@ -65,6 +67,8 @@ class Moment:
     warns: tuple[str, ...] = ()
     still: frozenset[str] = frozenset()
     left: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
+    hooked: frozenset[str] = frozenset()
     had: frozenset[str] = frozenset()
     rebuilt: bool = False
     loads: bool = False
@@ -77,6 +81,11 @@ class Moment:
     def zeros(self) -> frozenset[str]:
         """The frozen weights that have a gradient of zeros."""
         return self.had & self.acting.frozen
+
+    @property
+    def partial(self) -> frozenset[str]:
+        """The weights of whose gradient a part is set to 0."""
+        return self.masked | self.hooked
 
 
 def flags_after(
@@ -167,7 +176,6 @@ class _Course:
         self.own_step = "train_step" in mode.traits
         self.sizes = [batch.size for batch in case.batches]
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
-        self.counts = case.schedule is not None or case.average is not None
         self.has_slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
         self.groups_change = any(
             contract.way(way or "").by == "rate"
@@ -188,7 +196,7 @@ class _Course:
         return frozenset(flags.trainable)
 
     def freeze(self, moment: Moment, action: Freeze | Thaw, way: str) -> Moment:
-        """By a rate or an optimizer; what flags are after it is settled."""
+        """By a rate, an optimizer or a mask; what flags are after it is settled."""
         if self.function == "anew":
             moment = replace(moment, graphs={})
         by, freezes = self.contract.way(way).by, isinstance(action, Freeze)
@@ -199,6 +207,16 @@ class _Course:
         if by == "optimizer":
             left = moment.left | names if freezes else moment.left - names
             return self._new_optimizer(replace(moment, left=left), other_weights=False)
+        if by == "mask":
+            return replace(
+                moment, masked=moment.masked | names if freezes else moment.masked - names
+            )
+        if by == "hook" and freezes:
+            refused = names & moment.flags.frozen - moment.hooked
+            raises = self.contract["hook_of_frozen"] if refused else None
+            return replace(moment, hooked=moment.hooked | (names - refused), raises=raises)
+        if by == "hook":
+            return replace(moment, hooked=moment.hooked - names)
         return moment
 
     def _new_optimizer(self, moment: Moment, other_weights: bool) -> Moment:
@@ -289,6 +307,13 @@ class _Course:
         whole = replace(moment, left=frozenset())
         return self._compiled(self._new_optimizer(whole, other_weights=False))
 
+    def cast(self, moment: Moment, action: Cast, way: None) -> Moment:
+        after = self._new_optimizer(replace(moment, left=frozenset()), other_weights=False)
+        if after.raises:
+            why = "the optimizer of before the cast keeps slots of the other dtype"
+            return replace(after, unsettled=why)
+        return after
+
     def _compiled(self, moment: Moment, saved_losses: bool = False) -> Moment:
         return replace(
             moment,
@@ -304,7 +329,7 @@ class _Course:
         if reloading.optimizer == "kept":
             return moment
         if reloading.other_weights:
-            moment = replace(moment, had=frozenset())
+            moment = replace(moment, had=frozenset(), hooked=frozenset())
         if reloading.optimizer == "loaded":
             return self._loaded(moment)
         moment = replace(moment, left=frozenset())
@@ -315,9 +340,6 @@ class _Course:
 
         Its state is that of as many weights as it held, which the other must hold, too.
         """
-        if self.counts:
-            why = "nothing here says what a checkpoint holds of a schedule or of averages"
-            return replace(moment, unsettled=why)
         made = self._made_with(moment.flags.acting) or frozenset()
         held = frozenset(moment.flags.acting.trainable) if self.compiled else made - moment.left
         nothing = not held and self.contract["empty_optimizer"]
@@ -350,6 +372,7 @@ class _Course:
             "step": self.step,
             "evaluate": self.evaluate,
             "compile": self.compile,
+            "cast": self.cast,
             "reload": self.reload,
             "set_mode": self.set_mode,
             "set_rate": self.set_rate,

@@ -42,6 +42,17 @@ MERGED = Hazard(
     "numbers to the first factor of each layer",
 )
 
+MASKED = Hazard(
+    "masks-leave-the-optimizer",
+    "elements whose gradient is masked go on moving",
+    "torch.optim optimizers have a different behavior if the gradient is 0 or None: in one case "
+    "they do the step with a gradient of 0; Keras alike. Momentum, moving averages, weight "
+    "decay, and a step that mixes elements, as Muon's does, move what a mask or a hook holds.",
+    "https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html",
+    "make the optimizer anew when the mask changes, without weight decay for what it masks, or put "
+    "the masked elements back after each step",
+)
+
 COMPILED = Hazard(
     "flags-wait-for-compile",
     "fit and train_on_batch go by what was trainable at the last compile()",
@@ -61,7 +72,7 @@ TRACED = Hazard(
     "make the function anew, tf.function(train_step), after every change of trainable",
 )
 
-HAZARDS = (ZEROS, MERGED, COMPILED, TRACED)
+HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED)
 
 
 def of_old_flags(trains_itself: bool) -> Hazard:

@@ -73,7 +73,14 @@ def parse(text: str) -> tuple[KnownIssue, ...]:
     return tuple(_entry(number, entry) for number, entry in enumerate(entries))
 
 
-_CALLED = {dict: "a table", list: "a list"}
+#: What a field holds, where it is no text.
+_KINDS: dict[str, tuple[type, str]] = {
+    "versions": (dict, "a table"),
+    "as_if": (dict, "a table"),
+    "properties": (list, "a list"),
+    "at_random": (bool, "true or false"),
+    "documented": (bool, "true or false"),
+}
 
 
 def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
@@ -85,30 +92,44 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
     unknown = sorted(set(entry) - set(KnownIssue.__dataclass_fields__))
     if unknown:
         raise LedgerError(f"{where}: there is no field {unknown[0]!r}")
-    for name, kind in (("versions", dict), ("as_if", dict), ("properties", list)):
-        if not isinstance(entry[name], kind):
-            raise LedgerError(f"{where}: {name} must be {_CALLED[kind]}")
+    for name, value in entry.items():
+        kind, called = _KINDS.get(name, (str, "a text"))
+        if not isinstance(value, kind):
+            raise LedgerError(f"{where}: {name} must be {called}, not {value!r}")
     if entry["backend"] not in BACKENDS:
         raise LedgerError(f"{where}: unknown backend {entry['backend']!r}")
     for name in entry["properties"]:
-        if name not in PROPERTIES:
-            raise LedgerError(f"{where}: unknown property {name!r}")
+        if name not in [*PROPERTIES]:
+            known = ", ".join(PROPERTIES)
+            raise LedgerError(f"{where}: unknown property {name!r}, there are {known}")
     for point in entry["as_if"]:
         if point not in CONTRACTS[entry["backend"]].clauses:
             raise LedgerError(f"{where}: the contract has no point {point!r}")
     specifiers = {}
     for package, text in entry["versions"].items():
+        packages = BACKENDS[entry["backend"]].PACKAGES
+        if package not in packages:
+            raise LedgerError(f"{where}: versions are of {' and '.join(packages)}, not {package!r}")
         try:
-            specifiers[package] = SpecifierSet(text)
+            specifiers[package] = SpecifierSet(text if isinstance(text, str) else repr(text))
         except InvalidSpecifier:
-            raise LedgerError(f"{where}: {text!r} is no version specifier") from None
+            raise LedgerError(
+                f"{where}: {text!r} is no version specifier of {package}, such as '>=2.13,<2.14'"
+            ) from None
     return KnownIssue(**{**entry, "versions": specifiers, "properties": tuple(entry["properties"])})
 
 
 @lru_cache(maxsize=1)
 def known_issues() -> tuple[KnownIssue, ...]:
-    """The entries that ship with the package."""
-    return parse((resources.files("invariants") / "known_issues.toml").read_text("utf-8"))
+    """The entries that ship with the package; raises LedgerError, naming the file."""
+    try:
+        return parse(_shipped())
+    except LedgerError as error:
+        raise LedgerError(f"known_issues.toml: {error}") from None
+
+
+def _shipped() -> str:
+    return (resources.files("invariants") / "known_issues.toml").read_text("utf-8")
 
 
 def pinned_case(issue: KnownIssue) -> Path:

@@ -13,6 +13,8 @@ from pydantic import Field
 
 from invariants.document import Document
 
+Dtype = Literal["float64", "float32", "bfloat16", "float16"]
+
 _Batch = Annotated[int, Field(ge=0)]
 
 Rate = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
@@ -84,6 +86,14 @@ class Compile(Document):
 
 
 @dataclass(frozen=True)
+class Cast(Document):
+    """The model has and computes in another dtype from here on, with a new optimizer."""
+
+    dtype: Dtype
+    action: Literal["cast"] = "cast"
+
+
+@dataclass(frozen=True)
 class Reload(Document):
     """The weights are saved and loaded, or copied, and the program goes on with what they give."""
 
@@ -91,7 +101,7 @@ class Reload(Document):
 
 
 Action = Annotated[
-    Freeze | Thaw | Gradient | Step | Evaluate | SetMode | SetRate | Compile | Reload,
+    Freeze | Thaw | Gradient | Step | Evaluate | SetMode | SetRate | Compile | Cast | Reload,
     Field(discriminator="action"),
 ]
 

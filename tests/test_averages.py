@@ -11,11 +11,11 @@ from forging import LAYERS, at, last_bit_flipped, point_of, torch_case
 
 from invariants.average import Average
 from invariants.backends import BACKENDS, installed
-from invariants.case import Case, Realisation
+from invariants.case import Case, CaseError, Realisation
 from invariants.judge import Verdict, gather, judge
 from invariants.observation import Array, same_bits
 from invariants.optimizer import SGD
-from invariants.program import Compile, Freeze, Gradient, Reload, Step, Thaw
+from invariants.program import Compile, Evaluate, Freeze, Gradient, Reload, Step, Thaw
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 
@@ -122,6 +122,22 @@ def test_in_torch_the_average_outlives_optimizer_and_model() -> None:
     made = replace(plain, program=program, realisations={"torch": realisation})
     evidence = sound(made.check())
     assert not same_bits(average_at(evidence, 4, FROZEN), weight_at(evidence, 4, FROZEN))
+
+
+def test_an_evaluation_of_the_averages_moves_nothing() -> None:
+    plain = case(Average(decay=0.5), (Step(0), Step(0)))
+    program = (*plain.program, Evaluate(0), Step(0))
+    ways = (*plain.realisations["torch"].ways, "averaged_model", None)
+    realisation = replace(plain.realisations["torch"], ways=ways)
+    made = replace(plain, program=program, realisations={"torch": realisation}).check()
+    evidence = sound(made)
+    before, after = (point_of(evidence.observation, n).weights for n in (1, 2))
+    assert all(same_bits(before[name], after[name]) for name in before)
+    assert "    averaged.eval()\n    with torch.no_grad():\n        averaged(x0)" in BACKENDS[
+        "torch"
+    ].render(made)
+    with pytest.raises(CaseError, match=r"an? evaluate here goes by no_grad or inference_mode"):
+        replace(made, average=None).check()
 
 
 def test_the_scripts_read_as_people_write_them() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from invariants import faults, ledger
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.dense import Dense
+from invariants.average import Average
 from invariants.backends import BACKENDS, installed
 from invariants.case import Case, CaseError, Realisation
 from invariants.generate.cases import cases
@@ -22,6 +23,7 @@ from invariants.optimizer import ASGD, LBFGS, SGD, Adam, Muon, NAdam
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Action, Compile, Freeze, Reload, SetRate, Step, Thaw
 from invariants.properties import findings
+from invariants.schedule import Cosine, Exponential, Linear, MultiStep
 
 WAYS = ("checkpoint", "new_module_checkpoint")
 FROZEN = "dense_2.kernel"
@@ -116,6 +118,47 @@ def test_the_state_of_other_weights_is_refused() -> None:
     assert not judge(torch("checkpoint", same, chosen=scoped), "torch").violations
 
 
+@pytest.mark.parametrize("optimizer", [SGD(), Muon()])
+@pytest.mark.parametrize(
+    "schedule",
+    [MultiStep(milestones=(1, 3)), Cosine(steps=4), Exponential(decay=0.5), Linear(steps=4)],
+    ids=lambda s: s.kind,
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_schedule_goes_on_from_where_it_was_saved(
+    way: str, schedule: Any, optimizer: Any
+) -> None:
+    program = (Step(0), Step(0), Reload(), Step(0), Step(0))
+    loaded = torch(way, program, optimizer=optimizer, schedule=schedule)
+    assert not judge(loaded, "torch").violations
+    without = last_weights(unloaded(loaded), "torch")
+    assert all(same_bits(w, without[n]) for n, w in last_weights(loaded, "torch").items())
+
+
+@pytest.mark.parametrize("average", [Average(decay=0.5), Average(kind="equal", buffers=True)])
+@pytest.mark.parametrize("way", WAYS)
+def test_averages_go_on_from_where_they_were_saved(way: str, average: Average) -> None:
+    program = (Step(0), Step(0), Reload(), Step(0))
+    loaded = torch(way, program, average=average)
+    evidence = gather(loaded, "torch")
+    assert not findings(evidence)
+    unbroken = gather(unloaded(loaded), "torch")
+    after = point_of(evidence.observation, 3).averages
+    without = point_of(unbroken.observation, 2).averages
+    assert after.keys() == without.keys()
+    assert all(same_bits(after[n], without[n]) for n in after)
+
+
+@pytest.mark.parametrize("name", ["schedule_load_counts_anew", "average_load_forgets"])
+def test_a_load_that_begins_anew_is_found(name: str) -> None:
+    fault = next(fault for fault in faults.of("torch") if fault.name == name)
+    program = (Step(0), Step(0), Reload(), Step(0), Step(0))
+    both = {"schedule": MultiStep(milestones=(1, 2)), "average": Average(decay=0.5)}
+    case = torch("new_module_checkpoint", program, optimizer=SGD(), **both)
+    with fault.apply():
+        assert {f.property_ for f in judge(case, "torch").violations} == {"training_trajectory"}
+
+
 def test_groups_that_a_rate_of_zero_has_made_are_refused() -> None:
     with pytest.raises(CaseError, match="other weights or groups"):
         torch("checkpoint", freeze="rate_zero")
@@ -157,6 +200,17 @@ def test_the_file_of_a_compiled_model_goes_on_with_slots_flags_and_rate() -> Non
 
 
 @needs_tensorflow
+def test_the_file_of_a_compiled_model_goes_on_with_schedule_and_averages() -> None:
+    program = (Step(0), Step(0), Reload(), Step(0), Step(0))
+    both = {"schedule": MultiStep(milestones=(1, 3)), "average": Average(decay=0.5)}
+    loaded = keras(program, optimizer=SGD(), dtype="float32", **both)
+    assert not judge(loaded, "tensorflow").violations
+    without = last_weights(unloaded(loaded), "tensorflow")
+    after = last_weights(loaded, "tensorflow")
+    assert all(same_bits(w, without[n]) for n, w in after.items())
+
+
+@needs_tensorflow
 @pytest.mark.parametrize("name", ["optimizer_load_forgets_slots", "optimizer_load_counts_anew"])
 def test_an_optimizer_that_loads_less_than_it_saved_is_found(name: str) -> None:
     fault = next(fault for fault in faults.of("tensorflow") if fault.name == name)
@@ -188,7 +242,13 @@ def test_every_drawn_load_is_settled(case: Case) -> None:
     assert not any(moment.unsettled for moment in case.course("torch"))
 
 
-def test_the_script_saves_both() -> None:
+def test_the_script_saves_what_there_is() -> None:
+    both = {"schedule": MultiStep(milestones=(1,)), "average": Average()}
+    source = BACKENDS["torch"].render(torch("checkpoint", **both))
+    assert '"scheduler": scheduler.state_dict(), "averaged": averaged.state_dict()}' in source
+    assert 'scheduler.load_state_dict(saved["scheduler"])' in source
+    assert 'averaged.load_state_dict(saved["averaged"])' in source
+
     source = BACKENDS["torch"].render(torch("new_module_checkpoint"))
     assert '{"model": model.state_dict(), "optimizer": optimizer.state_dict()}' in source
     assert 'optimizer.load_state_dict(saved["optimizer"])' in source

@@ -63,6 +63,19 @@ BAD: dict[str, tuple[str, str]] = {
         with_line("versions", 'versions = { torch = "two" }'),
         "'two' is no version specifier",
     ),
+    "a number for a version specifier": (
+        with_line("versions", "versions = { torch = 2.13 }"),
+        "2.13 is no version specifier of torch, such as",
+    ),
+    "versions of something else": (
+        with_line("versions", 'versions = { torhc = "==2.13.0" }'),
+        "versions are of torch, not 'torhc'",
+    ),
+    "a property that is no text": (
+        with_line("properties", "properties = [[1]]"),
+        r"unknown property \[1\], there are program_runs, ",
+    ),
+    "a title that is a number": (with_line("title", "title = 5"), "title must be a text, not 5"),
     **{f"{name} is missing": (with_line(name, ""), f"{name} is missing") for name in FIELDS},
 }
 

@@ -41,7 +41,7 @@ class Recorder:
     def batch(self, number):
         batch = self.arrays["batches"][number]
         tensors = (torch.from_numpy(array.copy()) for array in batch)
-        dtype = getattr(torch, self.arrays["dtype"])
+        dtype = next(self.model.parameters()).dtype
         return tuple(t.to(dtype) if t.is_floating_point() else t for t in tensors)
 
     @contextlib.contextmanager

@@ -82,19 +82,21 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
     arrays: {"weights": {native name: array}, "batches": [(input, ..., target), ...]}.
     """
     recorder = prepare(backend).Recorder(arrays)
+    execute(source, recorder)
+    points: list[dict[str, Any]] = recorder.points
+    return points
+
+
+#: What a script calls.
+CALLED = ("load", "follow", "note", "batch", "action", "record", "draws", "trained")
+
+
+def execute(source: str, recorder: Any) -> None:
+    """Executes `source` with the functions of a recorder, as far as it has them."""
     code, filename = compiled(source)
     # Classes are pickled by the module that they can be imported from.
     module = ModuleType(f"case_{next(_numbers)}")
-    names = {
-        "load": recorder.load,
-        "follow": recorder.follow,
-        "note": recorder.note,
-        "batch": recorder.batch,
-        "action": recorder.action,
-        "record": recorder.record,
-        "draws": recorder.draws,
-        "trained": getattr(recorder, "trained", None),
-    }
+    names = {name: getattr(recorder, name) for name in CALLED if hasattr(recorder, name)}
     vars(module).update(names)
     sys.modules[module.__name__] = module
     try:
@@ -105,5 +107,3 @@ def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any
         recorder.finish()
         linecache.cache.pop(filename, None)
         del sys.modules[module.__name__]
-    points: list[dict[str, Any]] = recorder.points
-    return points

@@ -15,12 +15,12 @@ from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
     Batch,
     Case,
-    Dtype,
     Realisation,
     frozen,
     late_construction,
     leaves_open,
     not_by,
+    not_cast,
     not_compiled,
     ways_of,
 )
@@ -42,7 +42,7 @@ from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Action, Freeze, Reload, Thaw
+from invariants.program import Action, Dtype, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -106,6 +106,7 @@ def _realisation(
     optimizer: str,
     mode: str,
     scheduled: bool,
+    averaged: bool,
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
@@ -118,7 +119,7 @@ def _realisation(
     for action in program:
         settled = [
             way
-            for way in ways_of(action, architecture, contract, mode)
+            for way in ways_of(action, architecture, contract, mode, averaged)
             if not leaves_open(action, way, flags, contract)
             and late_construction([*program[: len(ways)], action], [*ways, way], contract) is None
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
@@ -180,9 +181,10 @@ def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
     """The modes of a program, each as often as it is drawn, the simplest first.
 
     fitted: those in which a model trains by itself, where there are any. asked: one that is asked
-    for.
+    for, which a program with a loss that is written by hand cannot have if models train themselves
+    in it.
     """
-    if asked in contract.mode_names:
+    if asked in contract.mode_names and contract.mode(asked).trains_itself == fitted:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
     simple, *others = [mode.name for mode in modes if mode.quick]
@@ -211,7 +213,12 @@ def _cases(
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
         scheduled, averaged = choice.chance(6), choice.chance(8)
-        program = draw_program(choice, architecture, batches, fitted, scheduled or averaged)
+        dtypes = [
+            dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
+        ]
+        castable = () if any(not_cast(averaged, contract) for contract in contracts) else dtypes
+        stepping = scheduled or averaged
+        program = draw_program(choice, architecture, batches, fitted, stepping, castable)
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
         if not (mode and fitted and written):
@@ -219,9 +226,6 @@ def _cases(
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
-    dtypes = [
-        dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
-    ]
     optimizer = draw_optimizer(choice)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
@@ -257,6 +261,7 @@ def _cases(
                 optimizer.kind,
                 choice.one_of(_modes(CONTRACTS[name], not written, mode)),
                 scheduled,
+                averaged,
             )
             for name in backends
         },
@@ -266,15 +271,23 @@ def _cases(
 
 
 def _settled(case: Case) -> Case:
-    """With the weights alone loaded where an optimizer's state would be that of others."""
+    """With the weights alone loaded where an optimizer's state would be that of others.
+
+    With an optimizer of all weights where one of those that are trainable would have none once the
+    model is cast.
+    """
     for name, realisation in case.realisations.items():
         loading = {r.name: r.weights_alone for r in CONTRACTS[name].reloads if r.weights_alone}
         ways = list(realisation.ways)
         for number, way in enumerate(realisation.ways):
             if way in loading and case.course(name)[number].unsettled:
                 ways[number] = loading[way]
-                changed = replace(realisation, ways=tuple(ways))
-                case = replace(case, realisations={**case.realisations, name: changed})
+                realisation = replace(realisation, ways=tuple(ways))
+                case = replace(case, realisations={**case.realisations, name: realisation})
+        if any(moment.unsettled for moment in case.course(name)):
+            options = {**realisation.options, "optimizer_scope": "all"}
+            changed = replace(realisation, options=options)
+            case = replace(case, realisations={**case.realisations, name: changed})
     return case
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from invariants.architecture.graph import Architecture
 from invariants.freezing import Flags
 from invariants.generate.choice import Drawn
 from invariants.generate.masks import draw_mask, transition
 from invariants.program import (
     Action,
+    Cast,
     Compile,
+    Dtype,
     Evaluate,
     Gradient,
     Reload,
@@ -47,7 +51,9 @@ class _Program:
         batches: int,
         fitted: bool,
         stepping: bool,
+        castable: Sequence[Dtype],
     ) -> None:
+        self.castable = castable
         self.fitted = fitted
         self.segments = _FITTED if fitted or stepping else _SEGMENTS
         self.choice, self.architecture, self.batches = choice, architecture, batches
@@ -66,7 +72,8 @@ class _Program:
         return self.choice.integer(0, self.batches - 1)
 
     def event(self) -> None:
-        kind = self.choice.one_of([e for e in _EVENTS if not (self.fitted and e == "set_mode")])
+        events = [e for e in _EVENTS if not (self.fitted and e == "set_mode")]
+        kind = self.choice.one_of([*events, *["cast"] * bool(self.castable)])
         if kind == "evaluate":
             training = self.choice.boolean() and not self.architecture.stochastic
             self.actions.append(Evaluate(self.batch(), training))
@@ -74,6 +81,8 @@ class _Program:
             self.actions.append(Reload())
         elif kind == "compile":
             self.actions.append(Compile())
+        elif kind == "cast":
+            self.actions.append(Cast(self.choice.one_of(self.castable)))
         elif kind == "set_rate":
             self.actions.append(SetRate(self.choice.one_of((0.5, 0.25, 2.0))))
         elif kind == "set_mode":
@@ -101,14 +110,19 @@ class _Program:
 
 
 def draw_program(
-    choice: Drawn, architecture: Architecture, batches: int, fitted: bool, stepping: bool = False
+    choice: Drawn,
+    architecture: Architecture,
+    batches: int,
+    fitted: bool,
+    stepping: bool = False,
+    castable: Sequence[Dtype] = (),
 ) -> tuple[Action, ...]:
     """Freeze, then one to three stretches, the mask changing in between.
 
     fitted: for a model that trains by itself, which is compiled after most changes. stepping: of
-    steps alone, for what goes from step to step.
+    steps alone, for what goes from step to step. castable: the dtypes that it may change to.
     """
-    program = _Program(choice, architecture, batches, fitted, stepping)
+    program = _Program(choice, architecture, batches, fitted, stepping, castable)
     program.change()
     for segment in range(choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:

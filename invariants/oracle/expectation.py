@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from invariants.oracle.rounding import Estimate
 
 if TYPE_CHECKING:
@@ -19,11 +21,14 @@ class ExpectedPoint:
     Numbers are missing where the draws of a random layer are not known, or the order of its calls.
     `gradients` holds the trainable weights and "input_N" where the case asks for input gradients;
     `updates` what a step adds to each of them. `zeros` names the frozen weights that have a
-    gradient of zeros, `still` those whose learning rate is 0.
+    gradient of zeros, `still` those whose learning rate is 0, `masked` those of whose gradient a
+    part is set to 0, with an array that is True there.
     `weights` holds those that a step may move and those that were rewritten otherwise so far;
     `rewritten` names those that this very action rewrites: a forward pass, a file, or an average
     that they become; `averages` holds the latter, of weights and states.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
+    `cast`: the formats that it rounds all weights to, one after the other; `dtype` is that of the
+    model after it.
     `rounds_scalars`: it rounds what the optimizer keeps beside its slots.
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.
@@ -39,6 +44,8 @@ class ExpectedPoint:
     flags: Flags
     weights_version: int
     forward: tuple[Any, ...]
+    dtype: str = "float64"
+    cast: tuple[str, ...] = ()
     may_raise: tuple[str, str] | None = None
     attributes: Flags | None = None
     blind: bool = False
@@ -49,6 +56,7 @@ class ExpectedPoint:
     rewritten: frozenset[str] = frozenset()
     zeros: frozenset[str] = frozenset()
     still: frozenset[str] = frozenset()
+    masked: Mapping[str, np.ndarray] = field(default_factory=dict)
     warns: tuple[str, ...] = ()
     rounds_scalars: bool = False
     loss: Estimate | None = None

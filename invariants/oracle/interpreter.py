@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from invariants.oracle.averaging import Averages
+from invariants.oracle.casting import cast, formats
 from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
 from invariants.oracle.limits import may_leave_the_range, square_may_underflow
 from invariants.oracle.losses import objective
+from invariants.oracle.masking import held_part, kept, masked
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, SAMPLES, Estimates, Rounding, estimate
@@ -86,6 +88,7 @@ class _Interpreter:
         }
         self.wanted = tuple(name for name in case.architecture.weights if name in ever)
         self.asked = frozenset(f"input_{n}" for n in case.watched)
+        self.layouts = layouts
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
         self.averages = Averages(case.average, contract, self.rounding) if case.average else None
         self.fitted = self.mode.traits.get("call") == "fit"
@@ -111,6 +114,7 @@ class _Interpreter:
     def run(self) -> tuple[ExpectedPoint, ...]:
         points = []
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
+            through = self._cast(action) if action.action == "cast" else ()
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
                 self.functions.make_anew()
@@ -127,9 +131,21 @@ class _Interpreter:
             elif action.action not in ("freeze", "thaw") or moment.raises:
                 if action.action == "set_rate" and self.case.schedule and not moment.raises:
                     self.stepper.set_rate(action.factor)
-                kept = tuple(self.state_version for _ in self.stateful)
-                points.append(self._quiet(index, moment, kept))
+                same = tuple(self.state_version for _ in self.stateful)
+                points.append(replace(self._quiet(index, moment, same), cast=through))
+            if points and points[-1].action == index:
+                points[-1] = replace(points[-1], dtype=self.rounding.precision.name)
         return tuple(points)
+
+    def _cast(self, action: Any) -> tuple[str, ...]:
+        """Goes on in another dtype; the formats that weights and states are rounded to."""
+        through = formats(self.rounding.precision.name, action.dtype, self.contract)
+        self.rounding = self.stepper.rounding = self.rounding.apart(action.dtype)
+        self._move({n: cast(array, through, self.rounding) for n, array in self.arrays.items()})
+        self.weights_version += 1
+        self.state_version += 1
+        self.draws_of_size.clear()
+        return through
 
     def _quiet(self, index: int, moment: Moment, forward: tuple[Any, ...]) -> ExpectedPoint:
         """The point of an action without gradients; what it recorded is what was there before."""
@@ -217,6 +233,7 @@ class _Interpreter:
             rewritten=rewritten,
             zeros=moment.zeros,
             still=moment.still,
+            masked=self._masked(moment),
             warns=self._warns(action, raises, moment),
         )
         if action.action == "step" and self.averages and self._misplaces(moment, moment.held or ()):
@@ -236,8 +253,11 @@ class _Interpreter:
         for remaining in reversed(range(self.repeats if steps else 1)):
             result = self._passes(batches, moment, [known or {} for known in draws])
             zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
-            unclipped = result.gradients | zeros
-            result = replace(result, gradients=unclipped)
+            unclipped = masked(result.gradients, point.masked) | zeros
+            lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
+            result = replace(result, gradients=unclipped, lookups=lookups)
+            if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
+                point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
             if steps and self.case.clip:
                 result = self._clipped(result, self._with_gradients(moment))
             dragged = self._step(result, moved, moment, self._dragging(point, moment))
@@ -350,9 +370,19 @@ class _Interpreter:
         self.weights_version += 1
         before = self.arrays
         moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
-        kept = {n for n in dragging if unmoved(before[n], moved[n])}
-        self._move({name: array for name, array in moved.items() if name not in kept})
-        return self.stepper.dragged.union(dragging) - kept
+        parts = self._masked(now)
+        moved |= {n: kept(before[n], moved[n], parts[n]) for n in parts if n in moved}
+        stay = {n for n in dragging if unmoved(before[n], moved[n])}
+        self._move({name: array for name, array in moved.items() if name not in stay})
+        return self.stepper.dragged.union(dragging) - stay
+
+    def _masked(self, moment: Moment) -> dict[str, np.ndarray]:
+        """The weights that a mask holds a part of, and which part that is."""
+        return {
+            name: held_part(self.case.weights[name], self.layouts.get(name))
+            for name in self._reached(moment)
+            if name in moment.partial
+        }
 
     def _clipped(self, result: _Pass, names: Sequence[str]) -> _Pass:
         """The outcome with the gradients of `names` clipped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -205,6 +205,16 @@ class Stepper:
             and array[0].size >= 8
         )
 
+    def divides_lookups_by_nan(self, tables: Collection[str]) -> bool:
+        """Whether the gradient of a table is divided by what a β of 1 has made NaN.
+
+        Keras divides a gradient of lookups by way of their places then, and where two are of one
+        row it adds the places up. tables: those that are moved.
+        """
+        o, unit = self.case.optimizer, self.rounding.unit
+        divides = o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0
+        return bool(tables) and divides and self.contract["beta_that_rounds_to_1"] == "stops"
+
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
         o = self.case.optimizer
@@ -237,12 +247,12 @@ class Stepper:
 
     def _schedules_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:
         """Whether Muon multiplies a matrix by the rate of a schedule, which is of float32."""
-        wide = self.case.schedule is not None and self.case.dtype != "float32"
-        return wide and self._meets_a_matrix(arrays, names, self.case.dtype)
+        wide = self.case.schedule is not None and self.rounding.precision.name != "float32"
+        return wide and self._meets_a_matrix(arrays, names, self.rounding.precision.name)
 
     def _meets_a_matrix(self, arrays: Arrays, names: Sequence[str], dtype: str) -> bool:
         """Whether Muon is given a matrix of a dtype to make orthogonal."""
-        if self.case.optimizer.kind != "muon" or self.case.dtype != dtype:
+        if self.case.optimizer.kind != "muon" or self.rounding.precision.name != dtype:
             return False
         excluded = self.contract["muon_excludes"]
         return any(

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from invariants.case import Case
-from invariants.observation import Observation, ObservedPoint, same_bits
+import numpy as np
+
+from invariants.case import Case, cast
+from invariants.observation import Array, Observation, ObservedPoint, same_bits
 from invariants.oracle.expectation import Expectation, ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Deviation, deviation
+
+
+def kept(before: Array, through: Sequence[str], after: Array) -> bool:
+    """Whether a weight is what it was, to the bit, or what rounding to these formats makes of it.
+
+    A cast says nothing of which NaN it makes of one.
+    """
+    if not through:
+        return same_bits(before, after)
+    rounded = cast(before, through)
+    if rounded.dtype != after.dtype or rounded.shape != after.shape:
+        return False
+    neither = np.isnan(rounded.astype(np.float64)) & np.isnan(after.astype(np.float64))
+    return same_bits(rounded, np.where(neither, rounded, after))
 
 
 @dataclass(frozen=True)
@@ -61,11 +77,11 @@ class Evidence:
         if any(array.dtype.name != self.case.dtype for array in loaded):
             return -1, held
         for expected, observed in self.pairs:
-            kept = {*self.case.architecture.weights} - {*expected.moving}
+            stay = {*self.case.architecture.weights} - {*expected.moving}
             if previous is not None:
-                kept -= self.rewritten_between(previous.action, expected.action)
-            departs = previous is not None and any(
-                not same_bits(previous.weights[name], observed.weights[name]) for name in kept
+                stay -= self.rewritten_between(previous.action, expected.action)
+            departs = previous is not None and not all(
+                kept(previous.weights[n], expected.cast, observed.weights[n]) for n in stay
             )
             for name, estimate in (*expected.weights.items(), *expected.state.items()):
                 array = observed.weights[name]

@@ -3,7 +3,8 @@
 Where the contract names a layer whose kernels depend on flags, or a mode that optimises a graph as
 a whole, they agree within the spread.
 
-Judged wherever both exist and the contract leaves the forward pass as it was. It needs no oracle,
+Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
+it was. It needs no oracle,
 so it also judges layers that are random: their random state is the same at both. What has been
 clipped depends on the other gradients and is not compared.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from invariants.finding import Finding
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Estimate, deviation
 from invariants.program import Learning, Step
 from invariants.properties.evidence import Evidence
@@ -25,7 +27,7 @@ from invariants.properties.frozen_weights import first_difference
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    first: dict[tuple[Any, ...], tuple[ObservedPoint, frozenset[str]]] = {}
+    first: dict[tuple[Any, ...], tuple[ObservedPoint, ExpectedPoint]] = {}
     clipping = CONTRACTS[evidence.backend]["clipping"]
     in_place = evidence.case.clip is not None and clipping == "in_place"
     optimised = CONTRACTS[evidence.backend].mode(evidence.mode).optimised
@@ -36,14 +38,17 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             continue
         batches = (action.batch, *(action.more if isinstance(action, Step) else ()))
         key = (expected.weights_version, expected.forward, batches)
-        reference, zeros = first.setdefault(key, (observed, expected.zeros))
+        reference, then = first.setdefault(key, (observed, expected))
         if reference is observed:
             continue
         for name, gradient in observed.gradients.items():
             before = reference.gradients.get(name)
-            if gradient is None or before is None or same_bits(before, gradient):
+            if gradient is None or before is None or name in then.zeros | expected.zeros:
                 continue
-            if name in zeros or name in expected.zeros:
+            for masked in (then.masked.get(name), expected.masked.get(name)):
+                if masked is not None and masked.shape == gradient.shape == before.shape:
+                    gradient = np.where(masked, before, gradient)
+            if same_bits(before, gradient):
                 continue
             estimate = expected.gradients.get(name)
             if estimate is not None and _not_known(estimate, before, gradient):

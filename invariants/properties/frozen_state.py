@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from invariants.finding import Finding
-from invariants.observation import same_bits
 from invariants.oracle.expectation import moves
 from invariants.oracle.rounding import LAMBDA
-from invariants.properties.evidence import Evidence
-from invariants.properties.frozen_weights import first_difference
+from invariants.properties.evidence import Evidence, kept
+from invariants.properties.frozen_weights import how_it_differs
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -52,20 +51,18 @@ def _kept(evidence: Evidence) -> Iterator[Finding]:
             for point in evidence.expectation.points
             if before.action < point.action <= after.action
         ]
-        for name in states:
+        for name in states if passes else ():
             place = stateful.index(name.rpartition(".")[0])
             if any(moves(point.forward[place]) for point in passes):
                 continue
-            old, new = before.weights[name], after.weights[name]
-            if not same_bits(old, new):
+            old, new, through = before.weights[name], after.weights[name], passes[-1].cast
+            if not kept(old, through, new):
                 yield Finding(
                     property_="frozen_state",
                     backend=evidence.backend,
                     action=after.action,
                     subject=name,
                     message=f"{name} moved although its layer ran in inference mode",
-                    relation="same_bits",
                     field="weights",
-                    earlier=before.action,
-                    **first_difference(old, new),
+                    **how_it_differs(old, through, new, before.action),
                 )

@@ -3,51 +3,58 @@
 So has one that the objective does not depend on. Constants are never trained. A gradient alone
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
 weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
-that the program left in place lets the optimizer move a frozen weight on, a file may hold it merged
-with others, and a mode may go by flags that have changed since: as documented, these are hazards.
+that the program left in place lets the optimizer move a frozen weight on, so does one that a mask
+made of zeros, a file may hold it merged with others, and a mode may go by flags that have changed
+since: as documented, these are hazards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from invariants.case import cast
 from invariants.finding import Finding
-from invariants.hazards import COMPILED, MERGED, TRACED, ZEROS, Hazard, of_old_flags
+from invariants.hazards import COMPILED, MASKED, MERGED, TRACED, ZEROS, Hazard, of_old_flags
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Reload
-from invariants.properties.evidence import Evidence
+from invariants.properties.evidence import Evidence, kept
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     parameters = evidence.case.architecture.parameters
+    casts = {point.action: point.cast for point in evidence.expectation.points}
     for before, after in evidence.consecutive():
+        through = casts.get(after.action, ())
         steps = list(evidence.steps_between(before.action, after.action))
         moving = {name for point in steps for name in point.moving}
         rewritten = evidence.rewritten_between(before.action, after.action)
         stale = {name for point in steps for name in point.stale} - moving
         yield from _rewritten(evidence, before, after, rewritten - moving, stale)
         yield from _by_old_flags(evidence, before, after, steps)
+        for point in steps:
+            for name in point.masked.keys() & {*point.moving} - rewritten:
+                yield from _masked(evidence, before, after, point, name)
         for name, parameter in parameters.items():
             if parameter.role == "state" or name in moving or name in rewritten:
                 continue
             old, new = before.weights[name], after.weights[name]
-            if not same_bits(old, new):
+            if not kept(old, through, new):
                 yield Finding(
                     property_="frozen_weights",
                     backend=evidence.backend,
                     action=after.action,
                     subject=name,
-                    message=f"{name} {_why(name, steps)} and has changed",
-                    relation="same_bits",
+                    message=f"{name} is not the nearest number of its new dtype"
+                    if through
+                    else f"{name} {_why(name, steps)} and has changed",
                     field="weights",
-                    earlier=before.action,
-                    **first_difference(old, new),
+                    **how_it_differs(old, through, new, before.action),
                 )
 
 
@@ -65,14 +72,14 @@ def _rewritten(
     loaded = after.action >= 0 and isinstance(evidence.case.program[after.action], Reload)
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
-        kept = same_bits(before.weights[name], after.weights[name])
-        if name in stale and kept:
+        stays = same_bits(before.weights[name], after.weights[name])
+        if name in stale and stays:
             continue
         found = evidence.held.get((after.action, name))
         if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
             if name in stale:
                 yield _hazard(evidence, before, after, name, ZEROS)
-            elif loaded and not kept and expected and name in expected.flags.frozen:
+            elif loaded and not stays and expected and name in expected.flags.frozen:
                 yield _hazard(evidence, before, after, name, MERGED)
             continue
         estimate, at = expected.weights[name], found.worst
@@ -112,30 +119,83 @@ def _by_old_flags(
             yield _hazard(evidence, before, after, name, hazard)
 
 
+def _masked(
+    evidence: Evidence,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    step: ExpectedPoint,
+    name: str,
+) -> Iterator[Finding]:
+    """Where a step moved elements that a mask holds: a hazard if the rule of the optimizer does."""
+    old, new = before.weights[name], after.weights[name]
+    update, found = step.updates.get(name), evidence.held.get((after.action, name))
+    if update is None or found is None or old.shape != new.shape:
+        return
+    moved = step.masked[name] & (old != new)
+    undue = moved & (update.value == 0.0) & (update.spread == 0.0)
+    off = np.where(moved & ~undue, found.spreads, 0.0)
+    common: dict[str, Any] = {
+        "property_": "frozen_weights",
+        "backend": evidence.backend,
+        "action": after.action,
+        "subject": name,
+        "field": "weights",
+    }
+    if undue.any():
+        yield Finding(
+            **common,
+            message=f"{name} has changed where a mask holds it and nothing moves it",
+            relation="same_bits",
+            earlier=before.action,
+            **first_difference(old, np.where(undue, new, old)),
+        )
+    elif off.max(initial=0.0) > LAMBDA:
+        at = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
+        yield Finding(
+            **common,
+            message=f"{name} moves where a mask holds it otherwise than the optimizer has it",
+            relation="within",
+            element=at,
+            expected=float(step.weights[name].value[at]),
+            got=float(new[at]),
+            allowed=LAMBDA * float(step.weights[name].spread[at]),
+            spreads=float(off[at]),
+        )
+    elif moved.any():
+        yield _hazard(evidence, before, after, name, MASKED, np.where(moved, new, old))
+
+
 #: Why a frozen weight moves, as documented.
 _MOVES = {
-    ZEROS.id: "moves on with a gradient of zeros",
-    MERGED.id: "is loaded with the update merged into it",
-    COMPILED.id: "moves as what the model was compiled with",
-    TRACED.id: "moves as what the function was traced with",
+    ZEROS.id: "was frozen and moves on with a gradient of zeros",
+    MERGED.id: "was frozen and is loaded with the update merged into it",
+    MASKED.id: "moves on where its gradient is masked",
+    COMPILED.id: "was frozen and moves as what the model was compiled with",
+    TRACED.id: "was frozen and moves as what the function was traced with",
 }
 
 
 def _hazard(
-    evidence: Evidence, before: ObservedPoint, after: ObservedPoint, name: str, hazard: Hazard
+    evidence: Evidence,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    name: str,
+    hazard: Hazard,
+    moved: Array | None = None,
 ) -> Finding:
+    """A hazard; moved: the weight after it, where that is not all of what has changed."""
     return Finding(
         property_="frozen_weights",
         backend=evidence.backend,
         action=after.action,
         subject=name,
-        message=f"{name} was frozen and {_MOVES[hazard.id]}: {hazard.instead}",
+        message=f"{name} {_MOVES[hazard.id]}: {hazard.instead}",
         relation="same_bits",
         field="weights",
         earlier=before.action,
         severity="hazard",
         issue=hazard.id,
-        **first_difference(before.weights[name], after.weights[name]),
+        **first_difference(before.weights[name], after.weights[name] if moved is None else moved),
     )
 
 
@@ -146,6 +206,18 @@ def _why(name: str, steps: list[ExpectedPoint]) -> str:
         return "has a learning rate of 0"
     trainable = bool(steps) and name not in steps[-1].flags.frozen
     return "is not in the optimizer" if trainable else "was frozen"
+
+
+def how_it_differs(
+    before: Array, through: Sequence[str], after: Array, earlier: int
+) -> dict[str, Any]:
+    """What a finding says of a weight that should have kept its bits, or been cast to formats."""
+    difference = first_difference(cast(before, through), after)
+    if not through:
+        return {"relation": "same_bits", "earlier": earlier, **difference}
+    if difference["element"] is None:
+        return {"relation": "dtype", **difference}
+    return {"relation": "within", "allowed": 0.0, **difference}
 
 
 def first_difference(before: Array, after: Array) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         if expected.optimizer != optimizer:
             optimizer, previous = expected.optimizer, loaded
         if expected.rounds_scalars and previous is not None:
-            previous = _rounded(previous, evidence.case.dtype)
+            previous = _rounded(previous, expected.dtype)
         if not isinstance(evidence.case.program[expected.action], Learning):
             continue
         for name in dict.fromkeys((*evidence.case.architecture.weights, *sorted(expected.idle))):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from invariants.case import NARROW, Case
+from invariants.case import Case
 from invariants.finding import Finding
 from invariants.observation import Raised
 from invariants.oracle.contract import CONTRACTS
@@ -90,7 +90,8 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
 def _missing_kernel(evidence: Evidence, error: Raised) -> str:
     """What a framework says where it has no kernel for a 16-bit format: no promise is broken."""
     said = CONTRACTS[evidence.backend]["missing_kernel"]
-    missing = evidence.case.dtype in NARROW and any(part in error.message for part in said)
+    narrow = evidence.case.ever_narrow
+    missing = narrow and any(part in error.message for part in said)
     return _line(error.message) if missing else ""
 
 

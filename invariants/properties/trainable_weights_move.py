@@ -22,13 +22,13 @@ from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    ulp = 2.0 * PRECISIONS[evidence.case.dtype].unit_roundoff
     expected_at = {expected.action: expected for expected, _ in evidence.comparable}
     for before, after in evidence.consecutive():
         expected = expected_at.get(after.action)
         if expected is None:
             continue
         yield from _by_old_flags(evidence, expected, before, after)
+        ulp = 2.0 * PRECISIONS[expected.dtype].unit_roundoff
         rewritten = evidence.rewritten_between(before.action, after.action)
         for name, update in expected.updates.items():
             if name in rewritten:

@@ -41,7 +41,8 @@ def _weights(evidence: Evidence) -> Iterator[Finding]:
             held = evidence.held.get((expected.action, name))
             if held is None:
                 continue
-            spreads = np.where(before.weights[name] == weight, 0.0, held.spreads)
+            frozen = expected.masked.get(name, False)  # frozen_weights'
+            spreads = np.where((before.weights[name] == weight) | frozen, 0.0, held.spreads)
             if spreads.max(initial=0.0) <= LAMBDA:
                 continue
             at = tuple(int(i) for i in np.unravel_index(spreads.argmax(), spreads.shape))

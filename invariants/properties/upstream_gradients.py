@@ -32,7 +32,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     got="none" if gradient is None else f"shape {list(gradient.shape)}",
                 )
                 continue
-            if gradient.dtype.name != evidence.case.dtype:
+            if gradient.dtype.name != expected.dtype:
                 yield Finding(
                     property_="upstream_gradients",
                     backend=evidence.backend,
@@ -41,7 +41,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     message=f"the gradient of {name} has another dtype than {name}",
                     relation="dtype",
                     field="gradients",
-                    expected=evidence.case.dtype,
+                    expected=expected.dtype,
                     got=gradient.dtype.name,
                 )
             found = evidence.deviations.get((expected.action, name))

@@ -26,6 +26,10 @@ _LEFT = {
 }
 
 
+#: What holds a weight back -> its gradient, where that is not as before.
+_GRADIENTS = {"flag": "none", "mask": "0 in a part", "hook": "0 in a part"}
+
+
 def _cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
@@ -64,8 +68,8 @@ def _of(contract: Contract) -> Iterator[str]:
                 f"`{way.name}`",
                 "a " + way.reaches,
                 "yes" if way.sets_flag else "no",
-                "none" if way.by == "flag" else "as before",
-                "as before" if way.by == "rate" else "none",
+                _GRADIENTS.get(way.by, "as before"),
+                "none" if way.by in ("flag", "optimizer") else "as before",
                 f"{way.sentence} ([source]({way.source}))",
             ]
             for way in contract.ways

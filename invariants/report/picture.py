@@ -18,7 +18,17 @@ from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.objective import Term
 from invariants.oracle.losses import LOSSES
-from invariants.program import Action, Compile, Evaluate, Gradient, Reload, SetMode, SetRate, Step
+from invariants.program import (
+    Action,
+    Cast,
+    Compile,
+    Evaluate,
+    Gradient,
+    Reload,
+    SetMode,
+    SetRate,
+    Step,
+)
 from invariants.report.layout import Rails
 
 #: Lines are at most this long, unless one name alone is longer.
@@ -441,6 +451,8 @@ def _action(action: Action) -> str:
         return f"evaluate batch {action.batch} in {mode} mode"
     if isinstance(action, SetMode):
         return f"go on in {'training' if action.training else 'inference'} mode"
+    if isinstance(action, Cast):
+        return f"cast to {action.dtype}"
     if isinstance(action, SetRate):
         return f"go on with {action.factor:g} times the learning rate"
     if isinstance(action, Compile):

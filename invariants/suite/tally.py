@@ -9,7 +9,7 @@ from typing import Any
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.kinds import follows_others, has_weights
-from invariants.case import NARROW, Case
+from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.judge import Verdict
 
@@ -111,7 +111,7 @@ class Tally:
         self.gradients += verdict.measures.gradients
         self.elements += verdict.measures.elements
         self.uninformative += verdict.measures.uninformative
-        if case.dtype in NARROW:
+        if case.ever_narrow:
             self.narrow_elements += verdict.measures.elements
             self.narrow_uninformative += verdict.measures.uninformative
         if not verdict.findings:

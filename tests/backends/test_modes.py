@@ -32,7 +32,7 @@ def test_every_mode_is_drawn_where_it_is_asked_for(backend: str, mode: Mode) -> 
     case = find(
         cases((backend,), mode=mode.name),
         lambda case: case.realisations[backend].mode == mode.name,
-        settings=settings(database=None),
+        settings=settings(database=None, phases=[Phase.generate]),
     )
     compile(BACKENDS[backend].render(case), "<case>", "exec")
 

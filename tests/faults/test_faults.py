@@ -170,6 +170,10 @@ NOTICED_BY = {
         "clipping_forgets_negatives": "upstream_gradients",
         "clipping_misses_last": "upstream_gradients",
         "slots_for_unreached": "no_gradient_for_frozen",
+        "hook_is_ignored": "upstream_gradients",
+        "hook_comes_late": "upstream_gradients",
+        "hook_stays": "upstream_gradients",
+        "zero_elements_drift": "frozen_weights",
         "load_state_dict_thaws": "trainability_survives",
         "assign_freezes": "trainability_survives",
         "load_state_dict_rounds_frozen": "frozen_weights",
@@ -180,6 +184,10 @@ NOTICED_BY = {
         "load_forgets_flags": "trainability_survives",
         "deepcopy_forgets_flags": "trainability_survives",
         "double_thaws": "trainability_survives",
+        "cast_thaws": "trainability_survives",
+        "cast_leaves_frozen": "frozen_weights",
+        "cast_truncates": "frozen_weights",
+        "cast_by_float16": "frozen_weights",
         "eval_freezes": "trainability_survives",
         "train_thaws": "trainability_survives",
         "mode_passes_frozen": "frozen_state",
@@ -191,6 +199,8 @@ NOTICED_BY = {
         "schedule_stays": "training_trajectory",
         "schedule_misses_groups": "training_trajectory",
         "schedule_runs_ahead": "training_trajectory",
+        "schedule_load_counts_anew": "training_trajectory",
+        "average_load_forgets": "training_trajectory",
         "average_misses_frozen": "training_trajectory",
         "average_drifts": "training_trajectory",
         "average_moves_frozen": "frozen_weights",
@@ -215,6 +225,7 @@ NOTICED_BY = {
         "reshape_drifts": "upstream_gradients",
         "take_drifts": "upstream_gradients",
         "optimizer_skips_last": "trainable_weights_move",
+        "zero_elements_drift": "frozen_weights",
         "clipping_forgotten": "training_trajectory",
         "elementwise_losses_drift": "upstream_gradients",
         "cross_entropy_drifts": "upstream_gradients",
@@ -457,7 +468,7 @@ def _owners(backend: str) -> list[Any]:
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
         modules.append(torch.nn.utils.parametrize)
         modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
-        extra = [torch.Tensor]
+        extra = [torch.Tensor, torch.utils.hooks.RemovableHandle]
     else:
         import keras
         import tensorflow as tf

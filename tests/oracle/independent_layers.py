@@ -972,9 +972,15 @@ def dense_likelihood(logits: Any, target: Any, backend: str) -> Any:
     return -np.sum(np.log(bounded(softmax(logits), backend)) * target, axis=-1)
 
 
+def _float_sigmoid(x: Any) -> Any:
+    e = numpy.exp(-numpy.abs(x))
+    return numpy.where(x > 0, 1.0 / (1.0 + e), e / (1.0 + e))
+
+
 @primitive
-def likelihood_of(p: Any, target: Any) -> Any:
+def likelihood_of(logits: Any, target: Any) -> Any:
     """As torch documents BCELoss: each logarithm is at least -100."""
+    p = _float_sigmoid(logits)
     with numpy.errstate(divide="ignore"):
         one, other = numpy.maximum(numpy.log(p), -100.0), numpy.maximum(numpy.log1p(-p), -100.0)
     return -(target * one + (1.0 - target) * other)
@@ -983,19 +989,20 @@ def likelihood_of(p: Any, target: Any) -> Any:
 #: Its backward pass divides by no less than this, a float (ATen/native/Loss.cpp).
 _LEAST_SLOPE = float(numpy.float32(1e-12))
 
-defvjp(
-    likelihood_of,
-    # 1 - p is exact where p is near 1, p - p·p is not: the quotient is to lose nothing there.
-    lambda answer, p, target: (
-        lambda g: g * (p - target) / numpy.maximum(p * (1.0 - p), _LEAST_SLOPE)
-    ),
-    None,
-)
+
+def _likelihood_vjp(answer: Any, logits: Any, target: Any) -> Callable[[Any], Any]:
+    """What is lost of 1 - p where p is near 1 is lost alike in both slopes, and cancels."""
+    p = _float_sigmoid(logits)
+    slope = p * (1.0 - p)
+    return lambda g: g * (p - target) / numpy.maximum(slope, _LEAST_SLOPE) * slope
+
+
+defvjp(likelihood_of, _likelihood_vjp, None)
 
 
 def binary_likelihood(logits: Any, target: Any, backend: str) -> Any:
     if backend == "torch" and getval(logits).dtype != object:
-        return likelihood_of(sigmoid(logits), target)
+        return likelihood_of(logits, target)
     p, q = bounded(sigmoid(logits), backend), bounded(sigmoid(-logits), backend)
     return -(target * np.log(p) + (1.0 - target) * np.log(q))
 

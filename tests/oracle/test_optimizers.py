@@ -18,8 +18,8 @@ from invariants.case import Batch, Case, Realisation, frozen
 from invariants.generate.choice import Drawn
 from invariants.generate.optimizers import draw_optimizer
 from invariants.objective import Term
-from invariants.optimizer import SGD, Adam
-from invariants.oracle.contract import CONTRACTS
+from invariants.optimizer import SGD, Adam, AdamW, Lamb, NAdam
+from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.interpreter import expect
 from invariants.oracle.optimizers import RULES, TOGETHER, Slots, step
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Rounding, deviation, estimate
@@ -75,6 +75,24 @@ def test_the_two_contracts_differ_where_they_say_so() -> None:
                 )
             ends.append(weight[0, 0])
         assert abs(ends[0] - ends[1]) > 1e-6
+
+
+@pytest.mark.parametrize("kind", [Adam, AdamW, NAdam, Lamb])
+def test_a_beta_that_is_1_in_bfloat16_counts_unless_an_issue_says_that_it_stops(kind: Any) -> None:
+    def moved(precision: str, contract: Contract) -> Any:
+        rounding = Rounding(PRECISIONS[precision])
+        w, g = np.array([[0.0625]]), np.array([[0.5]])
+        after, _ = step(kind(beta_2=0.999), contract, rounding, w, g, {}, 1)
+        return estimate(after, rounding)
+
+    documented = CONTRACTS["tensorflow"]
+    wide, narrow = (moved(precision, documented) for precision in ("float64", "bfloat16"))
+    assert np.isfinite(narrow.spread).all()
+    assert_agrees(wide.value, narrow, "the same step in bfloat16")
+    assert (np.abs(narrow.value - 0.0625) > LAMBDA * narrow.spread).all()
+    stops = documented.as_if({"beta_that_rounds_to_1": "stops"})
+    assert np.isinf(moved("bfloat16", stops).spread).all()
+    assert np.isfinite(moved("float32", stops).spread).all()
 
 
 # --- frozen in between ---------------------------------------------------------------------------

@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests_support import simple_case
 
+from invariants import ledger
 from invariants.cli import main
 from invariants.suite.session import Options
 
@@ -73,6 +76,82 @@ def test_bad_input_gets_one_line_and_exit_2(
     assert len(said.strip().splitlines()) == 1
 
 
+def said_of(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """The one line of a command that cannot run."""
+    monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert len(said.strip().splitlines()) == 1
+    return said
+
+
+@pytest.mark.parametrize("command", [("verify",), ("replay", "case.json")])
+def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shipped = ledger._shipped()
+    first = 'versions = { keras = "==3.15.1" }'
+    for wrong, words in (
+        ('versions = { keras = "three" }', "'three' is no version specifier of keras"),
+        (first + '\nproperties = ["luck"]\nleft', "not TOML"),
+        (first + "\nluck = 1", "there is no field 'luck'"),
+    ):
+        edited = shipped.replace(first, wrong, 1)
+        monkeypatch.setattr(ledger, "_shipped", lambda edited=edited: edited)
+        ledger.known_issues.cache_clear()
+        said = said_of(command, monkeypatch, capsys)
+        assert said.startswith("invariants: known_issues.toml: ")
+        assert words in said
+    monkeypatch.undo()
+    ledger.known_issues.cache_clear()
+
+
+EDITED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "a thaw of what does not exist": (
+        lambda case: case["program"][3].update(target="dense_9"),
+        "program[3]: 'dense_9' is no weight, layer or submodule with weights here",
+    ),
+    "steps without an optimizer": (lambda case: case.pop("optimizer"), "optimizer: is missing"),
+    "an optimizer that there is not": (
+        lambda case: case.update(optimizer={"kind": "sgdd"}),
+        "optimizer: unknown kind 'sgdd'",
+    ),
+    "a hyperparameter that there is not": (
+        lambda case: case["optimizer"].update(lr=0.1),
+        "optimizer.sgd.lr: there is no such field",
+    ),
+    "an action that there is not": (
+        lambda case: case["program"][3].update(action="thow"),
+        "program.3: unknown action 'thow'",
+    ),
+    "a thaw that goes by no way": (
+        lambda case: case["realisations"]["torch"]["ways"].__setitem__(3, None),
+        "realisations: torch: ways[3]: a thaw here goes by requires_grad_ or",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_a_case_that_was_edited_by_hand_is_named_where_it_is_wrong(
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edit, words = EDITED[what]
+    document = json.loads(simple_case().to_json())
+    edit(document)
+    (tmp_path / "case.json").write_text(json.dumps(document))
+    said = said_of(("replay", str(tmp_path / "case.json")), monkeypatch, capsys)
+    assert f"case.json: {words}" in said
+
+
 def test_the_command_itself_exits_with_2(tmp_path: Path) -> None:
     done = run("verify", "--backend", "jax", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -90,6 +169,7 @@ def test_a_sound_torch_passes(tmp_path: Path) -> None:
 
 def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None:
     arguments = ("verify", "--backend", "torch", "--max-examples", "40", "--seed", "3")
+    arguments += ("--mode", "eager")  # a compiled mode takes seconds for each case of a reduction
     done = run(*arguments, "--report", "report", cwd=tmp_path, patch=BLOCKING)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "upstream_gradients on torch" in done.stdout

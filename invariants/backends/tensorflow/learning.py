@@ -137,8 +137,8 @@ def _called(case: Case, number: int, action: Gradient | Step) -> list[str]:
     ]
 
 
-def lines(case: Case, number: int, action: Gradient | Step) -> list[str]:
-    """The lines of a gradient or a step."""
+def lines(case: Case, number: int, action: Gradient | Step, masks: Sequence[str] = ()) -> list[str]:
+    """The lines of a gradient or a step; masks: those that mask `gradients` in a loop."""
     training, more = case.modes[number], action.more if isinstance(action, Step) else ()
     if modes.functions(case):
         done = _called(case, number, action)
@@ -148,6 +148,7 @@ def lines(case: Case, number: int, action: Gradient | Step) -> list[str]:
         done += _differentiated(case, training, 1 + len(more), "variables")
         for batch in more:
             done += _added(case, training, f"batch({batch})")
+        done += masks
         done += [_applied(case)] if isinstance(action, Step) else []
     watched = _watched(case, 1 + len(more))
     inputs = f", inputs=zip({list(case.watched)}, to_inputs)" if watched else ""

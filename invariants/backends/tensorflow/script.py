@@ -20,7 +20,7 @@ from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
 from invariants.course import made_frozen
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Freeze, Learning, Step, Thaw
+from invariants.program import Cast, Freeze, Learning, Step, Thaw
 
 NAME = "tensorflow"
 
@@ -31,6 +31,15 @@ def reseed(layer):
             reseed(inner)
         elif hasattr(inner, "seed_generator"):
             inner.seed_generator.state.assign([SEED, 0])
+"""
+
+
+#: The part of a gradient that a mask leaves.
+_EVERY_SECOND = """\
+def every_second(gradient):
+    gradient = tf.convert_to_tensor(gradient)
+    mask = tf.reshape(tf.range(tf.size(gradient)) % 2, gradient.shape)
+    return gradient * tf.cast(mask, gradient.dtype)
 """
 
 
@@ -155,6 +164,8 @@ def _attribute(case: Case, target: str) -> str:
 def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[str]:
     if CONTRACTS[NAME].way(way or "").construction:
         return [f"pass  # {action.target or 'the model'} was made so"]
+    if way == "masked_gradient":
+        return ["pass  # the loop masks gradients from here on"]
     target, value = _attribute(case, action.target), isinstance(action, Thaw)
     if way == "each_variable":
         # A variable that is made non-trainable leaves trainable_variables, hence the full list.
@@ -174,6 +185,21 @@ def _regularizers(case: Case) -> list[str]:
         f"keras.regularizers.{penalty.kind.upper().replace('_', '')}"
         f"({', '.join(repr(factor) for _, factor in penalty.parts)})"
         for name, penalty in case.penalties.items()
+    ]
+
+
+def _masks(case: Case, number: int) -> list[str]:
+    """The lines that mask gradients between the tape and the optimizer."""
+    masked = sorted(case.course(NAME)[number].masked)
+    if not masked:
+        return []
+    weights = ", ".join(_attribute(case, name) for name in masked)
+    return [
+        f"masked = {{id(weight) for weight in ({weights},)}}",
+        "gradients = [",
+        "    every_second(g) if id(v) in masked and g is not None else g",
+        "    for v, g in zip(variables, gradients)",
+        "]",
     ]
 
 
@@ -197,6 +223,8 @@ def render(case: Case) -> str:
         lines.append(f"CONSTANT = {_constants(case)!r}")
     lines += ["", ""]
     lines += [*definitions(case, LOWERINGS), *modes.classes(case), *custom]
+    if "masked_gradient" in ways:
+        lines += [*_EVERY_SECOND.splitlines(), "", ""]
     if case.stochastic:
         lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
@@ -216,8 +244,9 @@ def render(case: Case) -> str:
         elif isinstance(action, Step) and _compiled(case):
             body = _fit(case, number, action)
         elif isinstance(action, Learning):
-            body = learning.lines(case, number, action)
+            body = learning.lines(case, number, action, _masks(case, number))
         else:
+            assert not isinstance(action, Cast), "no case with Keras has one, see Case.check"
             made, anew = _made(case), _regularizers(case)
             body = actions.lines(case, number, action, way, made, anew, _given(case))
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from invariants.backends.torch import modes
+from invariants.backends.torch import averages, modes, schedules
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
+from invariants.program import Cast, Compile, Evaluate, Reload, SetMode, SetRate
 
 NAME = "torch"
 
-#: A checkpoint of model and optimizer, saved and read.
-_SAVE_BOTH = (
+#: A checkpoint of all that trains, saved and read.
+_SAVE_ALL = (
     "file = io.BytesIO()",
-    'state = {{"model": model.state_dict(), "optimizer": optimizer.state_dict()}}',
+    "state = {{{state}}}",
     "torch.save(state, file)",
     "file.seek(0)",
     "saved = torch.load(file)",
@@ -29,11 +29,11 @@ _RELOADS: dict[str, Sequence[str]] = {
         "model.load_state_dict(torch.load(file))",
     ),
     "checkpoint": (
-        *_SAVE_BOTH,
+        *_SAVE_ALL,
         'model.load_state_dict(saved["model"])',
     ),
     "new_module_checkpoint": (
-        *_SAVE_BOTH,
+        *_SAVE_ALL,
         "model = Net().to(torch.{dtype})",
         'model.load_state_dict(saved["model"])',
         "model.{mode}()",
@@ -67,7 +67,20 @@ _RELOADS: dict[str, Sequence[str]] = {
 }
 
 
-_LOAD_OPTIMIZER = ('optimizer.load_state_dict(saved["optimizer"])',)
+#: dtype -> the method of a module that casts to it.
+_CASTS = {"float64": "double", "float32": "float", "float16": "half", "bfloat16": "bfloat16"}
+
+
+def _saved(case: Case) -> list[str]:
+    """The entries of a checkpoint."""
+    entries = ['"model": model.state_dict()', '"optimizer": optimizer.state_dict()']
+    return [*entries, *schedules.saved(case), *averages.saved(case)]
+
+
+def _loaded(case: Case) -> list[str]:
+    """The lines that load a checkpoint into what has been made for the model."""
+    optimizer = 'optimizer.load_state_dict(saved["optimizer"])'
+    return [optimizer, *schedules.loaded(case), *averages.loaded(case)]
 
 
 def _mode(training: bool) -> str:
@@ -75,21 +88,23 @@ def _mode(training: bool) -> str:
 
 
 def _reload(case: Case, number: int, way: str, optimizer: Sequence[str]) -> list[str]:
-    lines = [
-        line.format(dtype=case.dtype, mode=_mode(case.modes[number])) for line in _RELOADS[way]
-    ]
+    named = {"dtype": case.dtypes[number], "mode": _mode(case.modes[number])}
+    lines = [line.format(**named, state=", ".join(_saved(case))) for line in _RELOADS[way]]
     if any(line.startswith("model = ") for line in lines):
         lines += modes.made(case)
     lines.append("follow(model)")
     left = CONTRACTS[NAME].reloading(way).optimizer
     lines += optimizer if left != "kept" else []
-    return [*lines, *(_LOAD_OPTIMIZER if left == "loaded" else [])]
+    return [*lines, *(_loaded(case) if left == "loaded" else [])]
 
 
 def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
     mode, back = _mode(action.training), _mode(case.mode_before(number))
     lines = [f"{', '.join(names)}, *_ = batch({action.batch})"]
+    if way == "averaged_model":
+        call = f"    averaged({', '.join(names)})"
+        return [*lines, "averaged.eval()", "with torch.no_grad():", call]
     lines += [f"model.{mode}()"] if mode != back else []
     lines += [f"with torch.{way}():", f"    {modes.called(case)}({', '.join(names)})"]
     return lines + ([f"model.{back}()"] if mode != back else [])
@@ -98,7 +113,7 @@ def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
 def lines(
     case: Case,
     number: int,
-    action: Evaluate | SetMode | SetRate | Compile | Reload,
+    action: Evaluate | SetMode | SetRate | Compile | Cast | Reload,
     way: str | None,
     optimizer: Sequence[str],
 ) -> list[str]:
@@ -120,6 +135,8 @@ def lines(
             done = ["for group in optimizer.param_groups:", f'    group["lr"] = {rates[0]!r}']
     elif isinstance(action, Compile):
         done = [*optimizer]
+    elif isinstance(action, Cast):
+        done = [f"model.{_CASTS[action.dtype]}()", *optimizer]
     else:
         done = _reload(case, number, way or "", optimizer)
     return [*done, f"note({number})"]

@@ -21,3 +21,14 @@ def made(case: Case) -> list[str]:
 def updated(case: Case) -> list[str]:
     """The lines that follow a step."""
     return ["averaged.update_parameters(model)"] if case.average else []
+
+
+def saved(case: Case) -> list[str]:
+    """The entry of a checkpoint."""
+    return ['"averaged": averaged.state_dict()'] if case.average else []
+
+
+def loaded(case: Case) -> list[str]:
+    """The lines that make another averaged model and load it."""
+    made_anew = made(case)
+    return [*made_anew, 'averaged.load_state_dict(saved["averaged"])'] if made_anew else []

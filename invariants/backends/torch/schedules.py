@@ -67,3 +67,24 @@ def stepped(case: Case) -> list[str]:
     if case.optimizer.kind == "muon":
         return ["for scheduler in schedulers:", "    scheduler.step()"]
     return ["scheduler.step()"]
+
+
+def saved(case: Case) -> list[str]:
+    """The entry of a checkpoint."""
+    if case.schedule is None:
+        return []
+    if case.optimizer.kind == "muon":
+        return ['"schedulers": [each.state_dict() for each in schedulers]']
+    return ['"scheduler": scheduler.state_dict()']
+
+
+def loaded(case: Case) -> list[str]:
+    """The lines that load it into another scheduler."""
+    if case.schedule is None:
+        return []
+    if case.optimizer.kind == "muon":
+        return [
+            'for scheduler, state in zip(schedulers, saved["schedulers"]):',
+            "    scheduler.load_state_dict(state)",
+        ]
+    return ['scheduler.load_state_dict(saved["scheduler"])']

@@ -19,7 +19,6 @@ from invariants.backends.source import (
 from invariants.backends.torch import actions, averages, losses, modes, optimizers
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
-from invariants.course import Moment
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
 
 NAME = "torch"
@@ -91,6 +90,13 @@ def set_rate(optimizer, parameters, rate):
 """
 
 
+#: The part of a gradient that a mask leaves.
+_EVERY_SECOND = """\
+def every_second(gradient):
+    return gradient * (torch.arange(gradient.numel()) % 2).reshape(gradient.shape)
+"""
+
+
 def _attribute(case: Case, target: str) -> str:
     """The expression of a module or a weight of the model."""
     if target in case.architecture.weights:
@@ -101,7 +107,37 @@ def _attribute(case: Case, target: str) -> str:
     return f"model.{target}" if target else "model"
 
 
-def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None, moment: Moment) -> list[str]:
+def _hooks(case: Case, before: frozenset[str], after: frozenset[str]) -> list[str]:
+    """The lines that register the hooks of weights, and take off others."""
+    lines = [
+        f'hooks["{name}"] = {_attribute(case, name)}.register_hook(every_second)'
+        for name in sorted(after - before)
+    ]
+    lines += [f'hooks.pop("{name}").remove()' for name in sorted(before - after)]
+    return lines or ["pass  # it is so already"]
+
+
+def _masks(case: Case, number: int) -> list[str]:
+    """The lines that mask the gradients that are there, between backward() and step()."""
+    masked = sorted(case.course(NAME)[number].masked)
+    if not masked:
+        return []
+    weights = ", ".join(_attribute(case, name) for name in masked)
+    return [
+        f"for parameter in ({weights},):",
+        "    if parameter.grad is not None:",
+        "        parameter.grad = every_second(parameter.grad)",
+    ]
+
+
+def _set_trainable(case: Case, number: int, action: Freeze | Thaw, way: str | None) -> list[str]:
+    moment = case.course(NAME)[number]
+    if way == "gradient_hook":
+        before = case.course(NAME)[number - 1].hooked if number else frozenset[str]()
+        after = moment.hooked | ({action.target} if moment.raises else set())
+        return _hooks(case, before, after)
+    if way == "masked_gradient":
+        return ["pass  # the loop masks gradients from here on"]
     if way == "left_out":
         return optimizers.made(case, _parameters(case, moment.left))
     if way == "rate_zero":
@@ -175,6 +211,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
         lines += [*seeded, *learn]
+    lines += _masks(case, number)
     if isinstance(action, Step):
         lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
         lines += averages.updated(case)
@@ -200,6 +237,8 @@ def render(case: Case) -> str:
     ]
     lines += [*definitions(case, LOWERINGS), *optimizers.definitions(case)]
     lines += [*_SET_RATE.splitlines(), "", ""] if "rate_zero" in ways else []
+    if {"gradient_hook", "masked_gradient"}.intersection(ways):
+        lines += [*_EVERY_SECOND.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
     lines += [
@@ -211,11 +250,12 @@ def render(case: Case) -> str:
         *modes.definitions(case, _loss(case)),
         *optimizers.made(case, _parameters(case)),
         *averages.made(case),
+        *(["hooks = {}"] if "gradient_hook" in ways else []),
     ]
     course = case.course(NAME)
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
-            body = _set_trainable(case, action, way, course[number])
+            body = _set_trainable(case, number, action, way)
         elif isinstance(action, Learning):
             body = _learn(case, number, action)
         else:

@@ -20,6 +20,9 @@ _ROWS = {
     "frozen_slots_decay": Row("The moving averages of frozen weights go on decaying.", _APPLY),
     "thawed_stays_still": Row("A thawed weight is left out at its first step.", _APPLY),
     "optimizer_skips_last": Row("The optimizer leaves out the last of several weights.", _APPLY),
+    "zero_elements_drift": Row(
+        "A step adds a ten-thousandth to elements whose gradient is 0.", _APPLY
+    ),
     "unknown_is_silent": Row(
         "The optimizer leaves out variables that it does not know, without a word.", _APPLY
     ),
@@ -93,6 +96,19 @@ def _fade(optimizer: Any, number: int, variable: Any) -> None:
     if getattr(optimizer, "_momentums", None):
         average = optimizer._momentums[number]
         average.assign(average * 0.5)
+
+
+def zero_elements_drift(apply: Any) -> Any:
+    import tensorflow as tf
+
+    def drifting(self: Any, grads: Any, trainable_variables: Any = None) -> None:
+        apply(self, grads, trainable_variables)
+        for gradient, variable in zip(grads, trainable_variables or (), strict=False):
+            if isinstance(gradient, tf.Tensor):
+                zeros = tf.cast(gradient == 0.0, gradient.dtype)
+                variable.assign_add(1e-4 * tf.cast(zeros, variable.dtype))
+
+    return drifting
 
 
 def _apply_some(keep: Any, apply: Any) -> Any:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from invariants.faults.fault import Fault
 from invariants.faults.torch import (
     activations,
+    casts,
     convolution,
     dense,
     flags,
     losses,
+    masks,
     noise,
     normalization,
     objectives,
@@ -41,6 +43,8 @@ FAULTS: tuple[Fault, ...] = (
     *states.FAULTS,
     *flags.FAULTS,
     *optimizers.FAULTS,
+    *masks.FAULTS,
     *programs.FAULTS,
+    *casts.FAULTS,
     *schedules.FAULTS,
 )

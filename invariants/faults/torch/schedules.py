@@ -15,6 +15,14 @@ _ROWS = {
         "A scheduler changes the learning rate of the first parameter group alone.", _STEP
     ),
     "schedule_runs_ahead": Row("A scheduler counts its second step twice.", _STEP),
+    "schedule_load_counts_anew": Row(
+        "A scheduler that loads a state begins anew.",
+        ("torch.optim.lr_scheduler.LRScheduler.load_state_dict",),
+    ),
+    "average_load_forgets": Row(
+        "An averaged model that loads a state has averaged nothing yet.",
+        ("torch.optim.swa_utils.AveragedModel.load_state_dict",),
+    ),
     "average_misses_frozen": Row(
         "The average of a frozen weight does not follow it any more.", _UPDATE
     ),
@@ -35,6 +43,23 @@ def schedule_stays(step: Any) -> Any:
             step(self, *args)
 
     return staying
+
+
+def schedule_load_counts_anew(load_state_dict: Any) -> Any:
+    def anew(self: Any, state_dict: Any) -> None:
+        begun = {"last_epoch": self.last_epoch, "_step_count": self._step_count}
+        load_state_dict(self, {**state_dict, **begun})
+
+    return anew
+
+
+def average_load_forgets(load_state_dict: Any) -> Any:
+    def forgetful(self: Any, state_dict: Any, *args: Any, **options: Any) -> Any:
+        keys = load_state_dict(self, state_dict, *args, **options)
+        self.n_averaged.zero_()
+        return keys
+
+    return forgetful
 
 
 def schedule_misses_groups(step: Any) -> Any:

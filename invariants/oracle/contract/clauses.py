@@ -24,7 +24,9 @@ class Way:
     sets_flag: the module itself remembers that it is frozen, and so do the modules in it.
     by: what holds the weights back, and is gone with it. A "flag": no gradient, no update. A "rate"
     of 0 in the optimizer: gradients and slots go on, the weights stay. The "optimizer", another one
-    without them: gradients alone go on.
+    without them: gradients alone go on. A "mask" by which the loop multiplies gradients, or a
+    "hook" of the weight that does so: every second element of a weight, the first one among them,
+    in the framework's layout, has a gradient of exactly 0.
     construction: the script goes this way where it makes the module, before any other action.
     """
 
@@ -35,6 +37,11 @@ class Way:
     source: str
     by: str = "flag"
     construction: bool = False
+
+    @property
+    def partial(self) -> bool:
+        """Whether it holds a part of the elements of a weight."""
+        return self.by in ("mask", "hook")
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class Option:
 class Evaluation:
     """One of a framework's ways to run a model without gradients, and in which modes it can.
 
-    compiled: it needs a model that has been compiled.
+    compiled: it needs a model that has been compiled. averaged: it runs the averages of the model.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Evaluation:
     sentence: str
     source: str
     compiled: bool = False
+    averaged: bool = False
 
 
 @dataclass(frozen=True)

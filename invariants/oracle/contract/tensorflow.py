@@ -434,6 +434,12 @@ TENSORFLOW = Contract(
             "Section 2.1), not the epsilon in Algorithm 1.",
             _KERAS + "optimizers/adam/",
         ),
+        "beta_that_rounds_to_1": Clause(
+            "counts",
+            "beta_2: the exponential decay rate for the 2nd moment estimates, defaults to 0.999; "
+            "users expect that the default moves the weights in every dtype of a model.",
+            _KERAS + "optimizers/adam/",
+        ),
         "adam_step_count": Clause(
             "of_the_optimizer",
             "iterations: the number of training steps this optimizer has run.",
@@ -599,6 +605,20 @@ TENSORFLOW = Contract(
             ("is not in the list of allowed values", "Could not find device for node"),
             "Silent; the error names the dtypes that an operation is registered for.",
             _TF + "dtypes",
+        ),
+        "cast_in_place": Clause(
+            False,
+            "dtype, an argument of every layer: the dtype of the layer's computations and weights; "
+            "no method casts a layer that has been made.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "cast_to_16_bits": Clause(
+            "at_once",
+            "Silent; no method casts a layer that has been made.",
+            _KERAS + "layers/base_layer/#layer-class",
+        ),
+        "hook_of_frozen": Clause(
+            None, "Silent; a variable takes no hooks.", _KERAS + "optimizers/"
         ),
         "slots_of_all_weights": Clause(
             (), "Slots belong to one variable each.", _KERAS + "optimizers/"
@@ -774,6 +794,15 @@ TENSORFLOW = Contract(
             "trainable is a settable boolean of every variable; those that are not are left out "
             "of trainable_variables.",
             "https://keras.io/api/models/model/",
+        ),
+        Way(
+            "masked_gradient",
+            "module",
+            False,
+            "apply(grads, trainable_variables) updates trainable variables according to the "
+            "provided gradient values, whatever a loop made of those of the tape.",
+            _KERAS + "optimizers/",
+            by="mask",
         ),
         Way(
             "variable_trainable",

@@ -449,6 +449,11 @@ TORCH = Contract(
             "θ ← θ - lr·m̂ / (√v̂ + ε), ε added to the corrected second moment's root.",
             _TORCH + "generated/torch.optim.Adam.html",
         ),
+        "beta_that_rounds_to_1": Clause(
+            "counts",
+            "betas are Python numbers, and so are the corrections 1 - β^t.",
+            _TORCH + "generated/torch.optim.Adam.html",
+        ),
         "adam_step_count": Clause(
             "of_the_parameter",
             "state[p]['step'] counts the updates of each parameter by itself.",
@@ -606,6 +611,26 @@ TORCH = Contract(
             ("not implemented for",),
             "Silent; the dispatcher names the kernel and the dtype that it lacks.",
             _TORCH + "tensor_attributes.html#torch-dtype",
+        ),
+        "cast_in_place": Clause(
+            True,
+            "double(), float(), half(), bfloat16(): cast all floating point parameters and buffers "
+            "to the datatype, in-place. An optimizer is made afterwards: you should make sure that "
+            "optimized parameters live in consistent locations when optimizers are constructed and "
+            "used.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.to",
+        ),
+        "cast_to_16_bits": Clause(
+            "by_float32",
+            "Silent; a double becomes a Half or a BFloat16 by way of a float, rounded to nearest "
+            "twice: off by half an ulp and 2^-24 at most.",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/headeronly/util/Half.h",
+        ),
+        "hook_of_frozen": Clause(
+            ("RuntimeError", "cannot register a hook on a tensor that doesn't require gradient"),
+            "Silent; a hook is called every time a gradient is computed, and of a tensor that "
+            "requires none there never is one.",
+            _TORCH + "generated/torch.Tensor.register_hook.html",
         ),
         "slots_of_all_weights": Clause(
             ("lbfgs",),
@@ -786,6 +811,15 @@ TORCH = Contract(
             by="optimizer",
         ),
         Way(
+            "masked_gradient",
+            "module",
+            False,
+            "grad contains the gradients computed, step() performs a single optimization step by "
+            "it; what is written to it between backward() and step() is what counts.",
+            _TORCH + "generated/torch.Tensor.grad.html",
+            by="mask",
+        ),
+        Way(
             "tensor_requires_grad_",
             "weight",
             False,
@@ -799,6 +833,16 @@ TORCH = Contract(
             "requires_grad is a flag, defaulting to false unless wrapped in a nn.Parameter, that "
             "excludes subgraphs from gradient computation.",
             _TORCH + "notes/autograd.html#setting-requires-grad",
+        ),
+        Way(
+            "gradient_hook",
+            "weight",
+            False,
+            "register_hook: the hook will be called every time a gradient with respect to the "
+            "Tensor is computed; it can return a new gradient which will be used in place of grad. "
+            "It belongs to this tensor: no file, no copy and no tensor in its place has it.",
+            _TORCH + "generated/torch.Tensor.register_hook.html",
+            by="hook",
         ),
     ),
     evaluations=(
@@ -816,6 +860,14 @@ TORCH = Contract(
             "version counter bumps; inplace operations on normal tensors are allowed.",
             _TORCH + "generated/torch.autograd.grad_mode.inference_mode.html",
         ),
+        Evaluation(
+            "averaged_model",
+            (False,),
+            "update_parameters() makes the averages, and the averaged model is called to make "
+            "predictions on the test data; it is a copy, the model itself goes on.",
+            _TORCH + "optim.html#weight-averaging-swa-and-ema",
+            averaged=True,
+        ),
     ),
     reloads=(
         Reloading(
@@ -831,7 +883,8 @@ TORCH = Contract(
             "kept",
             "loaded",
             "optimizer.state_dict() contains all information of the optimizer's current state; "
-            "load_state_dict makes another one go on from it, each parameter by its place.",
+            "load_state_dict makes another one go on from it, each parameter by its place. That of "
+            "a scheduler holds every variable which is not the optimizer.",
             _TORCH + "generated/torch.optim.Optimizer.load_state_dict.html",
             other_weights=False,
             weights_alone="load_state_dict",
@@ -840,9 +893,9 @@ TORCH = Contract(
             "new_module_checkpoint",
             "none",
             "loaded",
-            "A general checkpoint saves the state_dicts of model and optimizer; to load it, first "
-            "initialize the model and the optimizer. A Parameter of a new module requires a "
-            "gradient by default.",
+            "A general checkpoint saves the state_dicts of model, optimizer, and all else that has "
+            "one: a scheduler, an averaged model; to load it, first initialize the model and the "
+            "optimizer. A Parameter of a new module requires a gradient by default.",
             "https://docs.pytorch.org/tutorials/recipes/recipes/saving_and_loading_a_general_checkpoint.html",
             weights_alone="new_module",
         ),

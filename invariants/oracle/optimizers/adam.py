@@ -32,6 +32,11 @@ def _moments(w: Value, g: Value, turn: Turn) -> dict[str, Value]:
     return {"m": m, "v": v}
 
 
+def _correction(w: Value, beta: float, turn: Turn) -> Value:
+    """1 - β^t as Keras works it out."""
+    return one_less(w, held(beta, turn.contract), turn.t, turn.contract)
+
+
 def _moved(w: Value, after: dict[str, Value], turn: Turn) -> Value:
     """w - lr·m̂ / (√v̂ + ε), ε and the corrections as the contract has them."""
     o, t = turn.o, turn.t
@@ -39,7 +44,7 @@ def _moved(w: Value, after: dict[str, Value], turn: Turn) -> Value:
     if turn.contract["adam_epsilon"] == "after_correction":
         denominator = v.apply("sqrt") / math.sqrt(1.0 - o.beta_2**t) + o.epsilon
         return w - m * (o.learning_rate / (1.0 - o.beta_1**t)) / denominator
-    first, second = (one_less(w, held(beta, turn.contract), t) for beta in (o.beta_1, o.beta_2))
+    first, second = (_correction(w, beta, turn) for beta in (o.beta_1, o.beta_2))
     alpha = second.apply("sqrt") * o.learning_rate / first
     return w - m * alpha / (v.apply("sqrt") + o.epsilon)
 
@@ -99,7 +104,7 @@ def nadam(w: Value, g: Value, turn: Turn) -> Update:
         total = total * o.beta_1 * (lift(1.0) - half * power(lift(0.96), n))
     hat = after_it * m / (lift(1.0) - total * after_it)
     hat = hat + (lift(1.0) - at) * g / (lift(1.0) - total)
-    corrected = v / one_less(w, beta_2, t)
+    corrected = v / _correction(w, o.beta_2, turn)
     return w - hat * o.learning_rate / (corrected.apply("sqrt") + o.epsilon), after
 
 
@@ -130,7 +135,7 @@ def adamax(w: Value, g: Value, turn: Turn) -> Update:
         u = larger(u, size(g, turn) + o.epsilon)
         return w - m * (o.learning_rate / (1.0 - o.beta_1**t)) / u, {"m": m, "u": u}
     u = larger(u, size(g, turn))
-    correction = one_less(w, held(o.beta_1, turn.contract), t)
+    correction = _correction(w, o.beta_1, turn)
     return w - m * o.learning_rate / (correction * (u + o.epsilon)), {"m": m, "u": u}
 
 
@@ -139,9 +144,7 @@ def lamb(w: Value, g: Value, turn: Turn) -> Update:
     o, lift = turn.o, w.tape.lift
     w, g = decayed(w, g, turn)
     after = _moments(w, straddled(g, turn), turn)
-    first, second = (
-        one_less(w, held(beta, turn.contract), turn.t) for beta in (o.beta_1, o.beta_2)
-    )
+    first, second = (_correction(w, beta, turn) for beta in (o.beta_1, o.beta_2))
     step = after["m"] / first / ((after["v"] / second).apply("sqrt") + o.epsilon)
     ratio, one = norm(w) / norm(step), lift(1.0)
     ratio = by_sign(norm(step).apply("sign"), ratio, one, one)
@@ -158,7 +161,7 @@ def schedule_free_adamw(w: Value, g: Value, turn: Turn) -> Update:
     rest = lift(1.0) - beta_1
     v = slot(w, turn, "v")
     v = v + (squared(g, turn) - v) * (lift(1.0) - beta_2)
-    corrected = v / one_less(w, held(o.beta_2, turn.contract), t)
+    corrected = v / _correction(w, o.beta_2, turn)
     warm = min(1.0, t / o.warmup_steps) if o.warmup_steps else 1.0
     step = straddled(g, turn) * (o.learning_rate * warm)
     moved = z - step / (corrected.apply("sqrt") + held(o.epsilon, turn.contract))

@@ -133,14 +133,16 @@ def power(base: Value, exponent: int) -> Value:
     return result
 
 
-def one_less(w: Value, beta: float, exponent: int) -> Value:
+def one_less(w: Value, beta: float, exponent: int, contract: Contract) -> Value:
     """1 - β^t in the weight's dtype, where it cancels.
 
-    A β that is 1 in that dtype leaves 0, and nothing is known of what is divided by it, 0 included.
+    A β that is 1 in that dtype would leave 0. The contract says whether it is taken as it was given
+    then, or whether nothing is known of what comes of that 0.
     """
     lift = w.tape.lift
     if 1.0 - beta < w.tape.rounding.precision.unit_roundoff / 2.0:
-        return lift(math.nan)
+        counts = contract["beta_that_rounds_to_1"] == "counts"
+        return lift(1.0 - beta**exponent if counts else math.nan)
     return lift(1.0) - power(lift(beta), exponent)
 
 
