@@ -67,6 +67,7 @@ class Forward:
         self.training = moment.training
         self.rebuilt = moment.rebuilt
         self.flags = moment.acting
+        self.cut = moment.cut
         self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
         # The gradient of a weight is summed over all the values that it had in the pass.
@@ -87,7 +88,7 @@ class Forward:
     def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
         """All values of a block, its inputs first."""
         values = list(inputs)
-        for node in block.nodes:
+        for number, node in enumerate(block.nodes):
             name = block.name(node.member)
             member_path = f"{path}.{name}" if path else name
             member: Any = block.members[node.member]
@@ -97,4 +98,6 @@ class Forward:
             else:
                 layer: Layer = member
                 values.append(layer.forward(LayerCall(self, member_path), *xs))
+            if not path and number in self.cut:
+                values[-1] = values[-1].tape.constant(values[-1].data)
         return values

@@ -346,7 +346,7 @@ class _Interpreter:
         How far it gets again is not said: half of the samples move their states a second time. What
         reads a state that has moved is another function then, and its gradient is not known.
         """
-        if self.mode.traits.get("checkpoint") is None or not moment.training:
+        if not {"checkpoint", "stretches"} & {*self.mode.traits} or not moment.training:
             return result
         if self.contract["recomputed_state"] == "moves_once" or not result.state:
             return result
@@ -419,6 +419,8 @@ class _Interpreter:
         if self.blind:
             return moment.warns
         reached = self._reached(moment)
+        if moment.warns:
+            return moment.warns
         left_out = len(reached) < len(moment.acting.trainable)
         text = self.contract["unreached_warning"]
         # A step that stops midway has warned.
@@ -438,7 +440,8 @@ class _Interpreter:
     def _forward_signature(self, moment: Moment) -> tuple[Any, ...]:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
-        That is the batch alone, or the batch and the state as it was before. Last stands the mode.
+        That is the batch alone, or the batch and the state as it was before. Last stand the mode
+        and what the gradient does not pass.
         """
         signature: list[Any] = []
         for placed in self.stateful:
@@ -451,7 +454,7 @@ class _Interpreter:
             )
             reads = not moment.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
-        return (*signature, moment.training)
+        return (*signature, moment.training, moment.cut)
 
     def _pass(self, batch: int, moment: Moment, forward: tuple[Any, ...], draws: Draws) -> _Pass:
         key = (self.weights_version, batch, forward, moment.saved_losses, _digest(draws))
@@ -536,9 +539,8 @@ def expect(
     layouts: how the framework lays out each weight, where that is not the canonical layout.
     """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        interpreter = _Interpreter(
-            case, backend, contract or CONTRACTS[backend], draws or {}, layouts or {}
-        )
+        acting = (contract or CONTRACTS[backend]).in_mode(case.realisations[backend].mode)
+        interpreter = _Interpreter(case, backend, acting, draws or {}, layouts or {})
         points = interpreter.run()
     idle = tuple(interpreter.contract["idle_warnings"])
     return Expectation(backend, points, interpreter.ties, idle)

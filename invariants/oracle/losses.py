@@ -82,8 +82,16 @@ def squared_hinge(y: Value, target: Array, contract: Contract, term: Term) -> Va
 def binary_cross_entropy(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """log(1 + exp(x)) - t·x, t of 0 or 1.
 
-    So written its derivative is σ(x) - t, rounded relative to 1 at t = 1, as torch takes it.
+    So written its derivative is σ(x) - t, rounded relative to 1 at t = 1, as torch takes it. Under
+    a transformation of functions torch composes it of others (binary_cross_entropy_with_logits_hack
+    in aten/src/ATen/functorch/BatchRulesLoss.cpp), and rounds each.
     """
+    if contract["logistic_loss"] == "composed":
+        most = (logits * -1.0).apply("relu", at_zero=1.0)
+        below = (most * -1.0).apply("exp") + (logits * -1.0 - most).apply("exp")
+        return (logits.tape.lift(1.0) - _known(logits, target)) * logits + (
+            most + below.apply("log")
+        )
     return logits.apply("softplus") - logits * _known(logits, target)
 
 

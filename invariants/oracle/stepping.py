@@ -57,7 +57,8 @@ class Stepper:
         self.rounding = rounding
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
-        self.compiled = contract.mode(case.realisations[backend].mode).trains_itself
+        mode = contract.mode(case.realisations[backend].mode)
+        self.compiled, self.assigns = mode.trains_itself, "functional" in mode.traits
         self.begin(0, arrays)
 
     def load(self) -> bool:
@@ -117,7 +118,7 @@ class Stepper:
             )
             if name in self.layouts:
                 after = np.stack([self.layouts[name].to_canonical(sample) for sample in after])
-            left = self.rounded or self._is_left(arrays[name])
+            left = self.rounded or self._is_left(arrays[name]) or self._is_misread(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
 
@@ -202,6 +203,18 @@ class Stepper:
             and self.case.optimizer.kind == "sgd"
             and self.rounding.precision.significand_bits < 24
             and array[0].size >= 8
+        )
+
+    def _is_misread(self, array: Array) -> bool:
+        """Whether a fused step may read a gradient in the order of memory, and that is another.
+
+        Where a program assigns gradients itself nothing lays them out as their weights are.
+        """
+        return (
+            self.contract["fused_gradient"] == "by_memory"
+            and self.options.get("optimizer_loop") == "fused"
+            and self.assigns
+            and array[0].ndim > 1
         )
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:

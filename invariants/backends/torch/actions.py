@@ -91,7 +91,7 @@ def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
     mode, back = _mode(action.training), _mode(case.mode_before(number))
     lines = [f"{', '.join(names)}, *_ = batch({action.batch})"]
     lines += [f"model.{mode}()"] if mode != back else []
-    lines += [f"with torch.{way}():", f"    {modes.called(case)}({', '.join(names)})"]
+    lines += [f"with torch.{way}():", f"    {modes.runs(case)}({', '.join(names)})"]
     return lines + ([f"model.{back}()"] if mode != back else [])
 
 
@@ -132,5 +132,5 @@ def imports(case: Case) -> list[str]:
     return [
         f"import {module}"
         for module in ("copy", "io")
-        if any(f"{module}." in line for line in needed)
+        if module in modes.modules(case) or any(f"{module}." in line for line in needed)
     ]

@@ -40,7 +40,7 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
             row, specs = LOWERINGS[member.kind], placed[join(path, name)].specs
             construct = row.construct(member, specs) if row.construct else ""
             call = row.call(member, f"self.{name}", args, specs)
-        call = modes.recomputed(case, call, f"self.{name}", args)
+        call = modes.recomputed(case, path, number, call, f"self.{name}", args)
         line = f"self.{name} = {construct}"
         if construct and line not in made:
             made.append(line)
@@ -129,16 +129,17 @@ def _penalties(case: Case) -> list[str]:
     """The lines that add the penalties to `loss`."""
     size = {"l1": "abs()", "l2": "square()"}
     return [
-        f"loss = loss + {factor!r} * {_attribute(case, name)}.{size[kind]}.sum()"
+        f"loss = loss + {factor!r} * {weight}.{size[kind]}.sum()"
         for name, penalty in case.penalties.items()
+        for weight in (modes.penalised(case, name, _attribute(case, name)),)
         for kind, factor in penalty.parts
     ]
 
 
 def _loss(case: Case) -> list[str]:
     """The lines that compute `loss`."""
-    names = ", ".join(f"x{i}" for i in range(len(case.architecture.inputs)))
-    return [*loss_lines(case, f"{modes.called(case)}({names})", losses.value), *_penalties(case)]
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    return [*loss_lines(case, modes.called(case, names), losses.value), *_penalties(case)]
 
 
 def _clipping(case: Case) -> list[str]:
@@ -170,7 +171,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     everything &= "left_out" not in case.realisations[NAME].ways
     kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
     lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
-    learn = modes.learned(case, _loss(case))
+    learn = modes.learned(case, _loss(case), watched)
     lines += learn
     for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
@@ -199,6 +200,7 @@ def render(case: Case) -> str:
         "",
     ]
     lines += [*definitions(case, LOWERINGS), *optimizers.definitions(case)]
+    lines += modes.functions(case)
     lines += [*_SET_RATE.splitlines(), "", ""] if "rate_zero" in ways else []
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]

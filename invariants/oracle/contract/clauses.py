@@ -90,8 +90,9 @@ class Mode:
     """One of the ways to run a model and to train it.
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
-    for it, by names of the backend's own. seconds: what a case costs, about; a run gives each mode
-    its share.
+    for it, by names of the backend's own. otherwise: points of the contract that have other values
+    in this mode, as its sentence says. may_warn: what it may warn of at any action. seconds: what a
+    case costs, about; a run gives each mode its share.
     """
 
     name: str
@@ -99,6 +100,8 @@ class Mode:
     source: str
     trains_itself: bool = False
     traits: Mapping[str, str] = field(default_factory=dict)
+    otherwise: Mapping[str, Any] = field(default_factory=dict)
+    may_warn: tuple[str, ...] = ()
     seconds: float = 0.02
 
     @property
@@ -129,6 +132,12 @@ class Contract:
             point: replace(self.clauses[point], value=value) for point, value in clauses.items()
         }
         return replace(self, clauses={**self.clauses, **changed})
+
+    def in_mode(self, name: str) -> Contract:
+        """The same contract with the values that its points have in a mode."""
+        mode = self.mode(name)
+        idle = (*self["idle_warnings"], *mode.may_warn)
+        return self.as_if({**mode.otherwise, "idle_warnings": idle})
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)

@@ -51,4 +51,63 @@ MODES: tuple[Mode, ...] = (
         traits={"checkpoint": "use_reentrant=False"},
         seconds=0.04,
     ),
+    Mode(
+        "checkpointed_reentrant",
+        _RECOMPUTED + " The reentrant variant runs a stretch without a graph first; at least one "
+        "of its inputs must have requires_grad=True.",
+        _CHECKPOINT,
+        traits={"stretches": "use_reentrant=True"},
+        seconds=0.04,
+    ),
+    Mode(
+        "offloaded",
+        "Within save_on_cpu, tensors saved by the forward pass are stored on the CPU, then "
+        "retrieved for the backward pass.",
+        _TORCH + "autograd.html#torch.autograd.graph.save_on_cpu",
+        traits={"within": "torch.autograd.graph.save_on_cpu()"},
+        seconds=0.03,
+    ),
+    Mode(
+        "packed",
+        "A pair of pack and unpack hooks for saved tensors says how they are stored, and how they "
+        "are retrieved: unpack_hook(pack_hook(t)) should be equal to t in value, size and dtype.",
+        _TORCH + "autograd.html#torch.autograd.graph.saved_tensors_hooks",
+        traits={
+            "within": "torch.autograd.graph.saved_tensors_hooks(packed, unpacked)",
+            "functions": "packed",
+        },
+        seconds=0.06,
+    ),
+    Mode(
+        "hooked",
+        "A backward hook may return a new gradient that is used in place of the one it is given; "
+        "one that returns what it was given changes nothing. It fires on behalf of the outputs "
+        "alone where no input of its module requires a gradient, and warns so.",
+        _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook",
+        traits={"functions": "hooks"},
+        may_warn=("since no inputs require gradients",),
+        seconds=0.03,
+    ),
+    Mode(
+        "retained",
+        "With retain_graph=True the graph used to compute the gradient is not freed; a second "
+        "backward pass adds its gradients to those of the first.",
+        _TORCH + "generated/torch.Tensor.backward.html",
+        traits={"retained": "halves"},
+        seconds=0.03,
+    ),
+    Mode(
+        "functional",
+        "functional_call runs a module with some of its parameters replaced by those of a dict, "
+        "and grad_and_value gives the gradient with respect to these, with the same shapes: zeros "
+        "where the result does not depend on one, nothing of an empty dict.",
+        _TORCH + "func.api.html",
+        traits={"functional": "grad_and_value"},
+        otherwise={
+            "unreached_gradient": "zeros",
+            "nothing_to_train": None,
+            "logistic_loss": "composed",
+        },
+        seconds=0.04,
+    ),
 )
