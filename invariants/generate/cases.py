@@ -41,7 +41,7 @@ from invariants.generate.programs import draw_program
 from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
-from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.contract import CONTRACTS, Contract, Mode
 from invariants.program import Action, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
@@ -175,16 +175,18 @@ def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> 
 _WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused"))
 
 
-def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
+def _modes(
+    contract: Contract, fitted: bool, asked: str, takes: Callable[[Mode], bool]
+) -> Sequence[str]:
     """The modes of a program, each as often as it is drawn, the simplest first.
 
     fitted: those in which a model trains by itself, where there are any. asked: one that is asked
-    for.
+    for. takes: whether a mode takes the case.
     """
     if asked in contract.mode_names:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
-    simple, *others = [mode.name for mode in modes if mode.quick]
+    simple, *others = [mode.name for mode in modes if mode.quick and takes(mode)]
     return [*[simple] * (1 if fitted else 8), *others]
 
 
@@ -217,7 +219,11 @@ def _cases(
     dtypes = [
         dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
     ]
+    taking = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
+    dtype = choice.one_of([d for d in dtypes if all(not m.dtypes or d in m.dtypes for m in taking)])
     optimizer = draw_optimizer(choice)
+    if any(optimizer.kind in mode.refuses for mode in taking):
+        optimizer = SGD(learning_rate=optimizer.learning_rate)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
     groups = draw_groups(choice, architecture, optimizer)
@@ -236,7 +242,7 @@ def _cases(
         clip=draw_clip(choice),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
-        dtype=choice.one_of(dtypes),
+        dtype=dtype,
         training=fitted or not choice.chance(5),
         input_gradient=not fitted
         and choice.chance(4)
@@ -250,7 +256,14 @@ def _cases(
                 program,
                 bool(groups),
                 optimizer.kind,
-                choice.one_of(_modes(CONTRACTS[name], not written, mode)),
+                choice.one_of(
+                    _modes(
+                        CONTRACTS[name],
+                        not written,
+                        mode,
+                        lambda mode: mode.takes(dtype, optimizer.kind),
+                    )
+                ),
                 scheduled,
             )
             for name in backends

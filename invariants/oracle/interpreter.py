@@ -67,6 +67,8 @@ class _Interpreter:
         self.mode = contract.mode(case.realisations[backend].mode)
         self.blind = self.mode.trains_itself
         self.rounding = Rounding(PRECISIONS[case.dtype])
+        lower = self.mode.traits.get("autocast")
+        self.lower = self.rounding.apart(lower) if lower else None
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
         self.grids = {name: grid_of(array) for name, array in self.arrays.items()}
@@ -463,7 +465,7 @@ class _Interpreter:
         return self.passes[key]
 
     def _compute(self, number: int, moment: Moment, draws: Draws) -> _Pass:
-        case, tape = self.case, Tape(self.rounding)
+        case, tape = self.case, Tape(self.rounding, self.lower)
         forward = Forward(case, self.contract, tape, self.arrays, self.grids, draws, moment)
         batch = case.batches[number]
         inputs = [tape.constant(array[None]) for array in batch.inputs]
@@ -506,7 +508,8 @@ class _Interpreter:
         self, tape: Tape, loss: Value, leaves: Mapping[str, Sequence[Value]]
     ) -> dict[str, Array]:
         """The gradient by each weight and input, summed over the values that it had."""
-        found = iter(tape.gradients(loss, [value for held in leaves.values() for value in held]))
+        every = [value for held in leaves.values() for value in held]
+        found = iter(tape.gradients(loss, every, float(self.mode.traits.get("scale", 1.0))))
         gradients = {}
         for name, held in leaves.items():
             total, *others = (next(found) for _ in held)

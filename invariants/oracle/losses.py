@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from invariants.oracle.contract import Contract
+from invariants.oracle.contract.torch_autocast import LOSSES_AS_GIVEN
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Value
 
@@ -298,7 +299,11 @@ def objective(
     total: Value | None = None
     for term, target, held in zip(terms, targets, weights, strict=True):
         loss = LOSSES[term.loss]
-        values = loss.forward(outputs[term.output], target, contract, term)
+        output = outputs[term.output]
+        given = output.rounding is output.tape.lower and term.loss in LOSSES_AS_GIVEN
+        with output.tape.computing(lower=given):
+            values = loss.forward(output, target, contract, term)
+        values = output.tape.cast(values, lower=False)
         value = _reduced(term, values, loss.elementwise, held, contract)
         value = value if term.weight == 1.0 else value * term.weight
         total = value if total is None else total + value

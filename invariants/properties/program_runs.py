@@ -90,7 +90,10 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
 def _missing_kernel(evidence: Evidence, error: Raised) -> str:
     """What a framework says where it has no kernel for a 16-bit format: no promise is broken."""
     said = CONTRACTS[evidence.backend]["missing_kernel"]
-    missing = evidence.case.dtype in NARROW and any(part in error.message for part in said)
+    case, contract = evidence.case, CONTRACTS[evidence.backend]
+    mode = contract.mode(case.realisations[evidence.backend].mode)
+    narrow = case.dtype in NARROW or "autocast" in mode.traits
+    missing = narrow and any(part in error.message for part in said)
     return _line(error.message) if missing else ""
 
 

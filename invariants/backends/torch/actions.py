@@ -91,7 +91,10 @@ def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
     mode, back = _mode(action.training), _mode(case.mode_before(number))
     lines = [f"{', '.join(names)}, *_ = batch({action.batch})"]
     lines += [f"model.{mode}()"] if mode != back else []
-    lines += [f"with torch.{way}():", f"    {modes.runs(case)}({', '.join(names)})"]
+    lines += [
+        f"with torch.{way}(){modes.within(case)}:",
+        f"    {modes.runs(case)}({', '.join(names)})",
+    ]
     return lines + ([f"model.{back}()"] if mode != back else [])
 
 

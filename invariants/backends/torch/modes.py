@@ -64,6 +64,25 @@ def unpacked(file):
     file.seek(0)
     return torch.load(file)
 """,
+    "scaling": """\
+def unscale(scaler, optimizer, tensors):
+    groups = optimizer.param_groups
+    held = [p for group in groups for p in group["params"] if p.grad is not None]
+    known = {id(p) for p in held}
+    for tensor in tensors:
+        if tensor.grad is not None and id(tensor) not in known:
+            tensor.grad.mul_(1.0 / scaler.get_scale())
+    if held:
+        scaler.unscale_(optimizer)
+    return bool(held)
+
+
+def step(scaler, optimizer):
+    try:
+        scaler.step(optimizer)
+    finally:
+        scaler.update()
+""",
     "hooks": """\
 def passed_on(module, grad_input, grad_output):
     return grad_input
@@ -145,6 +164,13 @@ def _functional(case: Case, watched: Sequence[int]) -> list[str]:
     ]
 
 
+def surrounded(case: Case, lines: Sequence[str]) -> list[str]:
+    """The lines in the context of the mode, where it has one."""
+    if "within" not in traits(case):
+        return [*lines]
+    return [f"with {traits(case)['within']}:", *indented(lines)]
+
+
 #: What propagates the loss: two passes through one graph, whose halves add up to the gradient.
 _RETAINED = (
     "loss.backward(torch.tensor(0.5, dtype=loss.dtype), retain_graph=True)",
@@ -163,9 +189,37 @@ def learned(case: Case, loss: Sequence[str], watched: Sequence[int]) -> list[str
     if of == "step":
         return [f"loss = step_of({arrays})"]
     lines = [f"loss = loss_of({arrays})"] if of == "loss" else list(loss)
-    if "within" in traits(case):
-        lines = [f"with {traits(case)['within']}:", *indented(lines)]
-    return [*lines, *(_RETAINED if "retained" in traits(case) else ["loss.backward()"])]
+    lines = surrounded(case, lines)
+    if "retained" in traits(case):
+        return [*lines, *_RETAINED]
+    return [*lines, f"{'scaler.scale(loss)' if 'scale' in traits(case) else 'loss'}.backward()"]
+
+
+def unscaled(case: Case, watched: Sequence[int], steps: bool) -> list[str]:
+    """The lines that divide what has been left by the scale of the loss, before a step or not."""
+    if "scale" not in traits(case):
+        return []
+    tensors = ", ".join(["*model.parameters()", *(f"x{n}" for n in watched)])
+    checked = f"unscale(scaler, optimizer, [{tensors}])"
+    return [f"checked = {checked}"] if steps else [f"if {checked}:", "    scaler.update()"]
+
+
+def stepped(case: Case) -> list[str]:
+    """The lines of an optimizer's step."""
+    if "scale" not in traits(case):
+        return ["optimizer.step()"]
+    return ["if checked:", "    step(scaler, optimizer)", "else:", "    optimizer.step()"]
+
+
+def begun(case: Case) -> list[str]:
+    """The lines before all actions."""
+    scale = traits(case).get("scale")
+    return [f'scaler = torch.amp.GradScaler("cpu", init_scale={scale})'] if scale else []
+
+
+def within(case: Case) -> str:
+    """The context, behind others, in which a forward pass without gradients runs, too."""
+    return f", {traits(case)['within']}" if "autocast" in traits(case) else ""
 
 
 def modules(case: Case) -> tuple[str, ...]:

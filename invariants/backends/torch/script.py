@@ -164,7 +164,8 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     taken += [f"x{i}.requires_grad_()" for i in watched]
     seeded = [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
     if seeded and case.first_of_its_size(number) and modes.draws_can_be_told(case):
-        taken.append(f"draws({number}, {case.seed}, {', '.join(names)})")
+        told = [f"draws({number}, {case.seed}, {', '.join(names)})"]
+        taken += modes.surrounded(case, told) if modes.within(case) else told
     taken += seeded
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
@@ -176,6 +177,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
         lines += [*seeded, *learn]
+    lines += modes.unscaled(case, watched, isinstance(action, Step))
     if isinstance(action, Step):
         lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
         lines += averages.updated(case)
@@ -213,6 +215,7 @@ def render(case: Case) -> str:
         *modes.definitions(case, _loss(case)),
         *optimizers.made(case, _parameters(case)),
         *averages.made(case),
+        *modes.begun(case),
     ]
     course = case.course(NAME)
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):

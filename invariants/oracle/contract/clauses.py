@@ -91,8 +91,9 @@ class Mode:
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
     for it, by names of the backend's own. otherwise: points of the contract that have other values
-    in this mode, as its sentence says. may_warn: what it may warn of at any action. seconds: what a
-    case costs, about; a run gives each mode its share.
+    in this mode, as its sentence says. may_warn: what it may warn of at any action. dtypes: those
+    of the cases that run in it; all where none is named. refuses: the optimizers that it does not
+    take. seconds: what a case costs, about; a run gives each mode its share.
     """
 
     name: str
@@ -102,7 +103,13 @@ class Mode:
     traits: Mapping[str, str] = field(default_factory=dict)
     otherwise: Mapping[str, Any] = field(default_factory=dict)
     may_warn: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
     seconds: float = 0.02
+
+    def takes(self, dtype: str, optimizer: str) -> bool:
+        """Whether cases of a dtype, with a kind of optimizer, run in it."""
+        return (not self.dtypes or dtype in self.dtypes) and optimizer not in self.refuses
 
     @property
     def quick(self) -> bool:

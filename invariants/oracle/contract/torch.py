@@ -603,8 +603,9 @@ TORCH = Contract(
             _TORCH + "nn.html",
         ),
         "missing_kernel": Clause(
-            ("not implemented for",),
-            "Silent; the dispatcher names the kernel and the dtype that it lacks.",
+            ("not implemented for", "could not create a primitive descriptor for"),
+            "Silent; the dispatcher names the kernel and the dtype that it lacks, oneDNN the "
+            "primitive: that of an LSTM needs a processor with instructions for 16 bits.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
         "slots_of_all_weights": Clause(

@@ -31,6 +31,43 @@ def _compiled(name: str, of: str, backend: str = "aot_eager", **traits: str) -> 
     )
 
 
+_AUTOCAST = _TORCH + "amp.html#cpu-op-specific-behavior"
+
+_LOWERED = (
+    "autocast serves as context manager that allows regions of a script to run in mixed precision: "
+    "some operations in the lower format, some in float32, the others in the widest type of their "
+    "inputs. Weights stay in float32, and so do their gradients; a cast weight is kept until the "
+    "region is left. Backward passes under autocast are not recommended: they run outside."
+)
+
+
+_SCALED = (
+    " The loss is multiplied by a scale factor and gradients are divided by it before the step: "
+    "unscale_ does so for those of the optimizer's weights, and step skips where one of them is "
+    "inf or NaN, of which a scheduler warns; it takes no closure."
+)
+
+
+def _autocast(name: str, dtype: str, scale: str = "") -> Mode:
+    return Mode(
+        name,
+        _LOWERED + (_SCALED if scale else ""),
+        _TORCH + "amp.html#gradient-scaling" if scale else _AUTOCAST,
+        traits={
+            "autocast": dtype,
+            "within": f'torch.autocast("cpu", dtype=torch.{dtype})',
+            **({"scale": scale, "functions": "scaling"} if scale else {}),
+        },
+        may_warn=(
+            "Mismatch dtype between input and weight",  # rms_norm, which then is not fused
+            *(("call of `lr_scheduler.step()` before `optimizer.step()`",) if scale else ()),
+        ),
+        dtypes=("float32",),
+        refuses=("lbfgs",) if scale else (),
+        seconds=0.04,
+    )
+
+
 MODES: tuple[Mode, ...] = (
     Mode(
         "eager",
@@ -110,4 +147,7 @@ MODES: tuple[Mode, ...] = (
         },
         seconds=0.04,
     ),
+    _autocast("autocast_bfloat16", "bfloat16"),
+    _autocast("autocast_float16", "float16"),
+    _autocast("scaled_float16", "float16", scale="1024.0"),
 )
