@@ -93,7 +93,8 @@ class Mode:
     for it, by names of the backend's own. otherwise: points of the contract that have other values
     in this mode, as its sentence says. may_warn: what it may warn of at any action. dtypes: those
     of the cases that run in it; all where none is named. refuses: the optimizers that it does not
-    take. seconds: what a case costs, about; a run gives each mode its share.
+    take. needs: what the machine must have. seconds: what a case costs, about; a run gives each
+    mode its share.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Mode:
     may_warn: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
+    needs: str = ""
     seconds: float = 0.02
 
     def takes(self, dtype: str, optimizer: str) -> bool:

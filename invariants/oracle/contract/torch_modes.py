@@ -27,6 +27,7 @@ def _compiled(name: str, of: str, backend: str = "aot_eager", **traits: str) -> 
         _COMPILED,
         _COMPILE,
         traits={"compile": backend, "of": of, **traits},
+        needs="C++ compiler" if backend == "inductor" else "",
         seconds=1.5 if backend == "aot_eager" else 20.0,
     )
 
