@@ -37,7 +37,12 @@ def attempt(fault: Fault, seed: int, profile: str = "ci", reduce_seconds: float 
     while left > 0:
         size = min(left, chosen.batch[fault.backend])
         plan = Plan(
-            fault.backend, seed * 1_000_003 + number, size, reduce_seconds, stop_at_first=True
+            fault.backend,
+            seed * 1_000_003 + number,
+            size,
+            reduce_seconds,
+            stop_at_first=True,
+            mode=fault.mode,
         )
         hunt = Hunt(plan, set())
         with fault.apply():

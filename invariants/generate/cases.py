@@ -187,7 +187,7 @@ def _modes(
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
     simple, *others = [mode.name for mode in modes if mode.quick and takes(mode)]
-    return [*[simple] * (1 if fitted else 8), *others]
+    return [*[simple] * (1 if fitted else 16), *others]
 
 
 def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:

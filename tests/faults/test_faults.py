@@ -187,6 +187,19 @@ NOTICED_BY = {
         "average_drifts": "training_trajectory",
         "average_moves_frozen": "frozen_weights",
         "average_forgets_states": "training_trajectory",
+        "compiled_under_the_first_flags": "upstream_gradients",
+        "compiled_block_ends_at_frozen": "upstream_gradients",
+        "cast_of_a_frozen_weight_stays": "upstream_gradients",
+        "cast_outlives_its_region": "upstream_gradients",
+        "recomputed_stretch_ends_at_frozen": "upstream_gradients",
+        "recomputed_stretch_draws_again": "upstream_gradients",
+        "reentrant_stretch_forgets_its_weights": "upstream_gradients",
+        "scaler_rounds_frozen": "frozen_weights",
+        "scaler_leaves_one_scaled": "upstream_gradients",
+        "functional_call_takes_its_own": "upstream_gradients",
+        "backward_hook_drops_at_frozen": "upstream_gradients",
+        "offloaded_in_16_bits": "upstream_gradients",
+        "retained_graph_forgets_its_share": "upstream_gradients",
     },
     "tensorflow": {
         "frozen_conv3d_drifts": "upstream_gradients",
@@ -271,7 +284,7 @@ def _needs(backend: str) -> None:
 
 
 @cache
-def _batch(backend: str, number: int) -> tuple[Case, ...]:
+def _batch(backend: str, mode: str, number: int) -> tuple[Case, ...]:
     drawn: list[Case] = []
 
     @seed(number)
@@ -282,7 +295,7 @@ def _batch(backend: str, number: int) -> tuple[Case, ...]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases((backend,)))
+    @given(cases((backend,), mode=mode))
     def draw(case: Case) -> None:
         drawn.append(case)
 
@@ -291,9 +304,9 @@ def _batch(backend: str, number: int) -> tuple[Case, ...]:
 
 
 @cache
-def _sources(backend: str, number: int) -> tuple[str, ...]:
+def _sources(backend: str, mode: str, number: int) -> tuple[str, ...]:
     """The scripts of a batch, in small letters."""
-    return tuple(BACKENDS[backend].render(case).lower() for case in _batch(backend, number))
+    return tuple(BACKENDS[backend].render(case).lower() for case in _batch(backend, mode, number))
 
 
 def _drawn(fault: Fault, batches: int) -> Iterator[tuple[Case, bytes]]:
@@ -301,10 +314,10 @@ def _drawn(fault: Fault, batches: int) -> Iterator[tuple[Case, bytes]]:
     named = {part.lower() for target in fault.targets for part in target.split(".")[-2:]}
     for wanted in (True, False):
         for number in range(batches):
-            sources = _sources(fault.backend, number)
-            for place, case in enumerate(_batch(fault.backend, number)):
+            sources = _sources(fault.backend, fault.mode, number)
+            for place, case in enumerate(_batch(fault.backend, fault.mode, number)):
                 if any(name in sources[place] for name in named) is wanted:
-                    yield case, _sound(fault.backend, number, place)
+                    yield case, _sound(fault.backend, fault.mode, number, place)
 
 
 def _digest(case: Case, backend: str) -> bytes:
@@ -320,9 +333,9 @@ def _digest(case: Case, backend: str) -> bytes:
 
 
 @cache
-def _sound(backend: str, number: int, place: int) -> bytes:
+def _sound(backend: str, mode: str, number: int, place: int) -> bytes:
     """What a case of a batch shows on the framework as it is."""
-    return _digest(_batch(backend, number)[place], backend)
+    return _digest(_batch(backend, mode, number)[place], backend)
 
 
 def _violated(case: Case, backend: str) -> set[str]:
@@ -396,6 +409,7 @@ def _owners(backend: str) -> list[Any]:
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
         modules.append(torch.nn.utils.parametrize)
         modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
+        modules += [torch.amp, torch.func, torch.autograd.graph, torch.utils.checkpoint]
         extra = [torch.Tensor]
     else:
         import keras

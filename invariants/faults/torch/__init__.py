@@ -13,6 +13,7 @@ from invariants.faults.torch import (
     dense,
     flags,
     losses,
+    modes,
     noise,
     normalization,
     objectives,
@@ -43,4 +44,5 @@ FAULTS: tuple[Fault, ...] = (
     *optimizers.FAULTS,
     *programs.FAULTS,
     *schedules.FAULTS,
+    *modes.FAULTS,
 )
