@@ -93,8 +93,9 @@ def passed_on_alone(gradient):
 
 
 def hook(model):
-    for module in model.modules():
-        module.register_full_backward_hook(passed_on)
+    for name, module in model.named_modules():
+        if name:
+            module.register_full_backward_hook(passed_on)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.register_hook(passed_on_alone)

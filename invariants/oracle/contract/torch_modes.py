@@ -119,7 +119,8 @@ MODES: tuple[Mode, ...] = (
     Mode(
         "hooked",
         "A backward hook may return a new gradient that is used in place of the one it is given; "
-        "one that returns what it was given changes nothing. It fires on behalf of the outputs "
+        "one that returns what it was given changes nothing. Here every module inside of the model "
+        "has one, and every weight. It fires on behalf of the outputs "
         "alone where no input of its module requires a gradient, and warns so.",
         _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook",
         traits={"functions": "hooks"},
