@@ -20,7 +20,8 @@ from packaging.version import Version
 
 from invariants.backends import BACKENDS, layouts, versions
 from invariants.finding import Finding
-from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.expectation import Expectation
 from invariants.oracle.interpreter import expect
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
@@ -129,9 +130,13 @@ def label(
     """`found` with those that the issues explain marked as known, by the issue that does.
 
     Each issue is tried alone, then all together, since several may meet in one case; of these only
-    the ones without which the explanation fails are named.
+    the ones without which the explanation fails are named. One whose points of the contract nothing
+    in the case asks for changes nothing, and is not tried.
     """
     labelled = list(found)
+    if all(finding.severity != "violation" for finding in labelled):
+        return labelled
+    issues = _met(evidence, issues)
     for issue in issues:
         labelled = _explained(labelled, evidence, (issue,))
     together = tuple(issues)
@@ -167,17 +172,34 @@ def _explained(
     ]
 
 
+def _met(evidence: Evidence, issues: Sequence[KnownIssue]) -> list[KnownIssue]:
+    """Those of `issues` that change a point which the case asks for, as it is or under them all."""
+    asked: set[tuple[str, str]] = set()
+    for one in (evidence, *([evidence.other] if evidence.other else [])):
+        for changes in ([], issues):
+            contract = replace(_changed(one.backend, changes), asked=set())
+            _expected(one, contract)
+            asked |= {(one.backend, point) for point in contract.asked or ()}
+    return [i for i in issues if any((i.backend, point) in asked for point in i.as_if)]
+
+
+def _changed(backend: str, issues: Sequence[KnownIssue]) -> Contract:
+    """The contract of a backend as its issues make it."""
+    mine = [issue for issue in issues if issue.backend == backend]
+    return CONTRACTS[backend].as_if({p: value for i in mine for p, value in i.as_if.items()})
+
+
+def _expected(evidence: Evidence, contract: Contract) -> Expectation:
+    """What another contract says of the program of `evidence`."""
+    case, backend = evidence.case, evidence.backend
+    return expect(case, backend, contract, evidence.observation.draws, layouts(case, backend))
+
+
 def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:
     """The evidence with the expectation that the issues make of it, of either backend."""
     if evidence.other is not None:
         evidence = replace(evidence, other=_as_if(evidence.other, issues))
-    mine = [issue for issue in issues if issue.backend == evidence.backend]
-    if not mine:
+    if all(issue.backend != evidence.backend for issue in issues):
         return evidence
-    clauses = {point: value for issue in mine for point, value in issue.as_if.items()}
-    contract = CONTRACTS[evidence.backend].as_if(clauses)
-    case, backend = evidence.case, evidence.backend
-    expectation = expect(
-        case, backend, contract, evidence.observation.draws, layouts(case, backend)
-    )
-    return replace(evidence, expectation=expectation)
+    contract = _changed(evidence.backend, issues)
+    return replace(evidence, expectation=_expected(evidence, contract))

@@ -21,7 +21,7 @@ from invariants.architecture.layers.normalization import BatchNorm
 from invariants.finding import Finding
 from invariants.judge import gather
 from invariants.ledger import KnownIssue, LedgerError, label, parse
-from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import Gradient
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
@@ -287,3 +287,20 @@ def test_no_finding_means_no_expectation_anew(monkeypatch: pytest.MonkeyPatch) -
     assert findings(evidence) == []
     monkeypatch.setattr(ledger, "expect", None)
     assert label([], evidence, (SLOPE, GELU)) == []
+
+
+def test_an_issue_of_what_a_case_does_not_ask_for_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    tried: list[Any] = []
+
+    def noted(backend: str, issues: Any) -> Contract:
+        tried.append([issue.id for issue in issues])
+        return CONTRACTS[backend]
+
+    monkeypatch.setattr(ledger, "_changed", noted)
+    label(findings(evidence), evidence, (SLOPE, VARIANCE))
+    # What the case asks for is seen from the contract as it is and under both; then one is tried.
+    assert tried[:2] == [[], ["slope", "variance"]]
+    assert {name for names in tried[2:] for name in names} == {"slope"}

@@ -211,10 +211,10 @@ class Stepper:
         Where a program assigns gradients itself nothing lays them out as their weights are.
         """
         return (
-            self.contract["fused_gradient"] == "by_memory"
+            self.assigns
             and self.options.get("optimizer_loop") == "fused"
-            and self.assigns
             and array[0].ndim > 1
+            and self.contract["fused_gradient"] == "by_memory"
         )
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:

@@ -121,7 +121,10 @@ class Mode:
 
 @dataclass(frozen=True)
 class Contract:
-    """The clauses of one backend, by point."""
+    """The clauses of one backend, by point.
+
+    asked: the points that have been asked for, where that is to be told.
+    """
 
     backend: str
     clauses: Mapping[str, Clause]
@@ -131,8 +134,11 @@ class Contract:
     modes: tuple[Mode, ...]
     options: tuple[Option, ...]
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
+    asked: set[str] | None = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, point: str) -> Any:
+        if self.asked is not None:
+            self.asked.add(point)
         return self.clauses[point].value
 
     def as_if(self, clauses: Mapping[str, Any]) -> Contract:
