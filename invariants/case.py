@@ -495,6 +495,10 @@ class Case(Document):
             raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
         if realisation.mode not in contract.mode_names:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
+        dtypes = dict.fromkeys((self.dtype, *self.dtypes))
+        if not contract.mode(realisation.mode).takes(dtypes, self.optimizer.kind):
+            what = f"{' and '.join(dtypes)} with {self.optimizer.kind}"
+            raise CaseError(f"{where}: {realisation.mode} does not take {what}")
         if contract.mode(realisation.mode).trains_itself:
             reason = not_compiled(self.program, self.modes, self.objective, self.architecture)
             reason = reason or ("input gradients" if self.input_gradient else "")

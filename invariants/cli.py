@@ -135,6 +135,7 @@ def _backends_of(case: Case, chosen: tuple[str, ...]) -> list[str]:
 @ignoring
 def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> None:
     """Run a saved case again and judge it: 0 all holds, 1 a violation."""
+    from invariants.backends.needs import missing_modes
     from invariants.backends.runner import BackendUnavailable
     from invariants.judge import judge
     from invariants.report.findings import text
@@ -143,6 +144,9 @@ def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> 
     case = read_case(file)
     violated = False
     for name in _backends_of(case, backends):
+        mode = case.realisations[name].mode
+        if mode in missing_modes(name):
+            raise CannotRun(f"{name}: the mode {mode!r} cannot run: {missing_modes(name)[mode]}")
         try:
             verdict = judge(case, name, repeat=True, ignore_known_issues=ignore_known_issues)
         except BackendUnavailable as error:

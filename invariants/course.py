@@ -6,7 +6,7 @@ follows from the case and the contract, so that a way means the same to whoever 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +24,10 @@ from invariants.program import (
     Step,
     Thaw,
 )
+from invariants.stretches import stretches, without_inputs
 
 if TYPE_CHECKING:
+    from invariants.architecture.graph import Architecture
     from invariants.case import Case, Realisation
 
 #: What an action raises: the name of a type and a part of the message.
@@ -47,7 +49,8 @@ class Moment:
     loads: the action has put the optimizer's state into another one.
     unsettled: why no documentation says what the action did to the optimizer; "" where one does.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
-    rebuilt: the layers were made once more, from their configs.
+    rebuilt: the layers were made once more, from their configs. cut: the recomputed stretches, by
+    their nodes, through which no gradient passes.
     traces: the next step reads what train_step says. graphs: what each function of the script has
     been traced with, by what tells its calls apart. again: the action called one that was traced
     before, and ran no Python of it. raises: the exception that the contract names for making the
@@ -76,6 +79,7 @@ class Moment:
     unsettled: str = ""
     graphs: Mapping[tuple[Any, ...], Flags] = field(default_factory=dict)
     again: bool = False
+    cut: frozenset[int] = frozenset()
 
     @property
     def zeros(self) -> frozenset[str]:
@@ -143,6 +147,9 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
             if way == "before_build" and action.target not in ("", *architecture.blocks)
         )
     )
+    if contract["unreached_gradient"] == "zeros":
+        inputs = (f"input_{n}" for n in range(len(architecture.inputs)))
+        return frozenset((*architecture.weights, *inputs))
     whole = mode.traits.get("of") in ("model", "method")
     if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
         return case.reached_from(range(len(case.architecture.outputs))) - unwatched
@@ -182,7 +189,12 @@ class _Course:
             for action, way in zip(case.program, realisation.ways, strict=True)
             if isinstance(action, Freeze | Thaw)
         )
-        reached = _watched(case, realisation, contract)
+        self.reached = reached = _watched(case, realisation, contract)
+        mode = contract.mode(realisation.mode)
+        self.stretches: Architecture | None = None
+        if mode.traits.get("stretches") and contract["stretch_without_inputs"] == "loses_gradients":
+            self.stretches = case.architecture
+        self.watched, self.penalised = case.watched, frozenset(case.penalties)
         flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
         held = self._made_with(flags.acting)
         self.start = Moment(flags, flags.acting, reached, case.training, 1.0, held, 0)
@@ -233,8 +245,23 @@ class _Course:
         number = moment.optimizer + 1
         return replace(moment, held=held, optimizer=number, factor=1.0, still=frozenset())
 
+    def _recomputed(self, moment: Moment, watched: Collection[int]) -> Moment:
+        """What is lost in stretches none of whose inputs needs a gradient; the others are said."""
+        if self.stretches is None:
+            return moment
+        acting, block = moment.acting, self.stretches.network
+        cut = without_inputs(self.stretches, frozenset(acting.trainable), watched)
+        lost = frozenset[str]().union(
+            *(self.stretches.weights_in(block.name(block.nodes[n].member)) for n in cut)
+        )
+        warns = (self.contract["stretch_warning"],) if cut else ()
+        reached = self.reached - (lost - self.penalised)
+        return replace(moment, cut=cut, reached=reached, warns=(*moment.warns, *warns))
+
     def gradient(self, moment: Moment, action: Gradient | Step, way: None) -> Moment:
         """Where gradients are set to zeros, those of this pass stay."""
+        more = isinstance(action, Step) and action.more
+        moment = self._recomputed(moment, () if more else self.watched)
         if self.function:
             moment = self._called(moment, action)
         if self.options.get("zero_grad") != "zeros":
@@ -297,6 +324,8 @@ class _Course:
         )
 
     def evaluate(self, moment: Moment, action: Evaluate, way: str) -> Moment:
+        if self.stretches is not None and stretches(self.stretches):  # nothing needs one there
+            moment = replace(moment, warns=(self.contract["stretch_warning"],))
         named = next(e for e in self.contract.evaluations if e.name == way)
         text = self.contract["changed_flags_warning"]
         if not named.compiled or moment.flags.flagged == moment.told or not text:
@@ -390,7 +419,7 @@ class _Course:
 def course(case: Case, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
     """The moment after each action of `case`, as the contract of `backend` has it."""
     realisation = case.realisations[backend]
-    walk = _Course(case, realisation, contract or CONTRACTS[backend])
+    walk = _Course(case, realisation, (contract or CONTRACTS[backend]).in_mode(realisation.mode))
     moments, moment = [], walk.start
     for action, way in zip(case.program, realisation.ways, strict=True):
         moment = walk.after(moment, action, way)

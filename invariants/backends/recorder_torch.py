@@ -76,7 +76,8 @@ class Recorder:
                 module.register_forward_pre_hook(lambda m, xs: tuple(map(torch.ones_like, xs)))
                 module.register_forward_hook(lambda m, xs, y, held=held: held.append(self.copy(y)))
         torch.manual_seed(seed)
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the program itself warns of, it does later
             twin(*inputs)
         self.points.append({"action": number, "draws": drawn})
 

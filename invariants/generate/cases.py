@@ -41,8 +41,8 @@ from invariants.generate.programs import draw_program
 from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
-from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Action, Dtype, Freeze, Reload, Thaw
+from invariants.oracle.contract import CONTRACTS, Contract, Mode
+from invariants.program import Action, Cast, Dtype, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
@@ -177,18 +177,20 @@ def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> 
 _WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused"))
 
 
-def _modes(contract: Contract, fitted: bool, asked: str) -> Sequence[str]:
+def _modes(
+    contract: Contract, fitted: bool, asked: str, takes: Callable[[Mode], bool]
+) -> Sequence[str]:
     """The modes of a program, each as often as it is drawn, the simplest first.
 
     fitted: those in which a model trains by itself, where there are any. asked: one that is asked
     for, which a program with a loss that is written by hand cannot have if models train themselves
-    in it.
+    in it. takes: whether a mode takes the case.
     """
     if asked in contract.mode_names and contract.mode(asked).trains_itself == fitted:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
-    simple, *others = [mode.name for mode in modes if mode.quick]
-    return [*[simple] * (1 if fitted else 8), *others]
+    simple, *others = [mode.name for mode in modes if mode.quick and takes(mode)]
+    return [*[simple] * (1 if fitted else 16), *others]
 
 
 def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
@@ -206,6 +208,7 @@ def _cases(
 ) -> Case:
     contracts = [CONTRACTS[name] for name in backends]
     choice = Drawn(draw, contracts)
+    asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     while True:
         losses = draw_losses(choice)
         architecture = draw_architecture(choice, losses, layer)
@@ -214,9 +217,13 @@ def _cases(
         fitted = _fitted(choice, contracts, mode)
         scheduled, averaged = choice.chance(6), choice.chance(8)
         dtypes = [
-            dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
+            dtype
+            for dtype in _DTYPES
+            if all(dtype in p.layer.dtypes for p in architecture.layers)
+            and all(not one.dtypes or dtype in one.dtypes for one in asked)
         ]
-        castable = () if any(not_cast(averaged, contract) for contract in contracts) else dtypes
+        kept = len(dtypes) < 2 or any(not_cast(averaged, contract) for contract in contracts)
+        castable = () if kept else dtypes
         stepping = scheduled or averaged
         program = draw_program(choice, architecture, batches, fitted, stepping, castable)
         training = (True,) * len(program)
@@ -226,7 +233,11 @@ def _cases(
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
+    dtype = choice.one_of(dtypes)
+    cast_to = {action.dtype for action in program if isinstance(action, Cast)}
     optimizer = draw_optimizer(choice)
+    if any(optimizer.kind in one.refuses for one in asked):
+        optimizer = SGD(learning_rate=optimizer.learning_rate)
     if fitted and choice.boolean():  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
     groups = draw_groups(choice, architecture, optimizer)
@@ -245,7 +256,7 @@ def _cases(
         clip=draw_clip(choice),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
-        dtype=choice.one_of(dtypes),
+        dtype=dtype,
         training=fitted or not choice.chance(5),
         input_gradient=not fitted
         and choice.chance(4)
@@ -259,7 +270,14 @@ def _cases(
                 program,
                 bool(groups),
                 optimizer.kind,
-                choice.one_of(_modes(CONTRACTS[name], not written, mode)),
+                choice.one_of(
+                    _modes(
+                        CONTRACTS[name],
+                        not written,
+                        mode,
+                        lambda one: one.takes((dtype, *cast_to), optimizer.kind),
+                    )
+                ),
                 scheduled,
                 averaged,
             )

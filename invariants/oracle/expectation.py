@@ -35,8 +35,9 @@ class ExpectedPoint:
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
     `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
-    a state the version of it that was used, or a text where it was moved, and last the mode; two
-    points with the same `forward` and the same `weights_version` computed the same function.
+    a state the version of it that was used, or a text where it was moved, and last the mode and
+    what the gradient does not pass; two points with the same `forward` and the same
+    `weights_version` computed the same function.
     """
 
     action: int

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from invariants.oracle.contract import Contract
+from invariants.oracle.contract.torch_autocast import casts, lowered
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Tape, Value
 
@@ -37,9 +38,11 @@ class LayerCall:
         self.before_steps_first = path in forward.before_steps_first
         self.rebuilt = forward.rebuilt
         self.contract = forward.contract
+        self.lowers_weights = False
 
     def parameter(self, name: str) -> Value:
-        return self._forward.parameters[f"{self._path}.{name}"]
+        value = self._forward.parameters[f"{self._path}.{name}"]
+        return self._forward.tape.cast(value, lower=True) if self.lowers_weights else value
 
     def set_state(self, name: str, value: Value) -> None:
         self._forward.set(f"{self._path}.{name}", value)
@@ -67,6 +70,7 @@ class Forward:
         self.training = moment.training
         self.rebuilt = moment.rebuilt
         self.flags = moment.acting
+        self.cut = moment.cut
         self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
         # The gradient of a weight is summed over all the values that it had in the pass.
@@ -87,7 +91,7 @@ class Forward:
     def block(self, block: Block, path: str, inputs: list[Value]) -> list[Value]:
         """All values of a block, its inputs first."""
         values = list(inputs)
-        for node in block.nodes:
+        for number, node in enumerate(block.nodes):
             name = block.name(node.member)
             member_path = f"{path}.{name}" if path else name
             member: Any = block.members[node.member]
@@ -96,5 +100,20 @@ class Forward:
                 values.append(self.block(member, member_path, xs)[-1])
             else:
                 layer: Layer = member
-                values.append(layer.forward(LayerCall(self, member_path), *xs))
+                values.append(self.layer(layer, LayerCall(self, member_path), xs))
+            if not path and number in self.cut:
+                values[-1] = values[-1].tape.constant(values[-1].data)
         return values
+
+    def layer(self, layer: Layer, call: LayerCall, inputs: list[Value]) -> Value:
+        """What a layer makes of its inputs, in the formats that an autocast chooses."""
+        tape = self.tape
+        if tape.lower is None:
+            return layer.forward(call, *inputs)
+        given = tuple(value.rounding is tape.lower for value in inputs)
+        inside, outside = lowered(layer.kind, given)
+        call.lowers_weights = casts(layer.kind)
+        if casts(layer.kind):
+            inputs = [tape.cast(value, lower=True) for value in inputs]
+        with tape.computing(lower=inside):
+            return tape.cast(layer.forward(call, *inputs), lower=outside)

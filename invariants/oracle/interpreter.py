@@ -70,6 +70,8 @@ class _Interpreter:
         self.mode = contract.mode(case.realisations[backend].mode)
         self.blind = self.mode.trains_itself
         self.rounding = Rounding(PRECISIONS[case.dtype])
+        lower = self.mode.traits.get("autocast")
+        self.lower = self.rounding.apart(lower) if lower else None
         self.parameters = case.architecture.parameters
         self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
         self.grids = {name: grid_of(array) for name, array in self.arrays.items()}
@@ -416,7 +418,7 @@ class _Interpreter:
         reads a state that has moved is another function then, and its gradient is not known, nor is
         that of layers which draw anew.
         """
-        if self.mode.traits.get("checkpoint") is None or not moment.training:
+        if not {"checkpoint", "stretches"} & {*self.mode.traits} or not moment.training:
             return result
         unknown = bool(draws) and self.contract["recomputed_draws"] != "the_same"
         if self.contract["recomputed_state"] != "moves_once" and result.state:
@@ -493,6 +495,8 @@ class _Interpreter:
         if self.blind or moment.again:
             return moment.warns
         reached = self._reached(moment)
+        if moment.warns:
+            return moment.warns
         left_out = len(reached) < len(moment.acting.trainable)
         text = self.contract["unreached_warning"]
         # A step that stops midway has warned.
@@ -512,7 +516,8 @@ class _Interpreter:
     def _forward_signature(self, moment: Moment) -> tuple[Any, ...]:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
-        That is the batch alone, or the batch and the state as it was before. Last stands the mode.
+        That is the batch alone, or the batch and the state as it was before. Last stand the mode
+        and what the gradient does not pass.
         """
         signature: list[Any] = []
         for placed in self.stateful:
@@ -525,7 +530,7 @@ class _Interpreter:
             )
             reads = not moment.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
-        return (*signature, moment.training)
+        return (*signature, moment.training, moment.cut)
 
     def _pass(self, batch: int, moment: Moment, forward: tuple[Any, ...], draws: Draws) -> _Pass:
         key = (self.weights_version, batch, forward, moment.saved_losses, _digest(draws))
@@ -534,7 +539,7 @@ class _Interpreter:
         return self.passes[key]
 
     def _compute(self, number: int, moment: Moment, draws: Draws) -> _Pass:
-        case, tape = self.case, Tape(self.rounding)
+        case, tape = self.case, Tape(self.rounding, self.lower)
         forward = Forward(case, self.contract, tape, self.arrays, self.grids, draws, moment)
         batch = case.batches[number]
         inputs = [tape.constant(array[None]) for array in batch.inputs]
@@ -578,7 +583,8 @@ class _Interpreter:
         self, tape: Tape, loss: Value, leaves: Mapping[str, Sequence[Value]]
     ) -> dict[str, Array]:
         """The gradient by each weight and input, summed over the values that it had."""
-        found = iter(tape.gradients(loss, [value for held in leaves.values() for value in held]))
+        every = [value for held in leaves.values() for value in held]
+        found = iter(tape.gradients(loss, every, float(self.mode.traits.get("scale", 1.0))))
         gradients = {}
         for name, held in leaves.items():
             total, *others = (next(found) for _ in held)
@@ -613,7 +619,8 @@ def expect(
     asked: set[str] = set()
     watched = replace(contract or CONTRACTS[backend], asked=asked)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        interpreter = _Interpreter(case, backend, watched, draws or {}, layouts or {})
+        acting = watched.in_mode(case.realisations[backend].mode)
+        interpreter = _Interpreter(case, backend, acting, draws or {}, layouts or {})
         points = interpreter.run()
     idle = tuple(interpreter.contract["idle_warnings"])
     return Expectation(backend, points, interpreter.ties, idle, frozenset(asked))

@@ -15,7 +15,7 @@ def may_leave_the_range(tape: Tape, gradients: Mapping[str, Array], trained: boo
 
     trained: weights have been moved before the pass.
     """
-    narrow = tape.rounding.precision.name == "float16"  # 65504 is reached without any training
+    narrow = tape.narrowest.name == "float16"  # 65504 is reached without any training
     return ((narrow or trained) and _may_overflow(tape, gradients)) or _may_lose_a_logarithm(tape)
 
 
@@ -24,7 +24,7 @@ def _may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
 
     Training that diverges gets there.
     """
-    largest = tape.rounding.precision.largest
+    largest = tape.narrowest.largest
     if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
         return True
     limit = np.sqrt(largest)
@@ -68,6 +68,5 @@ def _may_lose_a_logarithm(tape: Tape) -> bool:
     Of a probability that underflows, say, or of 1 - p where p rounds to 1, which some samples have
     below 0: there a gradient of 0 becomes NaN.
     """
-    least = tape.rounding.precision.smallest_normal
     logarithms = (value for value in tape.values if value.name == "log")
-    return any((v.parents[0].data < least).any() for v in logarithms)
+    return any((v.parents[0].data < v.rounding.precision.smallest_normal).any() for v in logarithms)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from invariants.oracle.contract import Contract
+from invariants.oracle.contract.torch_autocast import LOSSES_AS_GIVEN
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Value
 
@@ -82,8 +83,16 @@ def squared_hinge(y: Value, target: Array, contract: Contract, term: Term) -> Va
 def binary_cross_entropy(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """log(1 + exp(x)) - t·x, t of 0 or 1.
 
-    So written its derivative is σ(x) - t, rounded relative to 1 at t = 1, as torch takes it.
+    So written its derivative is σ(x) - t, rounded relative to 1 at t = 1, as torch takes it. Under
+    a transformation of functions torch composes it of others (binary_cross_entropy_with_logits_hack
+    in aten/src/ATen/functorch/BatchRulesLoss.cpp), and rounds each.
     """
+    if contract["logistic_loss"] == "composed":
+        most = (logits * -1.0).apply("relu", at_zero=1.0)
+        below = (most * -1.0).apply("exp") + (logits * -1.0 - most).apply("exp")
+        return (logits.tape.lift(1.0) - _known(logits, target)) * logits + (
+            most + below.apply("log")
+        )
     return logits.apply("softplus") - logits * _known(logits, target)
 
 
@@ -290,7 +299,11 @@ def objective(
     total: Value | None = None
     for term, target, held in zip(terms, targets, weights, strict=True):
         loss = LOSSES[term.loss]
-        values = loss.forward(outputs[term.output], target, contract, term)
+        output = outputs[term.output]
+        given = output.rounding is output.tape.lower and term.loss in LOSSES_AS_GIVEN
+        with output.tape.computing(lower=given):
+            values = loss.forward(output, target, contract, term)
+        values = output.tape.cast(values, lower=False)
         value = _reduced(term, values, loss.elementwise, held, contract)
         value = value if term.weight == 1.0 else value * term.weight
         total = value if total is None else total + value

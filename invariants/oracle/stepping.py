@@ -59,7 +59,10 @@ class Stepper:
         self.options = case.options(backend)
         mode = contract.mode(case.realisations[backend].mode)
         compiled = mode.trains_itself and self.options.get("run_eagerly") == "no"
-        self.traced = compiled or "function" in mode.traits
+        self.traced, self.assigns = (
+            compiled or "function" in mode.traits,
+            "functional" in mode.traits,
+        )
         self.begin(0, arrays)
 
     def load(self) -> bool:
@@ -119,7 +122,7 @@ class Stepper:
             )
             if name in self.layouts:
                 after = np.stack([self.layouts[name].to_canonical(sample) for sample in after])
-            left = self.rounded or self._is_left(arrays[name])
+            left = self.rounded or self._is_left(arrays[name]) or self._is_misread(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
 
@@ -214,6 +217,18 @@ class Stepper:
         o, unit = self.case.optimizer, self.rounding.unit
         divides = o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0
         return bool(tables) and divides and self.contract["beta_that_rounds_to_1"] == "stops"
+
+    def _is_misread(self, array: Array) -> bool:
+        """Whether a fused step may read a gradient in the order of memory, and that is another.
+
+        Where a program assigns gradients itself nothing lays them out as their weights are.
+        """
+        return (
+            self.assigns
+            and self.options.get("optimizer_loop") == "fused"
+            and array[0].ndim > 1
+            and self.contract["fused_gradient"] == "by_memory"
+        )
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""

@@ -8,7 +8,8 @@ changes nothing about the value of a derivative, and that is the promise under t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -25,16 +26,17 @@ from invariants.oracle.primitives import (
     lookup_sums,
     unbroadcast,
 )
-from invariants.oracle.rounding import Rounding, near_a_pole
+from invariants.oracle.rounding import Precision, Rounding, near_a_pole
 
 
 class Value:
     """An array on the tape; `data` has shape (samples or 1, ...), 1 where nothing was rounded.
 
-    `grid` is g where the value is known to be a multiple of 2^-g in every element.
+    `grid` is g where the value is known to be a multiple of 2^-g in every element. `rounding` is
+    that of the format in which it is held, and its adjoint.
     """
 
-    __slots__ = ("data", "grid", "index", "name", "params", "parents", "tape")
+    __slots__ = ("data", "grid", "index", "name", "params", "parents", "rounding", "tape")
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Value:
         self.name = name
         self.parents = parents
         self.params = params or {}
+        self.rounding = tape.rounding
         self.index = len(tape.values)
         tape.values.append(self)
 
@@ -114,14 +117,46 @@ def _number(number: float) -> tuple[Array, int | None]:
 
 
 class Tape:
-    """Records what is computed; one tape serves one forward and backward pass."""
+    """Records what is computed; one tape serves one forward and backward pass.
 
-    def __init__(self, rounding: Rounding) -> None:
-        self.rounding = rounding
+    rounding: that of what is computed next. lower: that of the format to which an autocast lowers
+    some of it.
+    """
+
+    def __init__(self, rounding: Rounding, lower: Rounding | None = None) -> None:
+        self.rounding = self.widest = rounding
+        self.lower = lower
+        self.casts: dict[tuple[int, str], Value] = {}
         self.values: list[Value] = []
         self.adjoints: list[Array] = []  # as they were after each contribution
         self.ties = 0  # elements that met a kink exactly
         self.lookups: dict[int, Array] = {}  # table -> lookup_sums of its gradients
+
+    @property
+    def narrowest(self) -> Precision:
+        """The narrowest of the formats in which something may be held."""
+        return (self.lower or self.widest).precision
+
+    @contextmanager
+    def computing(self, lower: bool) -> Iterator[None]:
+        """What is applied inside of the with is computed in the lower format, or in the widest."""
+        before, self.rounding = self.rounding, (lower and self.lower) or self.widest
+        try:
+            yield
+        finally:
+            self.rounding = before
+
+    def cast(self, value: Value, lower: bool) -> Value:
+        """`value` in the lower format, or in the widest; the same each time."""
+        target = (lower and self.lower) or self.widest
+        if value.rounding is target:
+            return value
+        key = value.index, target.precision.name
+        if key not in self.casts:
+            with self.computing(lower):
+                name = "narrowed" if target.unit > value.rounding.unit else "widened"
+                self.casts[key] = self.apply(name, value)
+        return self.casts[key]
 
     @property
     def largest_adjoint(self) -> float:
@@ -167,13 +202,14 @@ class Tape:
             self.ties += KINKS[name](xs[0])
         return Value(self, y, grid, name, parents, params)
 
-    def gradients(self, output: Value, wrt: Sequence[Value]) -> list[Array]:
+    def gradients(self, output: Value, wrt: Sequence[Value], scale: float = 1.0) -> list[Array]:
         """d(output)/d(each of wrt) for a scalar output; arrays of shape (S or 1, *value.shape).
 
-        A value that the output does not depend on has the gradient zero.
+        A value that the output does not depend on has the gradient zero. scale: a power of two, by
+        which adjoints are larger on the way, and gradients divided at the end.
         """
         needed = self._ancestors_of(output, wrt)
-        adjoints: dict[int, Array] = {output.index: np.ones_like(output.data[:1])}
+        adjoints: dict[int, Array] = {output.index: np.full_like(output.data[:1], scale)}
         for value in reversed(self.values[: output.index + 1]):
             g = adjoints.get(value.index)
             if g is None or not value.parents:
@@ -182,7 +218,7 @@ class Tape:
                 if parent.index in needed:
                     self._accumulate(adjoints, parent, self._vjp(value, position, g))
         return [
-            adjoints.get(value.index, np.zeros((1, *value.shape), dtype=np.float64))
+            adjoints.get(value.index, np.zeros((1, *value.shape), dtype=np.float64)) / scale
             for value in wrt
         ]
 
@@ -197,6 +233,7 @@ class Tape:
     def _vjp(self, value: Value, position: int, g: Array) -> Array:
         primitive = PRIMITIVES[value.name]
         parent = value.parents[position]
+        rounding = max(value.rounding, parent.rounding, key=lambda held: held.unit)
         if value.name == "concatenate":
             return concatenate_vjp(g, [p.shape[-1] for p in value.parents])[position]
         vjp = primitive.vjps[position]
@@ -209,17 +246,19 @@ class Tape:
             sums = lookup_sums(g, **value.params, rows=parent.shape[0])
             self.lookups[parent.index] = self.lookups.get(parent.index, 0.0) + sums
         if magnitude is not None or primitive.vjp_ulps > 0.0:
-            gradient = self.rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
+            gradient = rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
         if primitive.vjp_may_flush:
-            gradient = self.rounding.flush(gradient, np.abs(g[:1]))
+            gradient = rounding.flush(gradient, np.abs(g[:1]))
         gradient, magnitude = unbroadcast(gradient, parent.shape)
         if magnitude is not None:
-            gradient = self.rounding.disturb(gradient, 1.0, magnitude)
+            gradient = rounding.disturb(gradient, 1.0, magnitude)
+        if parent.rounding.unit > value.rounding.unit:  # an adjoint is held like its value
+            gradient = rounding.disturb(gradient)
         return gradient
 
     def _accumulate(self, adjoints: dict[int, Array], parent: Value, gradient: Array) -> None:
         present = adjoints.get(parent.index)
         if present is not None:
-            gradient = self.rounding.disturb(present + gradient)
+            gradient = parent.rounding.disturb(present + gradient)
         self.adjoints.append(gradient)
         adjoints[parent.index] = gradient

@@ -1,7 +1,7 @@
 """Two gradients at the same weights, state and batch agree to the bit, whatever is frozen.
 
 Where the contract names a layer whose kernels depend on flags, or a mode that optimises a graph as
-a whole, they agree within the spread.
+a whole, they agree within the spread, and where the loss is scaled by another factor.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
 it was. It needs no oracle,
@@ -31,7 +31,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     clipping = CONTRACTS[evidence.backend]["clipping"]
     in_place = evidence.case.clip is not None and clipping == "in_place"
     optimised = CONTRACTS[evidence.backend].mode(evidence.mode).optimised
-    within_spread = optimised or _kernels_depend_on_flags(evidence)
+    within_spread = optimised or _kernels_depend_on_flags(evidence) or _rescaled(evidence)
     for expected, observed in evidence.pairs:
         action = evidence.case.program[expected.action]
         if not isinstance(action, Learning) or (in_place and isinstance(action, Step)):
@@ -82,6 +82,16 @@ def _not_known(estimate: Estimate, before: Array, after: Array) -> bool:
         return False
     a, b = before.astype(np.float64), after.astype(np.float64)
     return bool((np.isinf(estimate.spread) | (a == b)).all() and np.isnan(a + b).any())
+
+
+def _rescaled(evidence: Evidence) -> bool:
+    """Whether a loss is scaled, and may have been by another factor since gradients overflowed."""
+    contract = CONTRACTS[evidence.backend]
+    mode = contract.mode(evidence.case.realisations[evidence.backend].mode)
+    gradients = (g for point in evidence.observation.points for g in point.gradients.values())
+    return "scale" in mode.traits and any(
+        g is not None and not np.isfinite(g).all() for g in gradients
+    )
 
 
 def _kernels_depend_on_flags(evidence: Evidence) -> bool:

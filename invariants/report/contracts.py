@@ -101,6 +101,19 @@ def _of(contract: Contract) -> Iterator[str]:
             for r in contract.reloads
         ],
     )
+    yield "### Modes\n"
+    yield from _table(
+        ["mode", "shows gradients", "otherwise", "documented"],
+        [
+            [
+                f"`{mode.name}`",
+                "no" if mode.trains_itself else "yes",
+                ", ".join(f"`{point}`: `{value}`" for point, value in mode.otherwise.items()),
+                f"{mode.sentence} ([source]({mode.source}))",
+            ]
+            for mode in contract.modes
+        ],
+    )
     yield "### Options\n"
     yield from _table(
         ["option", "values", "documented"],

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from invariants.architecture.layers import LAYERS
 from invariants.backends import BACKENDS, installed, versions
+from invariants.backends.needs import missing_modes
 from invariants.hazards import HAZARDS, Hazard
 from invariants.ledger import KnownIssue, known_issues
 from invariants.oracle.contract import CONTRACTS
@@ -33,6 +34,7 @@ def header(options: Options) -> list[str]:
             lines.append(f"verifying {backend}: {_packages(backend)}")
             lacks = CONTRACTS[backend].lacks
             lines += [f"  no {kind}: {reason}" for kind, reason in lacks.items()]
+            lines += [f"  no {mode}: {why}" for mode, why in missing_modes(backend).items()]
         elif installed(backend):
             lines.append(f"not verified: {backend} (not asked for)")
         else:
@@ -95,11 +97,18 @@ def worth(tallies: Mapping[str, Tally]) -> list[str]:
 
 
 def modes(tallies: Mapping[str, Tally]) -> list[str]:
-    """How many cases each mode had, one line a backend."""
+    """How many cases each mode had, and which had none, one line a backend."""
     lines = []
     for backend, tally in tallies.items():
         counts = {mode.name: tally.modes[mode.name] for mode in CONTRACTS[backend].modes}
-        lines.append(f"{backend}: " + ", ".join(f"{n:,} {name}" for name, n in counts.items() if n))
+        had = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n)
+        missing = missing_modes(backend)
+        none = [
+            f"{name} ({missing[name]})" if name in missing else name
+            for name, n in counts.items()
+            if not n
+        ]
+        lines.append(f"{backend}: {had}" + (f"; none in {', '.join(none)}" if none else ""))
     return lines
 
 

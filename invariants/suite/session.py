@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from invariants.backends import BACKENDS, installed
+from invariants.backends.needs import missing_modes
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
@@ -61,6 +62,9 @@ class Options:
         for mode in modes:
             if mode not in offered:
                 raise OptionError(f"unknown mode {mode!r}: choose from {', '.join(offered)}")
+        missing = {mode: why for b in chosen for mode, why in missing_modes(b).items()}
+        if modes and not set(modes) - set(missing):
+            raise OptionError(f"the mode {modes[0]!r} cannot run: {missing[modes[0]]}")
         folder = writable(Path(report)) if report else None
         return Options(
             chosen, profile, max_examples, seed, folder, ignore_known_issues, tuple(modes)
@@ -71,7 +75,12 @@ class Options:
         profile = PROFILES[self.profile]
         plans: list[Plan] = []
         for backend in sorted(self.backends, key=lambda name: name != "tensorflow"):
-            modes = {mode.name: profile.share(mode) for mode in CONTRACTS[backend].modes}
+            missing = missing_modes(backend)
+            modes = {
+                mode.name: profile.share(mode)
+                for mode in CONTRACTS[backend].modes
+                if mode.name not in missing
+            }
             asked = {name: modes[name] for name in self.modes if name in modes}
             total = self.max_examples or profile.examples[backend]
             if asked:

@@ -12,6 +12,7 @@ from invariants.architecture.kinds import follows_others, has_weights
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.judge import Verdict
+from invariants.oracle.contract import CONTRACTS
 
 
 def frozen_between(architecture: Architecture, flags: Flags) -> bool:
@@ -111,7 +112,8 @@ class Tally:
         self.gradients += verdict.measures.gradients
         self.elements += verdict.measures.elements
         self.uninformative += verdict.measures.uninformative
-        if case.ever_narrow:
+        mode = CONTRACTS[evidence.backend].mode(case.realisations[evidence.backend].mode)
+        if case.ever_narrow or "autocast" in mode.traits:
             self.narrow_elements += verdict.measures.elements
             self.narrow_uninformative += verdict.measures.uninformative
         if not verdict.findings:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from forging import torch_case
 from hypothesis import Phase, find, given, seed, settings
 from tests_support import simple_case
 
+from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS
-from invariants.case import Case
+from invariants.case import Case, read_case
 from invariants.generate.cases import cases
 from invariants.judge import judge
+from invariants.ledger import KnownIssue, known_issues, pinned_case
 from invariants.oracle.contract import CONTRACTS, Mode
+from invariants.program import Freeze, Gradient, Step, Thaw
 
 _MODES = [
     pytest.param(backend, mode, id=f"{backend}-{mode.name}")
@@ -76,3 +81,48 @@ def test_what_a_model_trains_by_itself_is_what_one_can(mode: str) -> None:
         assert case.check().realisations["tensorflow"].mode == mode
 
     checked()
+
+
+def test_what_the_loss_does_not_reach_has_zeros_from_a_transformed_function() -> None:
+    case = in_mode(_with_an_idle_head(), "torch", "functional")
+    verdict = judge(case, "torch")
+    assert verdict.findings == ()
+    gradients = verdict.evidence.observation.points[-1].gradients
+    idle = gradients["dense_1.kernel"]
+    assert idle is not None
+    assert not idle.any()
+
+
+def _with_an_idle_head() -> Case:
+    case = torch_case((Dense(units=2), Dense(units=1), Dense(units=1)), (Gradient(0),))
+    block = Block(
+        members=case.architecture.network.members,
+        nodes=(Node(0, (0,)), Node(1, (1,)), Node(2, (1,))),
+    )
+    architecture = Architecture(case.architecture.inputs, block, taps=(2,))
+    weights = {**case.weights, "dense_2.kernel": case.weights["dense_1.kernel"]}
+    return replace(case, architecture=architecture, weights=weights).check()
+
+
+def test_a_function_of_nothing_has_no_gradient_and_raises_nothing() -> None:
+    case = torch_case((Dense(units=1),), (Freeze(""), Gradient(0), Step(0), Thaw(""), Step(0)))
+    assert judge(case, "torch").findings == ()
+    transformed = judge(in_mode(case, "torch", "functional"), "torch")
+    assert transformed.findings == ()
+    assert transformed.evidence.observation.errors == {}
+
+
+def test_a_fused_step_misreads_an_assigned_gradient_as_known() -> None:
+    case = read_case(pinned_case(_issue("torch-fused-gradient-layout")))
+    loops = {"fused", "for-loop"}
+    found = {}
+    for loop in loops:
+        realisation = case.realisations["torch"]
+        options = {**realisation.options, "optimizer_loop": loop}
+        other = replace(case, realisations={"torch": replace(realisation, options=options)})
+        found[loop] = {f.issue for f in judge(other, "torch").findings}
+    assert found == {"fused": {"torch-fused-gradient-layout"}, "for-loop": set()}
+
+
+def _issue(name: str) -> KnownIssue:
+    return next(issue for issue in known_issues() if issue.id == name)

@@ -31,7 +31,8 @@ from invariants.oracle.interpreter import expect
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 
-#: backend -> cases in one seeded batch, and how many batches a fault may take: about a ci run.
+#: backend -> cases in one seeded batch, and how many batches a fault may take: about a ci run. One
+#: of a mode is tried in that mode alone, and may take two.
 BATCH = {"torch": 100, "tensorflow": 20}
 BATCHES = {"torch": 30, "tensorflow": 60}
 
@@ -205,6 +206,19 @@ NOTICED_BY = {
         "average_drifts": "training_trajectory",
         "average_moves_frozen": "frozen_weights",
         "average_forgets_states": "training_trajectory",
+        "compiled_under_the_first_flags": "upstream_gradients",
+        "compiled_block_ends_at_frozen": "upstream_gradients",
+        "cast_of_a_frozen_weight_stays": "upstream_gradients",
+        "cast_outlives_its_region": "upstream_gradients",
+        "recomputed_stretch_ends_at_frozen": "upstream_gradients",
+        "recomputed_stretch_draws_again": "upstream_gradients",
+        "reentrant_stretch_forgets_its_weights": "upstream_gradients",
+        "scaler_rounds_frozen": "frozen_weights",
+        "scaler_leaves_one_scaled": "upstream_gradients",
+        "functional_call_takes_its_own": "upstream_gradients",
+        "backward_hook_drops_at_frozen": "upstream_gradients",
+        "offloaded_in_16_bits": "upstream_gradients",
+        "retained_graph_forgets_its_share": "upstream_gradients",
     },
     "tensorflow": {
         "frozen_conv3d_drifts": "upstream_gradients",
@@ -468,6 +482,7 @@ def _owners(backend: str) -> list[Any]:
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
         modules.append(torch.nn.utils.parametrize)
         modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
+        modules += [torch.amp, torch.func, torch.autograd.graph, torch.utils.checkpoint]
         extra = [torch.Tensor, torch.utils.hooks.RemovableHandle]
     else:
         import keras

@@ -106,7 +106,10 @@ def _evaluate(case: Case, number: int, action: Evaluate, way: str) -> list[str]:
         call = f"    averaged({', '.join(names)})"
         return [*lines, "averaged.eval()", "with torch.no_grad():", call]
     lines += [f"model.{mode}()"] if mode != back else []
-    lines += [f"with torch.{way}():", f"    {modes.called(case)}({', '.join(names)})"]
+    lines += [
+        f"with torch.{way}(){modes.within(case)}:",
+        f"    {modes.runs(case)}({', '.join(names)})",
+    ]
     return lines + ([f"model.{back}()"] if mode != back else [])
 
 
@@ -149,5 +152,5 @@ def imports(case: Case) -> list[str]:
     return [
         f"import {module}"
         for module in ("copy", "io")
-        if any(f"{module}." in line for line in needed)
+        if module in modes.modules(case) or any(f"{module}." in line for line in needed)
     ]

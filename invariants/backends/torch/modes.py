@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from invariants.backends.source import arrays_of_a_batch, indented
+from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
+from invariants.stretches import stretches
 
 NAME = "torch"
 
@@ -41,53 +43,210 @@ def made(case: Case) -> list[str]:
         return [f"model.compile({_compile(case)})"]
     if of == "member":
         return [f"model.{_member(case)}.compile({_compile(case)})"]
-    return []
+    return ["hook(model)"] if traits(case).get("functions") == "hooks" else []
 
 
-def called(case: Case) -> str:
+def runs(case: Case) -> str:
     """What is called to run the model."""
     return "run" if traits(case).get("of") == "model" else "model"
 
 
+#: What the contexts and hooks of modes are given.
+_FUNCTIONS = {
+    "packed": """\
+def packed(tensor):
+    file = io.BytesIO()
+    torch.save(tensor, file)
+    return file
+
+
+def unpacked(file):
+    file.seek(0)
+    return torch.load(file)
+""",
+    "scaling": """\
+def unscale(scaler, optimizer, tensors):
+    groups = optimizer.param_groups
+    held = [p for group in groups for p in group["params"] if p.grad is not None]
+    known = {id(p) for p in held}
+    for tensor in tensors:
+        if tensor.grad is not None and id(tensor) not in known:
+            tensor.grad.mul_(1.0 / scaler.get_scale())
+    if held:
+        scaler.unscale_(optimizer)
+    return bool(held)
+
+
+def step(scaler, optimizer):
+    try:
+        scaler.step(optimizer)
+    finally:
+        scaler.update()
+""",
+    "hooks": """\
+def passed_on(module, grad_input, grad_output):
+    return grad_input
+
+
+def passed_on_alone(gradient):
+    return gradient
+
+
+def hook(model):
+    for name, module in model.named_modules():
+        if name:
+            module.register_full_backward_hook(passed_on)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.register_hook(passed_on_alone)
+""",
+}
+
+
+def functions(case: Case) -> list[str]:
+    """The functions on top of a script that a mode needs."""
+    text = _FUNCTIONS.get(traits(case).get("functions", ""), "")
+    return [*text.splitlines(), "", ""] if text else []
+
+
+def _weight(case: Case, name: str) -> str:
+    """A weight of the model, where a function is given some of them: by its listed name."""
+    path, _, own = name.rpartition(".")
+    layer = next(placed.layer for placed in case.architecture.layers if placed.path == path)
+    return f'weights["{path}.{LOWERINGS[layer.kind].parameters[own].name}"]'
+
+
+def penalised(case: Case, name: str, attribute: str) -> str:
+    """The expression of a weight in a penalty; attribute: that of the model's own."""
+    return _weight(case, name) if "functional" in traits(case) else attribute
+
+
 def definitions(case: Case, loss: Sequence[str]) -> list[str]:
-    """The function that is compiled, where it is one of the script.
+    """The function of a script that is compiled or differentiated, where there is one.
 
     loss: the lines that compute `loss`.
     """
-    of = traits(case).get("of")
+    of, arrays = traits(case).get("of"), arrays_of_a_batch(case)
+    if "functional" in traits(case):
+        known = ["weights = {**dict(model.named_parameters()), **trained}"] * bool(case.penalties)
+        head = [f"def loss_of(trained, {', '.join(arrays)}, buffers):"]
+        return ["", *head, *indented([*known, *loss, "return loss"]), ""]
     if of not in ("loss", "step"):
         return []
     body = [*loss, *(["loss.backward()"] if of == "step" else []), "return loss"]
+    head = [f"@torch.compile({_compile(case)})", f"def {of}_of({', '.join(arrays)}):"]
+    return ["", *head, *indented(body), ""]
+
+
+def called(case: Case, names: Sequence[str]) -> str:
+    """The call of the model on its inputs, where it is to learn."""
+    if "functional" in traits(case):
+        given = names[0] if len(names) == 1 else f"({', '.join(names)})"
+        return f"torch.func.functional_call(model, {{**trained, **buffers}}, {given})"
+    return f"{runs(case)}({', '.join(names)})"
+
+
+def _functional(case: Case, watched: Sequence[int]) -> list[str]:
+    """The lines that leave gradients which a transformation of `loss_of` has given."""
+    arrays = arrays_of_a_batch(case)
+    given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
+    argnums = f", argnums={(0, *(1 + n for n in watched))}" if watched else ""
+    gradients = ["gradients", *(f"x{n}.grad" for n in watched)]
+    left = f"({', '.join(gradients)})" if watched else "gradients"
     return [
-        "",
-        f"@torch.compile({_compile(case)})",
-        f"def {of}_of({', '.join(arrays_of_a_batch(case))}):",
-        *indented(body),
-        "",
+        "trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}",
+        f"{left}, loss = torch.func.grad_and_value(loss_of{argnums})(",
+        f"    trained, {', '.join(given)}, dict(model.named_buffers())",
+        ")",
+        "for name, gradient in gradients.items():",
+        "    parameter = model.get_parameter(name)",
+        "    held = parameter.grad",
+        "    parameter.grad = gradient if held is None else held + gradient",
     ]
 
 
-def learned(case: Case, loss: Sequence[str]) -> list[str]:
-    """The lines that leave the gradients of a batch; loss: those that compute `loss`."""
+def surrounded(case: Case, lines: Sequence[str]) -> list[str]:
+    """The lines in the context of the mode, where it has one."""
+    if "within" not in traits(case):
+        return [*lines]
+    return [f"with {traits(case)['within']}:", *indented(lines)]
+
+
+#: What propagates the loss: two passes through one graph, whose halves add up to the gradient.
+_RETAINED = (
+    "loss.backward(torch.tensor(0.5, dtype=loss.dtype), retain_graph=True)",
+    "loss.backward(torch.tensor(0.5, dtype=loss.dtype))",
+)
+
+
+def learned(case: Case, loss: Sequence[str], watched: Sequence[int]) -> list[str]:
+    """The lines that leave the gradients of a batch.
+
+    loss: the lines that compute `loss`. watched: the inputs whose gradients are to be left, too.
+    """
     of, arrays = traits(case).get("of"), ", ".join(arrays_of_a_batch(case))
+    if "functional" in traits(case):
+        return _functional(case, watched)
     if of == "step":
         return [f"loss = step_of({arrays})"]
-    return [*([f"loss = loss_of({arrays})"] if of == "loss" else loss), "loss.backward()"]
+    lines = [f"loss = loss_of({arrays})"] if of == "loss" else list(loss)
+    lines = surrounded(case, lines)
+    if "retained" in traits(case):
+        return [*lines, *_RETAINED]
+    return [*lines, f"{'scaler.scale(loss)' if 'scale' in traits(case) else 'loss'}.backward()"]
+
+
+def unscaled(case: Case, watched: Sequence[int], steps: bool) -> list[str]:
+    """The lines that divide what has been left by the scale of the loss, before a step or not."""
+    if "scale" not in traits(case):
+        return []
+    tensors = ", ".join(["*model.parameters()", *(f"x{n}" for n in watched)])
+    checked = f"unscale(scaler, optimizer, [{tensors}])"
+    return [f"checked = {checked}"] if steps else [f"if {checked}:", "    scaler.update()"]
+
+
+def stepped(case: Case) -> list[str]:
+    """The lines of an optimizer's step."""
+    if "scale" not in traits(case):
+        return ["optimizer.step()"]
+    return ["if checked:", "    step(scaler, optimizer)", "else:", "    optimizer.step()"]
+
+
+def begun(case: Case) -> list[str]:
+    """The lines before all actions."""
+    scale = traits(case).get("scale")
+    return [f'scaler = torch.amp.GradScaler("cpu", init_scale={scale})'] if scale else []
+
+
+def within(case: Case) -> str:
+    """The context, behind others, in which a forward pass without gradients runs, too."""
+    return f", {traits(case)['within']}" if "autocast" in traits(case) else ""
+
+
+def modules(case: Case) -> tuple[str, ...]:
+    """The modules of the standard library that a mode needs."""
+    return ("io",) if traits(case).get("functions") == "packed" else ()
 
 
 def imports(case: Case) -> list[str]:
     """What a mode imports beside torch."""
-    if "checkpoint" not in traits(case):
+    if not {"checkpoint", "stretches"} & {*traits(case)}:
         return []
     return ["from torch.utils.checkpoint import checkpoint"]
 
 
-def recomputed(case: Case, call: str, module: str, args: Sequence[str]) -> str:
-    """The call of a module in a forward pass, checkpointed where the mode says so."""
-    options = traits(case).get("checkpoint")
-    if not options or call != f"{module}({', '.join(args)})":
+def recomputed(
+    case: Case, path: str, number: int, call: str, module: str, args: Sequence[str]
+) -> str:
+    """The call of a module by a node of the block at `path`, recomputed where the mode says so."""
+    given, plain = ", ".join(args), call == f"{module}({', '.join(args)})"
+    if "checkpoint" in traits(case):
+        return f"checkpoint({module}, {given}, {traits(case)['checkpoint']})" if plain else call
+    if "stretches" not in traits(case) or path or number not in stretches(case.architecture):
         return call
-    return f"checkpoint({module}, {', '.join(args)}, {options})"
+    once = ", ".join(dict.fromkeys(args))
+    function, given = (module, given) if plain else (f"lambda {once}: {call}", once)
+    return f"checkpoint({function}, {given}, {traits(case)['stretches']})"
 
 
 def draws_can_be_told(case: Case) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from invariants.backends.source import arguments, indented
-from invariants.backends.torch import schedules
+from invariants.backends.torch import modes, schedules
 from invariants.case import Case
 from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS
@@ -144,7 +144,7 @@ def step(case: Case, taken: list[str], learned: list[str], rebinds: bool) -> lis
     LBFGS is given a closure of them. rebinds: the latter take further batches, named alike.
     """
     if case.optimizer.kind != "lbfgs":
-        return [*taken, *learned, "optimizer.step()", *schedules.stepped(case)]
+        return [*taken, *learned, *modes.stepped(case), *schedules.stepped(case)]
     before, inside = ([], [*taken, *learned]) if rebinds else (taken, learned)
     closure = ["def closure():", *indented([*inside, "return loss"])]
     return [*before, *closure, "loss = optimizer.step(closure)", *schedules.stepped(case)]

@@ -39,7 +39,7 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
             row, specs = LOWERINGS[member.kind], placed[join(path, name)].specs
             construct = row.construct(member, specs) if row.construct else ""
             call = row.call(member, f"self.{name}", args, specs)
-        call = modes.recomputed(case, call, f"self.{name}", args)
+        call = modes.recomputed(case, path, number, call, f"self.{name}", args)
         line = f"self.{name} = {construct}"
         if construct and line not in made:
             made.append(line)
@@ -165,16 +165,17 @@ def _penalties(case: Case) -> list[str]:
     """The lines that add the penalties to `loss`."""
     size = {"l1": "abs()", "l2": "square()"}
     return [
-        f"loss = loss + {factor!r} * {_attribute(case, name)}.{size[kind]}.sum()"
+        f"loss = loss + {factor!r} * {weight}.{size[kind]}.sum()"
         for name, penalty in case.penalties.items()
+        for weight in (modes.penalised(case, name, _attribute(case, name)),)
         for kind, factor in penalty.parts
     ]
 
 
 def _loss(case: Case) -> list[str]:
     """The lines that compute `loss`."""
-    names = ", ".join(f"x{i}" for i in range(len(case.architecture.inputs)))
-    return [*loss_lines(case, f"{modes.called(case)}({names})", losses.value), *_penalties(case)]
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    return [*loss_lines(case, modes.called(case, names), losses.value), *_penalties(case)]
 
 
 def _clipping(case: Case) -> list[str]:
@@ -199,18 +200,20 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     taken += [f"x{i}.requires_grad_()" for i in watched]
     seeded = [f"torch.manual_seed({case.seed})"] if case.draws_at(number) else []
     if seeded and case.first_of_its_size(number) and modes.draws_can_be_told(case):
-        taken.append(f"draws({number}, {case.seed}, {', '.join(names)})")
+        told = [f"draws({number}, {case.seed}, {', '.join(names)})"]
+        taken += modes.surrounded(case, told) if modes.within(case) else told
     taken += seeded
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
     everything &= "left_out" not in case.realisations[NAME].ways
     kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
     lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
-    learn = modes.learned(case, _loss(case))
+    learn = modes.learned(case, _loss(case), watched)
     lines += learn
     for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
         lines += [*seeded, *learn]
+    lines += modes.unscaled(case, watched, isinstance(action, Step))
     lines += _masks(case, number)
     if isinstance(action, Step):
         lines = optimizers.step(case, taken, [*lines, *_clipping(case)], bool(more))
@@ -236,6 +239,7 @@ def render(case: Case) -> str:
         "",
     ]
     lines += [*definitions(case, LOWERINGS), *optimizers.definitions(case)]
+    lines += modes.functions(case)
     lines += [*_SET_RATE.splitlines(), "", ""] if "rate_zero" in ways else []
     if {"gradient_hook", "masked_gradient"}.intersection(ways):
         lines += [*_EVERY_SECOND.splitlines(), "", ""]
@@ -251,6 +255,7 @@ def render(case: Case) -> str:
         *optimizers.made(case, _parameters(case)),
         *averages.made(case),
         *(["hooks = {}"] if "gradient_hook" in ways else []),
+        *modes.begun(case),
     ]
     course = case.course(NAME)
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):

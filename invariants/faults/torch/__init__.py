@@ -15,6 +15,7 @@ from invariants.faults.torch import (
     flags,
     losses,
     masks,
+    modes,
     noise,
     normalization,
     objectives,
@@ -47,4 +48,5 @@ FAULTS: tuple[Fault, ...] = (
     *programs.FAULTS,
     *casts.FAULTS,
     *schedules.FAULTS,
+    *modes.FAULTS,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -98,9 +98,12 @@ class Mode:
     """One of the ways to run a model and to train it.
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
-    for it, by names of the backend's own; one that is named like an option settles that. optimised:
-    as a whole, so that under other flags a gradient may be computed by other kernels. seconds: what
-    a case costs, about; a run gives each mode its share.
+    for it, by names of the backend's own; one that is named like an option settles that.
+    optimised: as a whole, so that under other flags a gradient may be computed by other kernels.
+    otherwise: points of the contract that have other values in this mode, as its sentence says.
+    may_warn: what it may warn of at any action. dtypes: those of the cases that run in it; all
+    where none is named. refuses: the optimizers that it does not take. needs: what the machine must
+    have. seconds: what a case costs, about; a run gives each mode its share.
     """
 
     name: str
@@ -109,7 +112,16 @@ class Mode:
     trains_itself: bool = False
     traits: Mapping[str, str] = field(default_factory=dict)
     optimised: bool = False
+    otherwise: Mapping[str, Any] = field(default_factory=dict)
+    may_warn: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
+    needs: str = ""
     seconds: float = 0.02
+
+    def takes(self, dtypes: Collection[str], optimizer: str) -> bool:
+        """Whether cases that have these dtypes, with a kind of optimizer, run in it."""
+        return (not self.dtypes or {*dtypes} <= {*self.dtypes}) and optimizer not in self.refuses
 
     @property
     def quick(self) -> bool:
@@ -145,6 +157,12 @@ class Contract:
             point: replace(self.clauses[point], value=value) for point, value in clauses.items()
         }
         return replace(self, clauses={**self.clauses, **changed})
+
+    def in_mode(self, name: str) -> Contract:
+        """The same contract with the values that its points have in a mode."""
+        mode = self.mode(name)
+        idle = (*self["idle_warnings"], *mode.may_warn)
+        return self.as_if({**mode.otherwise, "idle_warnings": idle})
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)

@@ -692,6 +692,27 @@ TENSORFLOW = Contract(
             "sources and the target are not connected.",
             _TF + "GradientTape#gradient",
         ),
+        "logistic_loss": Clause(
+            "one_function",
+            "With from_logits=True the loss is computed from logits by one function, which is more "
+            "numerically stable.",
+            _KERAS + "losses/probabilistic_losses/#binarycrossentropy-class",
+        ),
+        "fused_gradient": Clause(
+            "by_index",
+            "Silent; Keras optimizers have no fused implementation.",
+            _KERAS + "optimizers/",
+        ),
+        "stretch_without_inputs": Clause(
+            "keeps_gradients",
+            "Silent; users expect a recomputed stretch to have the gradients of one that is not.",
+            "https://www.tensorflow.org/api_docs/python/tf/recompute_grad",
+        ),
+        "stretch_warning": Clause(
+            "",
+            "Silent; a recomputed stretch warns of nothing.",
+            "https://www.tensorflow.org/api_docs/python/tf/recompute_grad",
+        ),
         "recomputed_state": Clause(
             "moves_once",
             "Silent; users expect a state to move as without recomputation.",

@@ -608,8 +608,9 @@ TORCH = Contract(
             _TORCH + "nn.html",
         ),
         "missing_kernel": Clause(
-            ("not implemented for",),
-            "Silent; the dispatcher names the kernel and the dtype that it lacks.",
+            ("not implemented for", "could not create a primitive descriptor for"),
+            "Silent; the dispatcher names the kernel and the dtype that it lacks, oneDNN the "
+            "primitive: that of an LSTM needs a processor with instructions for 16 bits.",
             _TORCH + "tensor_attributes.html#torch-dtype",
         ),
         "cast_in_place": Clause(
@@ -710,6 +711,32 @@ TORCH = Contract(
             "A parameter that takes no part in the computation of the loss has no gradient; users "
             "expect the same of a compiled model.",
             _TORCH + "notes/autograd.html",
+        ),
+        "logistic_loss": Clause(
+            "one_function",
+            "BCEWithLogitsLoss combines a Sigmoid layer and the BCELoss in one single class and is "
+            "more numerically stable than the two by themselves.",
+            _TORCH + "generated/torch.nn.BCEWithLogitsLoss.html",
+        ),
+        "fused_gradient": Clause(
+            "by_index",
+            "A fused implementation differs from the others in speed alone; the gradient that is "
+            "assigned to .grad has the values that its indices give.",
+            _TORCH + "optim.html#algorithms",
+        ),
+        "stretch_without_inputs": Clause(
+            "keeps_gradients",
+            "Users expect checkpointing to trade compute for memory and nothing else. For the "
+            "reentrant variant it is documented that at least one input and output must have "
+            "requires_grad=True; if this condition is unmet, the checkpointed part of the model "
+            "will not have gradients.",
+            _TORCH + "checkpoint.html#torch.utils.checkpoint.checkpoint",
+        ),
+        "stretch_warning": Clause(
+            "None of the inputs have requires_grad=True",
+            "The reentrant variant warns of inputs none of which has requires_grad=True: "
+            "'Gradients will be None'.",
+            _TORCH + "checkpoint.html#torch.utils.checkpoint.checkpoint",
         ),
         "recomputed_state": Clause(
             "moves_once",

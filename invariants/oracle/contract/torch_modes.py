@@ -27,7 +27,45 @@ def _compiled(name: str, of: str, backend: str = "aot_eager", **traits: str) -> 
         _COMPILED,
         _COMPILE,
         traits={"compile": backend, "of": of, **traits},
+        needs="C++ compiler" if backend == "inductor" else "",
         seconds=1.5 if backend == "aot_eager" else 20.0,
+    )
+
+
+_AUTOCAST = _TORCH + "amp.html#cpu-op-specific-behavior"
+
+_LOWERED = (
+    "autocast serves as context manager that allows regions of a script to run in mixed precision: "
+    "some operations in the lower format, some in float32, the others in the widest type of their "
+    "inputs. Weights stay in float32, and so do their gradients; a cast weight is kept until the "
+    "region is left. Backward passes under autocast are not recommended: they run outside."
+)
+
+
+_SCALED = (
+    " The loss is multiplied by a scale factor and gradients are divided by it before the step: "
+    "unscale_ does so for those of the optimizer's weights, and step skips where one of them is "
+    "inf or NaN, of which a scheduler warns; it takes no closure."
+)
+
+
+def _autocast(name: str, dtype: str, scale: str = "") -> Mode:
+    return Mode(
+        name,
+        _LOWERED + (_SCALED if scale else ""),
+        _TORCH + "amp.html#gradient-scaling" if scale else _AUTOCAST,
+        traits={
+            "autocast": dtype,
+            "within": f'torch.autocast("cpu", dtype=torch.{dtype})',
+            **({"scale": scale, "functions": "scaling"} if scale else {}),
+        },
+        may_warn=(
+            "Mismatch dtype between input and weight",  # rms_norm, which then is not fused
+            *(("call of `lr_scheduler.step()` before `optimizer.step()`",) if scale else ()),
+        ),
+        dtypes=("float32",),
+        refuses=("lbfgs",) if scale else (),
+        seconds=0.04,
     )
 
 
@@ -51,4 +89,67 @@ MODES: tuple[Mode, ...] = (
         traits={"checkpoint": "use_reentrant=False"},
         seconds=0.04,
     ),
+    Mode(
+        "checkpointed_reentrant",
+        _RECOMPUTED + " The reentrant variant runs a stretch without a graph first; at least one "
+        "of its inputs must have requires_grad=True.",
+        _CHECKPOINT,
+        traits={"stretches": "use_reentrant=True"},
+        seconds=0.04,
+    ),
+    Mode(
+        "offloaded",
+        "Within save_on_cpu, tensors saved by the forward pass are stored on the CPU, then "
+        "retrieved for the backward pass.",
+        _TORCH + "autograd.html#torch.autograd.graph.save_on_cpu",
+        traits={"within": "torch.autograd.graph.save_on_cpu()"},
+        seconds=0.03,
+    ),
+    Mode(
+        "packed",
+        "A pair of pack and unpack hooks for saved tensors says how they are stored, and how they "
+        "are retrieved: unpack_hook(pack_hook(t)) should be equal to t in value, size and dtype.",
+        _TORCH + "autograd.html#torch.autograd.graph.saved_tensors_hooks",
+        traits={
+            "within": "torch.autograd.graph.saved_tensors_hooks(packed, unpacked)",
+            "functions": "packed",
+        },
+        seconds=0.06,
+    ),
+    Mode(
+        "hooked",
+        "A backward hook may return a new gradient that is used in place of the one it is given; "
+        "one that returns what it was given changes nothing. Here every module inside of the model "
+        "has one, and every weight. It fires on behalf of the outputs "
+        "alone where no input of its module requires a gradient, and warns so.",
+        _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook",
+        traits={"functions": "hooks"},
+        may_warn=("since no inputs require gradients",),
+        seconds=0.03,
+    ),
+    Mode(
+        "retained",
+        "With retain_graph=True the graph used to compute the gradient is not freed; a second "
+        "backward pass adds its gradients to those of the first.",
+        _TORCH + "generated/torch.Tensor.backward.html",
+        traits={"retained": "halves"},
+        seconds=0.03,
+    ),
+    Mode(
+        "functional",
+        "functional_call runs a module with some of its parameters replaced by those of a dict, "
+        "and grad_and_value gives the gradient with respect to these, with the same shapes: zeros "
+        "where the result does not depend on one, nothing of an empty dict.",
+        _TORCH + "func.api.html",
+        traits={"functional": "grad_and_value"},
+        otherwise={
+            "unreached_gradient": "zeros",
+            "nothing_to_train": None,
+            "logistic_loss": "composed",
+        },
+        seconds=0.04,
+    ),
+    _autocast("autocast_bfloat16", "bfloat16"),
+    _autocast("autocast_float16", "float16"),
+    _autocast("scaled_float16", "float16", scale="1024.0"),
 )

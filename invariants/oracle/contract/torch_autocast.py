@@ -1,0 +1,103 @@
+"""What torch.autocast makes of each kind of layer and of each loss on a CPU.
+
+Documented is a list of operations that run in the lower format, one of those that run in float32,
+and that all others run in the type of what they are given, whichever is the widest:
+https://docs.pytorch.org/docs/stable/amp.html#cpu-op-specific-behavior. Here stands what follows for
+layers that are made of several.
+"""
+
+from __future__ import annotations
+
+#: Whose operations are of the first list: linear, matmul, bmm, conv, conv_transpose, prelu,
+#: scaled_dot_product_attention and the cells of an RNN.
+LOWERED = frozenset(
+    {
+        "bidirectional_lstm",
+        "bidirectional_simple_rnn",
+        "conv1d",
+        "conv1d_transpose",
+        "conv2d",
+        "conv2d_transpose",
+        "conv3d",
+        "cross_attention",
+        "dense",
+        "depthwise_conv2d",
+        "dot",
+        "dot_product_attention",
+        "lora_conv2d",
+        "lora_dense",
+        "lstm",
+        "multi_head_attention",
+        "packed_multi_head_attention",
+        "prefix_attention",
+        "prelu",
+        "separable_conv2d",
+        "simple_rnn",
+        "spectral_norm_conv2d",
+        "spectral_norm_dense",
+        "stacked_lstm",
+        "stacked_simple_rnn",
+        "tied_embedding",
+        "weight_norm_dense",
+    }
+)
+
+#: Which have such operations inside, and put out what they are given: a gate, a residual.
+LOWERED_INSIDE = frozenset(
+    {
+        "bidirectional_gru",
+        "bottleneck",
+        "film",
+        "gru",
+        "squeeze_excite",
+        "stacked_gru",
+        "transformer_encoder",
+    }
+)
+
+#: Which have such operations inside, and end with one that a float32 weight takes part in.
+WIDENED_INSIDE = frozenset({"lora_embedding", "projection"})
+
+#: Whose operations are of the second list, or take float32 weights as they are.
+WIDENED = frozenset(
+    {
+        "embedding",
+        "global_avg_pool3d",
+        "global_max_pool3d",
+        "positional_embedding",
+        "prompt_tokens",
+    }
+)
+
+#: The losses that begin with an operation of neither list, softmax or sigmoid; the others are cast
+#: to float32 first.
+LOSSES_AS_GIVEN = frozenset(
+    {
+        "binary_likelihood",
+        "cross_entropy",
+        "dense_cross_entropy",
+        "dense_likelihood",
+        "kl_divergence",
+        "likelihood",
+        "smoothed_cross_entropy",
+    }
+)
+
+
+def lowered(kind: str, given: tuple[bool, ...]) -> tuple[bool, bool]:
+    """Whether a layer computes in the lower format, and whether it puts that out.
+
+    given: whether each of its inputs is in the lower format.
+    """
+    if kind in LOWERED:
+        return True, True
+    if kind in LOWERED_INSIDE:
+        return True, all(given)
+    if kind in WIDENED_INSIDE | WIDENED:
+        return kind in WIDENED_INSIDE, False
+    return any(given), all(given)
+
+
+def casts(kind: str) -> bool:
+    """Whether a layer casts what it is given, and its weights once for each region."""
+    return kind in LOWERED | LOWERED_INSIDE | WIDENED_INSIDE

@@ -1,0 +1,49 @@
+"""The stretches of a network that are recomputed behind what comes before them.
+
+People checkpoint the blocks behind an embedding or a stem. A variant of it that runs a stretch
+without a graph learns from the stretch's inputs alone whether anything in it is to have a gradient,
+so it matters which of them need one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from invariants.architecture.graph import Architecture
+
+
+def stretches(architecture: Architecture) -> tuple[int, ...]:
+    """The nodes of the network that are recomputed: every second of those that can be.
+
+    Such a node has weights, is the only call of its member, and does not read the network's inputs.
+    """
+    block = architecture.network
+    calls = [node.member for node in block.nodes]
+    behind = [
+        number
+        for number, node in enumerate(block.nodes)
+        if min(node.inputs) >= block.arity
+        and calls.count(node.member) == 1
+        and architecture.weights_in(block.name(node.member))
+    ]
+    return tuple(behind[::2])
+
+
+def without_inputs(
+    architecture: Architecture, trainable: frozenset[str], inputs: Collection[int]
+) -> frozenset[int]:
+    """The stretches none of whose inputs needs a gradient.
+
+    inputs: the numbers of the network's inputs that need one. What such a stretch puts out needs
+    none either, whatever is trainable in it.
+    """
+    block, chosen = architecture.network, stretches(architecture)
+    needs = [number in inputs for number in range(block.arity)]
+    found = set()
+    for number, node in enumerate(block.nodes):
+        above = any(needs[value] for value in node.inputs)
+        if number in chosen and not above:
+            found.add(number)
+        inside = architecture.weights_in(block.name(node.member))
+        needs.append(above or (number not in chosen and not trainable.isdisjoint(inside)))
+    return frozenset(found)

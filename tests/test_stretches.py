@@ -1,0 +1,65 @@
+"""The reentrant variant of checkpointing: which stretches it runs, and what they lose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from forging import torch_case
+
+from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.dense import Dense
+from invariants.backends import BACKENDS
+from invariants.case import Case
+from invariants.judge import judge
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
+from invariants.program import Freeze, Gradient, Step, Thaw
+from invariants.stretches import stretches, without_inputs
+
+ISSUE = "torch-reentrant-checkpoint-loses-gradients"
+LAYERS = (Dense(units=3), Tanh(), Dense(units=2), Dense(units=2), Dense(units=1))
+
+
+def recomputing(*program: Freeze | Thaw | Gradient | Step, **options: bool) -> Case:
+    case = torch_case(LAYERS, program, **options)
+    realisation = replace(case.realisations["torch"], mode="checkpointed_reentrant")
+    return replace(case, realisations={"torch": realisation}).check()
+
+
+def test_every_second_call_with_weights_behind_the_inputs_is_recomputed() -> None:
+    case = recomputing(Gradient(0))
+    assert stretches(case.architecture) == (2, 4)
+    assert BACKENDS["torch"].render(case).count("use_reentrant=True") == 2
+
+
+def test_what_is_trainable_before_a_stretch_asks_for_its_gradient() -> None:
+    architecture = recomputing(Gradient(0)).architecture
+    everything = frozenset(architecture.weights)
+    stem = frozenset(architecture.weights_in("dense_0"))
+    assert without_inputs(architecture, everything, ()) == frozenset()
+    assert without_inputs(architecture, everything - stem, ()) == {2}
+    assert without_inputs(architecture, everything - stem, (0,)) == frozenset()
+    assert without_inputs(architecture, frozenset(), ()) == {2, 4}
+
+
+def test_a_stretch_behind_a_frozen_start_loses_its_gradients_as_documented() -> None:
+    case = recomputing(Gradient(0), Freeze("dense_0"), Gradient(0), Step(0))
+    verdict = judge(case, "torch")
+    assert {f.severity for f in verdict.findings} == {"hazard"}
+    assert {f.issue for f in verdict.findings} == {ISSUE}
+    without = {f.subject for f in verdict.findings if f.property_ == "upstream_gradients"}
+    assert without == {"dense_2.kernel", "dense_2.bias"}
+    assert {f.action for f in verdict.findings} == {2, 3}
+
+
+def test_nothing_is_lost_where_the_input_needs_a_gradient() -> None:
+    program = (Freeze("dense_0"), Gradient(0), Thaw("dense_0"), Gradient(0))
+    assert judge(recomputing(*program, input_gradient=True), "torch").findings == ()
+
+
+def test_what_is_lost_has_no_gradient_and_the_rest_has_its_own() -> None:
+    contract = CONTRACTS["torch"].as_if({"stretch_without_inputs": "loses_gradients"})
+    case = recomputing(Freeze("dense_0"), Gradient(0))
+    lost, whole = (expect(case, "torch", c).points[0].gradients for c in (contract, None))
+    assert set(whole) - set(lost) == {"dense_2.kernel", "dense_2.bias"}
+    assert (lost["dense_3.kernel"].value == whole["dense_3.kernel"].value).all()
