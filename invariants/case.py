@@ -516,6 +516,8 @@ class Case(Document):
         for name, value in realisation.options.items():
             if value not in domains[name]:
                 raise CaseError(f"{where}: {name} cannot be {value!r}")
+            if contract.mode(realisation.mode).traits.get(name, value) != value:
+                raise CaseError(f"{where}: {name} cannot be {value!r} in {realisation.mode}")
         reason = refused(self.optimizer, contract, self.options(backend), bool(self.groups))
         if reason:
             raise CaseError(f"{where}: optimizer: {reason}")
@@ -613,13 +615,15 @@ def ways_of(
     """
     if isinstance(action, Freeze | Thaw):
         reaches = "weight" if action.target in architecture.weights else "module"
-        blind = contract.mode(mode).trains_itself
+        mode_of = contract.mode(mode)
+        # Where a function holds the step, it holds what stands between tape and optimizer as well.
+        whole = mode_of.trains_itself or "function" in mode_of.traits
         return tuple(
             way.name
             for way in contract.ways
             if way.reaches == reaches
             and not (way.construction and isinstance(action, Thaw))
-            and not (way.partial and blind)
+            and not (way.partial and whole)
         )
     if isinstance(action, Evaluate):
         compiled = contract.mode(mode).trains_itself

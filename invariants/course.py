@@ -6,8 +6,8 @@ follows from the case and the contract, so that a way means the same to whoever 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from invariants.freezing import Flags, named
@@ -48,8 +48,10 @@ class Moment:
     unsettled: why no documentation says what the action did to the optimizer; "" where one does.
     had: the weights whose gradients are there still, set to zeros before each backward pass.
     rebuilt: the layers were made once more, from their configs.
-    traces: the next step reads what train_step says. raises: the exception that the contract names
-    for making the optimizer. warns: the warnings that it names for the action.
+    traces: the next step reads what train_step says. graphs: what each function of the script has
+    been traced with, by what tells its calls apart. again: the action called one that was traced
+    before, and ran no Python of it. raises: the exception that the contract names for making the
+    optimizer. warns: the warnings that it names for the action.
     """
 
     flags: Flags
@@ -72,6 +74,8 @@ class Moment:
     loads: bool = False
     saved_losses: bool = False
     unsettled: str = ""
+    graphs: Mapping[tuple[Any, ...], Flags] = field(default_factory=dict)
+    again: bool = False
 
     @property
     def zeros(self) -> frozenset[str]:
@@ -129,6 +133,9 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
     By the contract also what else a graph depends on that was compiled as a whole.
     """
     architecture = case.architecture
+    mode = contract.mode(realisation.mode)
+    if mode.traits.get("tape") == "watch_accessed_variables=False":
+        return case.reached  # each is watched by its name
     unwatched = frozenset[str]().union(
         *(
             named(architecture, contract["unwatched_when_built_frozen"], action.target)
@@ -136,7 +143,7 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
             if way == "before_build" and action.target not in ("", *architecture.blocks)
         )
     )
-    whole = contract.mode(realisation.mode).traits.get("of") in ("model", "method")
+    whole = mode.traits.get("of") in ("model", "method")
     if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
         return case.reached_from(range(len(case.architecture.outputs))) - unwatched
     return case.reached - unwatched
@@ -163,7 +170,11 @@ class _Course:
         self.contract = contract
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
-        self.compiled = contract.mode(realisation.mode).trains_itself
+        mode = contract.mode(realisation.mode)
+        self.compiled = mode.trains_itself
+        self.function, self.signed = mode.traits.get("function"), "signature" in mode.traits
+        self.own_step = "train_step" in mode.traits
+        self.sizes = [batch.size for batch in case.batches]
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
         self.has_slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
         self.groups_change = any(
@@ -186,6 +197,8 @@ class _Course:
 
     def freeze(self, moment: Moment, action: Freeze | Thaw, way: str) -> Moment:
         """By a rate, an optimizer or a mask; what flags are after it is settled."""
+        if self.function == "anew":
+            moment = replace(moment, graphs={})
         by, freezes = self.contract.way(way).by, isinstance(action, Freeze)
         names = frozenset(moment.flags.architecture.weights_in(action.target))
         if by == "rate":
@@ -207,7 +220,11 @@ class _Course:
         return moment
 
     def _new_optimizer(self, moment: Moment, other_weights: bool) -> Moment:
-        """With a new optimizer, at the first learning rate; the old one stays where it fails."""
+        """With a new optimizer, at the first learning rate; the old one stays where it fails.
+
+        What was traced with the old one is made anew.
+        """
+        moment = replace(moment, graphs={})
         held = self._made_with(moment.flags.acting)
         held = held and held - moment.left
         if held == frozenset() and self.contract["empty_optimizer"]:
@@ -218,10 +235,35 @@ class _Course:
 
     def gradient(self, moment: Moment, action: Gradient | Step, way: None) -> Moment:
         """Where gradients are set to zeros, those of this pass stay."""
+        if self.function:
+            moment = self._called(moment, action)
         if self.options.get("zero_grad") != "zeros":
             return moment
         with_gradients = moment.reached.intersection(moment.acting.trainable)
         return replace(moment, had=moment.had | with_gradients)
+
+    def _called(self, moment: Moment, action: Gradient | Step) -> Moment:
+        """At the call of a function that is traced: it goes by the flags of its trace.
+
+        A trace is of the sizes of its batches, unless a signature leaves them open. What raises
+        while it is traced leaves none.
+        """
+        batches = (action.batch, *getattr(action, "more", ()))
+        sizes = () if self.signed else tuple(self.sizes[batch] for batch in batches)
+        call = (action.action, moment.training, len(batches), sizes)
+        if call in moment.graphs:
+            return replace(moment, acting=moment.graphs[call], again=True)
+        if action.action == "step" and self._stops(moment):
+            return moment
+        return replace(moment, graphs={**moment.graphs, call: moment.acting})
+
+    def _stops(self, moment: Moment) -> bool:
+        """Whether the optimizer raises for what it is given."""
+        trainable = frozenset(moment.acting.trainable)
+        if not trainable:
+            return self.options.get("optimizer_call") == "apply_gradients"
+        unknown = moment.held is not None and trainable - moment.held
+        return bool(unknown) or not trainable & moment.reached
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
         moment = self.gradient(moment, action, way)
@@ -242,7 +284,7 @@ class _Course:
         warns = []
         if moment.flags.flagged != moment.told:
             warns.append(self.contract["changed_flags_warning"])
-        if (eager or moment.traces) and not trainable:
+        if (eager or moment.traces) and not trainable and not self.own_step:
             warns.append(self.contract["untrainable_model_warning"])
         if (eager or moment.traces) and moving and len(moving) < len(trainable):
             warns.append(self.contract["unreached_warning"])
@@ -340,6 +382,7 @@ class _Course:
             flags = flags_after(action, way, flags, self.contract, self.equal_flag_ignored)
         acting = moment.acting if self.compiled else flags.acting
         moment = replace(moment, flags=flags, acting=acting, raises=None, warns=(), loads=False)
+        moment = replace(moment, again=False)
         change = changes.get(action.action)
         return change(moment, action, way) if change else moment
 

@@ -1,6 +1,7 @@
-"""Hazards: what is documented and still moves a frozen weight, with what to do instead.
+"""Hazards: what is documented and still moves a frozen weight, or stops one that was thawed.
 
-No promise is broken, so a run stays good; but whoever froze a layer wants to know.
+No promise is broken, so a run stays good; but whoever froze a layer wants to know, and what to do
+instead.
 """
 
 from __future__ import annotations
@@ -52,4 +53,28 @@ MASKED = Hazard(
     "the masked elements back after each step",
 )
 
-HAZARDS = (ZEROS, MERGED, MASKED)
+COMPILED = Hazard(
+    "flags-wait-for-compile",
+    "fit and train_on_batch go by what was trainable at the last compile()",
+    "If you modify the trainable property of a layer after calling compile(), those changes will "
+    "not take effect during fit() unless compile() is called again.",
+    "https://keras.io/api/models/model_training_apis/#compile-method",
+    "call model.compile(...) after every change of trainable",
+)
+
+TRACED = Hazard(
+    "flags-wait-for-a-trace",
+    "a tf.function goes by what was trainable when it was traced",
+    "Reading from Python global and free variables counts as a Python side effect, so it only "
+    "happens during tracing; a call with arguments of the same types and shapes runs what was "
+    "traced before, which trains the variables of the list that it read then.",
+    "https://www.tensorflow.org/guide/function#using_python_global_and_free_variables",
+    "make the function anew, tf.function(train_step), after every change of trainable",
+)
+
+HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED)
+
+
+def of_old_flags(trains_itself: bool) -> Hazard:
+    """The hazard of a mode that trains by flags which have changed since."""
+    return COMPILED if trains_itself else TRACED

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -68,8 +69,13 @@ def torch_kernel(name: str, dtype: str, params: dict[str, Any]) -> Kernel | None
     return kernel
 
 
-def tensorflow_kernel(name: str, dtype: str, params: dict[str, Any]) -> Kernel | None:
-    """The function of TensorFlow, or of Keras on it, for a primitive, or None."""
+def tensorflow_kernel(
+    name: str, dtype: str, params: dict[str, Any], compiled: bool = False
+) -> Kernel | None:
+    """The function of TensorFlow, or of Keras on it, for a primitive, or None.
+
+    compiled: value and gradients are one function, compiled by XLA.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import tensorflow as tf
@@ -97,12 +103,16 @@ def tensorflow_kernel(name: str, dtype: str, params: dict[str, Any]) -> Kernel |
     if name not in functions:
         return None
 
-    def kernel(xs: Sequence[Array], g: Array) -> tuple[Array, list[Array]]:
-        leaves = [tf.constant(x) for x in xs]
+    def differentiated(leaves: list[Any], upstream: Any) -> tuple[Any, list[Any]]:
         with tf.GradientTape() as tape:
             tape.watch(leaves)
             y = functions[name](*leaves)
-        gradients = tape.gradient(y, leaves, output_gradients=tf.constant(g))
+        return y, tape.gradient(y, leaves, output_gradients=upstream)
+
+    run = tf.function(differentiated, jit_compile=True) if compiled else differentiated
+
+    def kernel(xs: Sequence[Array], g: Array) -> tuple[Array, list[Array]]:
+        y, gradients = run([tf.constant(x) for x in xs], tf.constant(g))
         return y.numpy().astype(np.float64), [d.numpy().astype(np.float64) for d in gradients]
 
     return kernel
@@ -111,4 +121,5 @@ def tensorflow_kernel(name: str, dtype: str, params: dict[str, Any]) -> Kernel |
 BACKENDS: dict[str, Callable[[str, str, dict[str, Any]], Kernel | None]] = {
     "torch": torch_kernel,
     "TensorFlow": tensorflow_kernel,
+    "XLA": partial(tensorflow_kernel, compiled=True),
 }

@@ -65,6 +65,17 @@ def compiled(source: str) -> tuple[CodeType, str]:
     return compile(source, filename, "exec"), filename
 
 
+def refusal(backend: str, source: str) -> str:
+    """What a script that records nothing raises, in one line; "" where it runs through."""
+    prepare(backend)
+    try:
+        exec(compiled(source)[0], {})
+    except Exception as error:  # whatever an installation says that lacks something
+        said = str(error).splitlines()
+        return f"{type(error).__name__}: {said[0] if said else ''}"
+    return ""
+
+
 def run(backend: str, source: str, arrays: dict[str, Any]) -> list[dict[str, Any]]:
     """Executes `source` with the numbers in `arrays`; the recorded points, in native names.
 

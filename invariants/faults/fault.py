@@ -19,7 +19,7 @@ class Fault:
     """One known way to break a framework.
 
     apply: gives a context manager; the framework is broken inside of it alone. targets: what is
-    patched.
+    patched. mode: that of the programs which it breaks; "" where it is none in particular.
     """
 
     name: str
@@ -27,22 +27,31 @@ class Fault:
     sentence: str
     apply: Callable[[], AbstractContextManager[None]]
     targets: tuple[str, ...] = ()
+    mode: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: the sentence, and the functions or classes that are patched.
+    """One row of a table: the sentence, the functions or classes that are patched, and the mode.
 
     The function of the same name in the module takes an original and gives what replaces it.
     """
 
     sentence: str
     targets: tuple[str, ...]
+    mode: str = ""
 
 
 def faults(backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]) -> tuple[Fault, ...]:
     """The faults of a table, whose functions are found in `module`."""
     return tuple(
-        Fault(name, backend, row.sentence, partial(broken, row.targets, module[name]), row.targets)
+        Fault(
+            name,
+            backend,
+            row.sentence,
+            partial(broken, row.targets, module[name]),
+            row.targets,
+            row.mode,
+        )
         for name, row in rows.items()
     )

@@ -30,14 +30,22 @@ class Trial:
 
 
 def attempt(fault: Fault, seed: int, profile: str = "ci", reduce_seconds: float = 20.0) -> Trial:
-    """Verifies under `fault` until the first violation, for as many cases as the profile has."""
+    """Verifies under `fault` until the first violation, for as many cases as the profile has.
+
+    A fault of a mode is tried on programs in that mode.
+    """
     chosen = PROFILES[profile]
     left, number, examples = chosen.examples[fault.backend], 0, 0
     started = time.monotonic()
     while left > 0:
         size = min(left, chosen.batch[fault.backend])
         plan = Plan(
-            fault.backend, seed * 1_000_003 + number, size, reduce_seconds, stop_at_first=True
+            fault.backend,
+            seed * 1_000_003 + number,
+            size,
+            reduce_seconds,
+            stop_at_first=True,
+            mode=fault.mode,
         )
         hunt = Hunt(plan, set())
         with fault.apply():

@@ -140,7 +140,8 @@ def _realisation(
         flags = flags_after(action, way, flags, contract)
     options = {}
     for option in contract.options:
-        values = list(option.values)
+        settled_here = contract.mode(mode).traits.get(option.name)
+        values = [settled_here] if settled_here else list(option.values)
         if option.name == "optimizer_loop":
             values = loops(optimizer, contract, values)
         if option.name == "zero_grad":
@@ -205,18 +206,23 @@ def _cases(
 ) -> Case:
     contracts = [CONTRACTS[name] for name in backends]
     choice = Drawn(draw, contracts)
-    losses = draw_losses(choice)
-    architecture = draw_architecture(choice, losses, layer)
-    terms = draw_terms(choice, losses)
-    batches = choice.integer(1, 2)
-    fitted = _fitted(choice, contracts, mode)
-    scheduled, averaged = choice.chance(6), choice.chance(8)
-    dtypes = [
-        dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
-    ]
-    castable = () if any(not_cast(averaged, contract) for contract in contracts) else dtypes
-    program = draw_program(choice, architecture, batches, fitted, scheduled or averaged, castable)
-    written = not fitted or not_compiled(program, (True,) * len(program), terms, architecture)
+    while True:
+        losses = draw_losses(choice)
+        architecture = draw_architecture(choice, losses, layer)
+        terms = draw_terms(choice, losses)
+        batches = choice.integer(1, 2)
+        fitted = _fitted(choice, contracts, mode)
+        scheduled, averaged = choice.chance(6), choice.chance(8)
+        dtypes = [
+            dtype for dtype in _DTYPES if all(dtype in p.layer.dtypes for p in architecture.layers)
+        ]
+        castable = () if any(not_cast(averaged, contract) for contract in contracts) else dtypes
+        stepping = scheduled or averaged
+        program = draw_program(choice, architecture, batches, fitted, stepping, castable)
+        training = (True,) * len(program)
+        written = not fitted or not_compiled(program, training, terms, architecture)
+        if not (mode and fitted and written):
+            break  # else it is asked of a model to train by itself what none can: another one
     size = choice.integer(2, 4)
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)

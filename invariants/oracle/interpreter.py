@@ -19,7 +19,7 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
-from invariants.oracle.limits import may_leave_the_range
+from invariants.oracle.limits import may_leave_the_range, square_may_underflow
 from invariants.oracle.losses import objective
 from invariants.oracle.masking import held_part, kept, masked
 from invariants.oracle.optimizers import TOGETHER
@@ -27,6 +27,7 @@ from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, SAMPLES, Estimates, Rounding, estimate
 from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tape import Tape, Value, grid_of
+from invariants.oracle.tracing import Functions
 
 if TYPE_CHECKING:
     from invariants.case import Case
@@ -90,7 +91,9 @@ class _Interpreter:
         self.layouts = layouts
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
         self.averages = Averages(case.average, contract, self.rounding) if case.average else None
-        self.fitted = case.realisations[backend].mode == "fit"
+        self.fitted = self.mode.traits.get("call") == "fit"
+        self.repeats = int(self.mode.traits.get("steps", "1"))
+        self.functions = Functions(contract)
         self.weights_version = 0
         self.state_version = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
@@ -114,8 +117,11 @@ class _Interpreter:
             through = self._cast(action) if action.action == "cast" else ()
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
+                self.functions.make_anew()
                 if self.averages:
                     self.averages.new_optimizer()
+            if action.action in ("freeze", "thaw") and self.mode.traits.get("function") == "anew":
+                self.functions.make_anew()
             if action.action in _LEARNING:
                 points.append(self._learn(index, action, moment))
             elif action.action == "evaluate":
@@ -201,10 +207,14 @@ class _Interpreter:
         batches = (action.batch, *getattr(action, "more", ()))
         asked = self.asked if len(batches) == 1 else frozenset[str]()
         raises = self._raises(action, moment, asked)
+        if "function" in self.mode.traits:
+            raises = self._called(index, action, moment, raises)
+        if raises is not None and self.stepper.traced:
+            return self._raised_in_tracing(index, action, moment, raises)
         forward = self._forward_signature(moment)
         version = self.weights_version
         draws = [self._draws(index, batch) for batch in batches]
-        self.lost |= None in draws
+        self.lost |= None in draws or (self.repeats > 1 and self.case.draws_at(index))
         idle = {*flags.trainable, *asked} - moment.reached
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
@@ -239,18 +249,19 @@ class _Interpreter:
             )
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
-        result = self._passes(batches, moment, [known or {} for known in draws])
-        zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
-        unclipped = masked(result.gradients, point.masked) | zeros
-        lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
-        result = replace(result, gradients=unclipped, lookups=lookups)
-        if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
-            point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
-        if steps and self.case.clip:
-            result = self._clipped(result, self._with_gradients(moment))
         before = {name: self.arrays[name] for name in moved}
-        dragged = self._step(result, moved, moment, self._dragging(point, moment))
-        replaced = self._after_step(moment) if steps else frozenset[str]()
+        for remaining in reversed(range(self.repeats if steps else 1)):
+            result = self._passes(batches, moment, [known or {} for known in draws])
+            zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
+            unclipped = masked(result.gradients, point.masked) | zeros
+            lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
+            result = replace(result, gradients=unclipped, lookups=lookups)
+            if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
+                point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
+            if steps and self.case.clip:
+                result = self._clipped(result, self._with_gradients(moment))
+            dragged = self._step(result, moved, moment, self._dragging(point, moment))
+            replaced = self._after_step(moment, ends=not remaining) if steps else frozenset[str]()
         self.rewritten |= dragged | replaced
         point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
@@ -278,8 +289,36 @@ class _Interpreter:
             averages=self._estimates(self.averages.held if self.averages else {}),
         )
 
-    def _after_step(self, moment: Moment) -> frozenset[str]:
-        """Goes on with the schedule and the averages.
+    def _raised_in_tracing(
+        self, index: int, action: Any, moment: Moment, raises: tuple[str, str]
+    ) -> ExpectedPoint:
+        """The point of a step that raises while it is traced: nothing of it has run.
+
+        But for one that has made variables too late: of that nothing says how far it got.
+        """
+        late = raises == self.contract["variables_made_late"]
+        quiet = self._quiet(index, moment, tuple(self.state_version for _ in self.stateful))
+        self.lost |= late
+        return replace(
+            quiet,
+            raises=raises,
+            flags=moment.acting,
+            stops_midway=late,
+            warns=self._warns(action, raises, moment),
+        )
+
+    def _called(
+        self, index: int, action: Any, moment: Moment, raises: tuple[str, str] | None
+    ) -> tuple[str, str] | None:
+        """What the call of a function raises that is traced; raises: what is in it."""
+        name = (action.action, moment.training, len(getattr(action, "more", ())))
+        before = self.moments[index - 1].held if index else None
+        waited = self.options.get("optimizer_build") == "first_step" and before is None
+        makes_variables = waited and moment.held is not None
+        return self.functions.call(name, raises, makes_variables, moment.again)
+
+    def _after_step(self, moment: Moment, ends: bool = True) -> frozenset[str]:
+        """Goes on with the schedule and the averages; ends: the call of a step ends with it.
 
         The result names the weights that became their averages though no gradient moves them.
         """
@@ -295,7 +334,7 @@ class _Interpreter:
             names = ()
         if names:
             self.averages.update(self.arrays, names, set(self.state_names))
-        ends = self.fitted and not self._misplaces(moment, names)
+        ends = ends and self.fitted and not self._misplaces(moment, names)
         replaced = self.averages.overwrites(names, trainable, ends)
         values = {name: self.averages.held[name] for name in replaced}
         if self._misplaces(moment, names):
@@ -374,25 +413,30 @@ class _Interpreter:
         """The outcome where a backward pass runs the forward pass once more, states and all.
 
         How far it gets again is not said: half of the samples move their states a second time. What
-        reads a state that has moved is another function then, and its gradient is not known.
+        reads a state that has moved is another function then, and its gradient is not known, nor is
+        that of layers which draw anew.
         """
         if self.mode.traits.get("checkpoint") is None or not moment.training:
             return result
-        if self.contract["recomputed_state"] == "moves_once" or not result.state:
+        unknown = bool(draws) and self.contract["recomputed_draws"] != "the_same"
+        if self.contract["recomputed_state"] != "moves_once" and result.state:
+            self._move_again(result, self._compute(batch, moment, draws).state)
+            unknown |= any(placed.layer.reads_its_state for placed in self.stateful)
+        if not unknown:
             return result
-        once = {name: self.arrays[name] for name in result.state}
-        again = self._compute(batch, moment, draws).state
+        gradients = {name: np.full_like(g, np.inf) for name, g in result.gradients.items()}
+        return replace(result, gradients=gradients)
+
+    def _move_again(self, result: _Pass, again: Mapping[str, Array]) -> None:
+        """Half of the samples have states as a second pass leaves them."""
         turn = np.arange(1 + SAMPLES) % 2 == 1
+        once = {name: self.arrays[name] for name in result.state}
         self._move(
             {
                 name: np.where(turn.reshape(-1, *[1] * (array.ndim - 1)), again[name], array)
                 for name, array in once.items()
             }
         )
-        if not any(placed.layer.reads_its_state for placed in self.stateful):
-            return result
-        unknown = {name: np.full_like(g, np.inf) for name, g in result.gradients.items()}
-        return replace(result, gradients=unknown)
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.
@@ -446,7 +490,7 @@ class _Interpreter:
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""
-        if self.blind:
+        if self.blind or moment.again:
             return moment.warns
         reached = self._reached(moment)
         left_out = len(reached) < len(moment.acting.trainable)
@@ -513,7 +557,8 @@ class _Interpreter:
         leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
-        if may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
+        squares = "jit" in self.mode.traits and square_may_underflow(tape)
+        if squares or may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         lookups = {

@@ -32,6 +32,21 @@ def _may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
     return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
 
 
+#: The smallest number of float16 that is held with all of its digits.
+_FULL_DIGITS_IN_FLOAT16 = 2.0**-14
+
+
+def square_may_underflow(tape: Tape) -> bool:
+    """Whether the square of a divisor may be no normal number, as one of float16 is below 0.008.
+
+    XLA makes one quotient of two: (x / y) / y, the gradient of a quotient, becomes x / (y · y).
+    """
+    precision = tape.rounding.precision
+    least = max(precision.smallest_normal, precision.absolute and _FULL_DIGITS_IN_FLOAT16)
+    divisors = (value.parents[1] for value in tape.values if value.name == "divide")
+    return any(bool((np.abs(divisor.data) < np.sqrt(least)).any()) for divisor in divisors)
+
+
 def step_may_leave_the_range(tape: Tape) -> bool:
     """Whether a number on the way of an optimizer's step may be too large, or a divisor too small.
 

@@ -538,6 +538,7 @@ PRIMITIVES: dict[str, Primitive] = {
         lambda x: np.exp(x) - 1.0,
         (lambda g, y, x: g * (y + 1.0),),
         magnitude=lambda y, x: 2.0 * np.exp(x[:1]),
+        vjp_ulps=2.0,
     ),
     # α·(exp(x / α) - 1), and its derivative by way of the `inverse` of α that a kernel is given.
     "celu": Primitive(

@@ -57,7 +57,9 @@ class Stepper:
         self.rounding = rounding
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
-        self.compiled = contract.mode(case.realisations[backend].mode).trains_itself
+        mode = contract.mode(case.realisations[backend].mode)
+        compiled = mode.trains_itself and self.options.get("run_eagerly") == "no"
+        self.traced = compiled or "function" in mode.traits
         self.begin(0, arrays)
 
     def load(self) -> bool:
@@ -148,11 +150,10 @@ class Stepper:
 
         Of a schedule-free average: what is assigned while the step is traced is lost.
         """
-        traced = self.compiled and self.options.get("run_eagerly") == "no"
         if (
             self.contract["schedule_free_start"] == "zero_when_traced"
             and self.case.optimizer.kind == "schedule_free_adamw"
-            and traced
+            and self.traced
             and self.options.get("optimizer_build") == "first_step"
         ):
             return {"z": np.zeros_like(array)}
@@ -231,17 +232,17 @@ class Stepper:
 
         names: the weights that have a gradient.
         """
+        thawed = self.contract["momentum_of_a_thawed_weight"]
+        if thawed and self._meets_a_new_weight(names, now):
+            kind, text = thawed
+            return kind, text
         for point, meets in (
-            ("momentum_of_a_thawed_weight", self._meets_a_new_weight(names, now)),
             ("muon_in_bfloat16", self._meets_a_matrix(arrays, names, "bfloat16")),
+            ("muon_under_a_schedule", self._schedules_a_matrix(arrays, names)),
         ):
             if self.contract[point] and meets:
-                kind, text = self.contract[point]
+                kind, text = self.contract[point][self.traced]
                 return kind, text
-        if self.contract["muon_under_a_schedule"] and self._schedules_a_matrix(arrays, names):
-            traced = self.compiled and self.options.get("run_eagerly") == "no"
-            kind, text = self.contract["muon_under_a_schedule"][traced]
-            return kind, text
         return None
 
     def _schedules_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> bool:

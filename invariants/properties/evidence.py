@@ -44,6 +44,11 @@ class Evidence:
     repeat: Observation | None = None
     other: Evidence | None = None
 
+    @property
+    def mode(self) -> str:
+        """The name of the mode that the case ran in."""
+        return self.case.realisations[self.backend].mode
+
     @cached_property
     def horizon(self) -> int:
         """The first action that raised unexpectedly; nothing from there on can be judged."""

@@ -1,6 +1,7 @@
 """Two gradients at the same weights, state and batch agree to the bit, whatever is frozen.
 
-Where the contract names a layer whose kernels depend on flags they agree within the spread.
+Where the contract names a layer whose kernels depend on flags, or a mode that optimises a graph as
+a whole, they agree within the spread.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
 it was. It needs no oracle,
@@ -29,7 +30,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], tuple[ObservedPoint, ExpectedPoint]] = {}
     clipping = CONTRACTS[evidence.backend]["clipping"]
     in_place = evidence.case.clip is not None and clipping == "in_place"
-    within_spread = _kernels_depend_on_flags(evidence)
+    optimised = CONTRACTS[evidence.backend].mode(evidence.mode).optimised
+    within_spread = optimised or _kernels_depend_on_flags(evidence)
     for expected, observed in evidence.pairs:
         action = evidence.case.program[expected.action]
         if not isinstance(action, Learning) or (in_place and isinstance(action, Step)):

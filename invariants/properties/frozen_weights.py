@@ -4,7 +4,8 @@ So has one that the objective does not depend on. Constants are never trained. A
 moves nothing, trainable or not. Where the contract says that a forward pass itself rewrites a
 weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
 that the program left in place lets the optimizer move a frozen weight on, so does one that a mask
-made of zeros, and a file may hold it merged with others: as documented, these are hazards.
+made of zeros, a file may hold it merged with others, and a mode may go by flags that have changed
+since: as documented, these are hazards.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 
 from invariants.case import cast
 from invariants.finding import Finding
-from invariants.hazards import MASKED, MERGED, ZEROS, Hazard
+from invariants.hazards import COMPILED, MASKED, MERGED, TRACED, ZEROS, Hazard, of_old_flags
 from invariants.observation import Array, ObservedPoint, same_bits
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Reload
@@ -34,6 +36,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         rewritten = evidence.rewritten_between(before.action, after.action)
         stale = {name for point in steps for name in point.stale} - moving
         yield from _rewritten(evidence, before, after, rewritten - moving, stale)
+        yield from _by_old_flags(evidence, before, after, steps)
         for point in steps:
             for name in point.masked.keys() & {*point.moving} - rewritten:
                 yield from _masked(evidence, before, after, point, name)
@@ -99,6 +102,23 @@ def _rewritten(
         )
 
 
+def _by_old_flags(
+    evidence: Evidence, before: ObservedPoint, after: ObservedPoint, steps: list[ExpectedPoint]
+) -> Iterator[Finding]:
+    """The frozen weights that a step moves by flags of an earlier time."""
+    hazard = of_old_flags(CONTRACTS[evidence.backend].mode(evidence.mode).trains_itself)
+    moving = {
+        name
+        for point in steps
+        if point.attributes
+        for name in point.moving
+        if name in point.attributes.acting.frozen
+    }
+    for name in sorted(moving):
+        if not same_bits(before.weights[name], after.weights[name]):
+            yield _hazard(evidence, before, after, name, hazard)
+
+
 def _masked(
     evidence: Evidence,
     before: ObservedPoint,
@@ -150,6 +170,8 @@ _MOVES = {
     ZEROS.id: "was frozen and moves on with a gradient of zeros",
     MERGED.id: "was frozen and is loaded with the update merged into it",
     MASKED.id: "moves on where its gradient is masked",
+    COMPILED.id: "was frozen and moves as what the model was compiled with",
+    TRACED.id: "was frozen and moves as what the function was traced with",
 }
 
 

@@ -2,7 +2,8 @@
 
 Judged at each element where the reference optimizer's update exceeds λσ by more than an ulp of the
 weight, so that no honest rounding can swallow it. Where a forward pass rewrites the weight as well,
-it may end where it began; what it becomes is judged by training_trajectory.
+it may end where it began; what it becomes is judged by training_trajectory. What was thawed and a
+mode does not train yet, as documented, is a hazard.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from invariants.finding import Finding
+from invariants.hazards import of_old_flags
+from invariants.observation import ObservedPoint, same_bits
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, PRECISIONS
 from invariants.properties.evidence import Evidence
 
@@ -20,8 +25,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     expected_at = {expected.action: expected for expected, _ in evidence.comparable}
     for before, after in evidence.consecutive():
         expected = expected_at.get(after.action)
-        if expected is None or not expected.updates:
+        if expected is None:
             continue
+        yield from _by_old_flags(evidence, expected, before, after)
         ulp = 2.0 * PRECISIONS[expected.dtype].unit_roundoff
         rewritten = evidence.rewritten_between(before.action, after.action)
         for name, update in expected.updates.items():
@@ -45,4 +51,30 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 expected=float(old[at] + update.value[at]),
                 got=float(new[at]),
                 earlier=before.action,
+            )
+
+
+def _by_old_flags(
+    evidence: Evidence, expected: ExpectedPoint, before: ObservedPoint, after: ObservedPoint
+) -> Iterator[Finding]:
+    """The trainable weights that a step leaves where they are by flags of an earlier time."""
+    if evidence.case.program[after.action].action != "step" or expected.attributes is None:
+        return
+    hazard = of_old_flags(CONTRACTS[evidence.backend].mode(evidence.mode).trains_itself)
+    thawed = {*expected.attributes.acting.trainable} & expected.flags.frozen
+    for name in sorted(thawed & evidence.case.reached):
+        if same_bits(before.weights[name], after.weights[name]):
+            yield Finding(
+                property_="trainable_weights_move",
+                backend=evidence.backend,
+                action=expected.action,
+                subject=name,
+                message=f"{name} was thawed and is not trained yet: {hazard.instead}",
+                relation="moved",
+                field="weights",
+                expected="a step",
+                got="the same bits",
+                earlier=before.action,
+                severity="hazard",
+                issue=hazard.id,
             )

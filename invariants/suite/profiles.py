@@ -15,18 +15,20 @@ class Profile:
     examples: cases for each backend. batch: cases drawn by one Hypothesis run; long runs go in
     batches, since one run holds on to memory. reduce_seconds: for each property found violated.
     of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one takes up to
-    so many seconds; the first that fits.
+    so many seconds; the first that fits. of_a_quick_mode: for each of the others, where so few are
+    drawn among all that one might have none; Hypothesis starts with the simplest case.
     """
 
     examples: Mapping[str, int]
     batch: Mapping[str, int]
     reduce_seconds: float
     of_a_mode: tuple[tuple[float, int], ...]
+    of_a_quick_mode: int = 0
 
     def share(self, mode: Mode) -> int:
         """How many cases a mode gets beside those that are drawn in all quick modes."""
         if mode.quick:
-            return 0
+            return self.of_a_quick_mode
         return next((count for seconds, count in self.of_a_mode if mode.seconds <= seconds), 0)
 
 
@@ -36,6 +38,7 @@ PROFILES = {
         batch={"torch": 100, "tensorflow": 20},
         reduce_seconds=15.0,
         of_a_mode=(),
+        of_a_quick_mode=2,
     ),
     "ci": Profile(
         examples={"torch": 4000, "tensorflow": 2400},

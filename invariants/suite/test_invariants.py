@@ -5,18 +5,21 @@ One test is one seeded batch on one backend; `invariants verify` and pytest run 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from invariants.backends.probing import lacks
 from invariants.backends.runner import BackendUnavailable, prepare
 from invariants.judge import Verdict
 from invariants.report import findings
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.plugin import BATCH_FAILED, Message
 from invariants.suite.session import Muted, Options
+from invariants.suite.tally import Tally
 
 #: Where findings go unless --report names a folder.
 DEFAULT_REPORT = Path("invariants-report")
@@ -29,6 +32,9 @@ def test_invariants_hold(
     plan: Plan, invariants_options: Options, tell: Callable[[Message], None]
 ) -> None:
     usable(plan.backend, tell)
+    reason = lacks(plan.backend, plan.mode) if plan.mode else ""
+    if reason:
+        without(plan, reason, invariants_options.modes, tell)
     if plan.compare:
         try:
             prepare(plan.compare)
@@ -50,6 +56,20 @@ def test_invariants_hold(
     if hunt.tally.violations:
         again = ", ".join(f"{n} in {c} cases" for n, c in hunt.tally.violations.items())
         pytest.fail("\n".join([BATCH_FAILED + again, *texts]), pytrace=False)
+
+
+def without(
+    plan: Plan, reason: str, asked: Sequence[str], tell: Callable[[Message], None]
+) -> NoReturn:
+    """Says why a mode cannot be run here: the rest of a run goes on, one of it alone fails."""
+    said = f"mode {plan.mode} is not offered here: {reason}"
+    if {*asked} == {plan.mode}:
+        tell({"unavailable": f"{plan.backend}: {said}"})
+        pytest.fail(BATCH_FAILED + said, pytrace=False)
+    tally = Tally()
+    tally.unsupported[said] += plan.examples
+    tell({"counted": tally.document(), "backend": plan.backend})
+    pytest.skip(said)
 
 
 def usable(backend: str, tell: Callable[[Message], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import find, settings
+from hypothesis import Phase, find, given, seed, settings
 from tests_support import simple_case
 
 from invariants.backends import BACKENDS
@@ -32,7 +32,7 @@ def test_every_mode_is_drawn_where_it_is_asked_for(backend: str, mode: Mode) -> 
     case = find(
         cases((backend,), mode=mode.name),
         lambda case: case.realisations[backend].mode == mode.name,
-        settings=settings(database=None),
+        settings=settings(database=None, phases=[Phase.generate]),
     )
     compile(BACKENDS[backend].render(case), "<case>", "exec")
 
@@ -65,3 +65,14 @@ def test_what_is_compiled_once_is_called_in_every_action(mode: str) -> None:
     source = BACKENDS["torch"].render(in_mode(simple_case(), "torch", mode))
     assert source.count('backend="aot_eager"') == 1
     assert ("= run(x0)" in source or "(run(x0)" in source) is (mode == "compiled")
+
+
+@pytest.mark.parametrize("mode", [m.name for m in CONTRACTS["tensorflow"].modes if m.trains_itself])
+def test_what_a_model_trains_by_itself_is_what_one_can(mode: str) -> None:
+    @seed(0)
+    @settings(max_examples=20, database=None, deadline=None, phases=(Phase.generate,))
+    @given(cases(("tensorflow",), mode=mode))
+    def checked(case: Case) -> None:
+        assert case.check().realisations["tensorflow"].mode == mode
+
+    checked()

@@ -7,7 +7,7 @@ import pytest
 
 from invariants.optimizer import Adafactor, Adamax
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.limits import may_leave_the_range
+from invariants.oracle.limits import may_leave_the_range, square_may_underflow
 from invariants.oracle.optimizers import step
 from invariants.oracle.rounding import PRECISIONS, Rounding
 from invariants.oracle.stepping import unmoved
@@ -32,6 +32,18 @@ def test_the_logarithm_of_what_is_left_of_1_is_lost_where_p_rounds_to_1(
     with np.errstate(invalid="ignore"):
         (tape.lift(1.0) - p).apply("log")
     assert may_leave_the_range(tape, {}, trained=False) is lost
+
+
+@pytest.mark.parametrize(
+    ("dtype", "divisor", "lost"),
+    [("float16", 0.0016, True), ("float16", 0.03125, False), ("float32", 0.0016, False)],
+)
+def test_a_divisor_whose_square_underflows_is_lost_to_xla(
+    dtype: str, divisor: float, lost: bool
+) -> None:
+    tape = Tape(Rounding(PRECISIONS[dtype]))
+    _ = tape.constant(np.array([[0.0013]])) / tape.constant(np.array([[divisor]]))
+    assert square_may_underflow(tape) is lost
 
 
 @pytest.mark.parametrize(("size", "known"), [(1.0, True), (8.0, True), (16.0, False)])

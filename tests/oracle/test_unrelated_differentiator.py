@@ -81,7 +81,7 @@ def compare(case: Case, backend: str, point: ExpectedPoint) -> None:
 
 
 @pytest.mark.parametrize("backend", CONTRACTS)
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_an_unrelated_differentiator_finds_the_same_gradients(backend: str, case: Case) -> None:
     case = unfrozen(case, backend)
@@ -117,7 +117,7 @@ def test_nor_do_layers_of_one_backend_differ(
 
 
 @pytest.mark.parametrize("backend", CONTRACTS)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_nor_do_options_of_one_backend_differ(backend: str, data: st.DataObject) -> None:
     case = data.draw(cases((backend,)))
@@ -131,7 +131,7 @@ def test_nor_do_options_of_one_backend_differ(backend: str, data: st.DataObject)
 
 
 @pytest.mark.parametrize("backend", CONTRACTS)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_a_mask_leaves_the_chain_rule_as_it_is(backend: str, case: Case) -> None:
     case = up_to_the_first_gradient(case, backend)

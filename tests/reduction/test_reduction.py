@@ -49,7 +49,7 @@ def freezes_the_layer(case: Case, kind: str) -> bool:
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(case=cases(("torch", "tensorflow")))
 def test_a_valid_candidate_runs_on_the_tape_and_reads_back(
     edit: Callable[..., object], case: Case

@@ -169,6 +169,7 @@ def test_a_sound_torch_passes(tmp_path: Path) -> None:
 
 def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None:
     arguments = ("verify", "--backend", "torch", "--max-examples", "40", "--seed", "3")
+    arguments += ("--mode", "eager")  # a compiled mode takes seconds for each case of a reduction
     done = run(*arguments, "--report", "report", cwd=tmp_path, patch=BLOCKING)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "upstream_gradients on torch" in done.stdout

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from invariants.backends.source import Lowering, arrays_of_a_batch, definitions
+from invariants.backends.tensorflow import modes
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Compile, Evaluate, Reload, SetMode, SetRate
@@ -26,7 +27,7 @@ _RELOADS: dict[str, Sequence[str]] = {
     ),
     "from_config": (
         "original = model",
-        "model = keras.Model.from_config(model.get_config(), custom_objects=CUSTOM)",
+        "model = {model_class}.from_config(model.get_config(), custom_objects=CUSTOM)",
         "model.set_weights(original.get_weights())",
     ),
     "keras_file": (
@@ -77,7 +78,8 @@ def lines(
     elif isinstance(action, Compile):
         done = [*optimizer]
     elif isinstance(action, Reload):
-        done = [*_RELOADS[way or ""]]
+        named = modes.model_class(case)
+        done = [line.replace("{model_class}", named) for line in _RELOADS[way or ""]]
         left = CONTRACTS[NAME].reloading(way or "").optimizer
         if left != "kept":
             done += [*made_anew, "follow(model)"]
@@ -92,5 +94,6 @@ def head(case: Case, lowerings: Mapping[str, Lowering]) -> tuple[list[str], list
     imports = ["import tempfile"] if "tempfile" in needed else []
     if "CUSTOM" not in needed:
         return imports, []
-    classes = re.findall(r"^class (\w+)", "\n".join(definitions(case, lowerings)), re.M)
+    lines = [*definitions(case, lowerings), *modes.classes(case)]
+    classes = re.findall(r"^class (\w+)", "\n".join(lines), re.M)
     return imports, [f"CUSTOM = {{{', '.join(f'{name!r}: {name}' for name in classes)}}}", "", ""]

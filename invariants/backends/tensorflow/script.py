@@ -12,16 +12,15 @@ from invariants.backends.source import (
     arrays_of_a_batch,
     definitions,
     indented,
-    loss_lines,
     named_terms,
     numbered,
 )
-from invariants.backends.tensorflow import actions, losses, optimizers
+from invariants.backends.tensorflow import actions, learning, losses, modes, optimizers
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
 from invariants.course import made_frozen
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Cast, Freeze, Gradient, Learning, Step, Thaw
+from invariants.program import Cast, Freeze, Learning, Step, Thaw
 
 NAME = "tensorflow"
 
@@ -42,10 +41,6 @@ def every_second(gradient):
     mask = tf.reshape(tf.range(tf.size(gradient)) % 2, gradient.shape)
     return gradient * tf.cast(mask, gradient.dtype)
 """
-
-
-#: Gradients added up; what no loss reaches has none.
-_SUM = "[g if h is None else tf.convert_to_tensor(g) + h for g, h in zip(gradients, more)]"
 
 
 def _function(path: str) -> str:
@@ -98,7 +93,8 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
     outputs = ", ".join(values[n] for n in ends)
     outputs = f"[{outputs}]" if len(ends) > 1 else outputs
     flag = ", trainable=False" if frozen.get(path) == "constructor" else ""
-    body.append(f"return keras.Model({inputs}, {outputs}, name={model_name!r}{flag})")
+    model_class = "keras.Model" if path else modes.model_class(case)
+    body.append(f"return {model_class}({inputs}, {outputs}, name={model_name!r}{flag})")
     return [f"def {_function(path)}():", *indented(body)]
 
 
@@ -109,7 +105,7 @@ def _compiled(case: Case) -> bool:
 def _made(case: Case) -> list[str]:
     """The lines that make an optimizer, and compile the model where it trains by itself."""
     if not _compiled(case):
-        return optimizers.made(case)
+        return [*optimizers.made(case), *modes.made(case)]
     terms = sorted(named_terms(case), key=lambda named: named[1].output)
     names = [name for name, _, _ in terms]
     weights = [term.weight for _, term, _ in terms]
@@ -118,7 +114,8 @@ def _made(case: Case) -> list[str]:
         f"loss={names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}",
         *([f"loss_weights={weights!r}"] if set(weights) != {1.0} else []),
         f"run_eagerly={case.options(NAME)['run_eagerly'] == 'yes'}",
-        "jit_compile=False",
+        f"jit_compile={'jit' in modes.traits(case)}",
+        *([f"steps_per_execution={steps}"] if (steps := modes.steps(case)) > 1 else []),
     ]
     return [*optimizers.made(case), f"model.compile({', '.join(options)})"]
 
@@ -141,14 +138,14 @@ def _given(case: Case) -> list[str]:
 
 def _fit(case: Case, number: int, action: Step) -> list[str]:
     """The lines of a step by a model that trains by itself."""
-    mode, size = case.realisations[NAME].mode, case.batches[action.batch].size
-    lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
-    if case.draws_at(number):
-        lines.append("reseed(model)")
-        if _drawn_once(case) and case.first_of_its_size(number):
-            lines.append(f"draws({number}, {size})")
-    options = [f"batch_size={size}", "shuffle=False", "verbose=0"] if mode == "fit" else []
-    lines.append(f"model.{mode}({', '.join([*_given(case), *options])})")
+    call, size = modes.traits(case)["call"], case.batches[action.batch].size
+    taken, steps = f"batch({action.batch})", modes.steps(case)
+    if steps > 1:  # the same batch again and again
+        taken = f"(tf.concat([array] * {steps}, 0) for array in {taken})"
+    lines = [f"{', '.join(arrays_of_a_batch(case))} = {taken}"]
+    lines += learning.seeded(case, number, action.batch)
+    options = [f"batch_size={size}", "shuffle=False", "verbose=0"] if call == "fit" else []
+    lines.append(f"model.{call}({', '.join([*_given(case), *options])})")
     return [*lines, f"trained({number}, optimizer)"]
 
 
@@ -191,12 +188,6 @@ def _regularizers(case: Case) -> list[str]:
     ]
 
 
-def _loss(case: Case, call: str) -> list[str]:
-    """The lines that compute `loss` from a call of the model."""
-    penalties = ["loss = loss + sum(model.losses)"] if case.penalties else []
-    return [*loss_lines(case, call, losses.value), *penalties]
-
-
 def _masks(case: Case, number: int) -> list[str]:
     """The lines that mask gradients between the tape and the optimizer."""
     masked = sorted(case.course(NAME)[number].masked)
@@ -210,51 +201,6 @@ def _masks(case: Case, number: int) -> list[str]:
         "    for v, g in zip(variables, gradients)",
         "]",
     ]
-
-
-def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
-    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    asked = () if isinstance(action, Step) and action.more else case.watched
-    watched = [names[i] for i in asked]
-    feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
-    lines = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
-    if case.draws_at(number):
-        lines.append("reseed(model)")
-        if _drawn_once(case) and case.first_of_its_size(number):
-            lines.append(f"draws({number}, {case.batches[action.batch].size})")
-    inside = [f"tape.watch({name})" for name in watched]
-    inside += _loss(case, f"model({feed}, training={case.modes[number]})")
-    lines += ["with tf.GradientTape() as tape:", *indented(inside)]
-    lines.append("variables = model.trainable_variables")
-    extra = ""
-    if watched:
-        sources = f"(variables, [{', '.join(watched)}])"
-        lines.append(f"gradients, to_inputs = tape.gradient(loss, {sources})")
-        extra = f", inputs=zip({list(asked)}, to_inputs)"
-    else:
-        lines.append("gradients = tape.gradient(loss, variables)")
-    for batch in action.more if isinstance(action, Step) else ():
-        lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")
-        lines += ["reseed(model)"] if case.draws_at(number) else []
-        inside = _loss(case, f"model({feed}, training={case.modes[number]})")
-        lines += ["with tf.GradientTape() as tape:", *indented(inside)]
-        lines += ["more = tape.gradient(loss, variables)", f"gradients = {_SUM}"]
-    lines += _masks(case, number)
-    if isinstance(action, Step):
-        if case.options(NAME)["optimizer_call"] == "apply":
-            lines.append("optimizer.apply(gradients, variables)")
-        else:
-            lines.append("optimizer.apply_gradients(zip(gradients, variables))")
-    return [*lines, f"record({number}, loss, optimizer, variables, gradients{extra})"]
-
-
-def _drawn_once(case: Case) -> bool:
-    """Whether every random layer draws once in a forward pass.
-
-    Where one draws twice, its draws go by the order in which a functional model happens to call
-    its layers, which is not the order of the source; then they are not told.
-    """
-    return all(p.calls == 1 for p in case.architecture.layers if p.layer.stochastic)
 
 
 def _constants(case: Case) -> list[str]:
@@ -276,13 +222,14 @@ def render(case: Case) -> str:
     if "each_variable" in ways:
         lines.append(f"CONSTANT = {_constants(case)!r}")
     lines += ["", ""]
-    lines += [*definitions(case, LOWERINGS), *custom]
+    lines += [*definitions(case, LOWERINGS), *modes.classes(case), *custom]
     if "masked_gradient" in ways:
         lines += [*_EVERY_SECOND.splitlines(), "", ""]
     if case.stochastic:
         lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
+    lines += learning.definitions(case)
     lines += [
         "model = build_network()",
         *(["model.trainable = False"] if _made_frozen(case).get("") == "before_build" else []),
@@ -293,11 +240,11 @@ def render(case: Case) -> str:
     ]
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
-            body = _set_trainable(case, action, way)
+            body = [*_set_trainable(case, action, way), *modes.made_anew(case)]
         elif isinstance(action, Step) and _compiled(case):
             body = _fit(case, number, action)
         elif isinstance(action, Learning):
-            body = _learn(case, number, action)
+            body = learning.lines(case, number, action, _masks(case, number))
         else:
             assert not isinstance(action, Cast), "no case with Keras has one, see Case.check"
             made, anew = _made(case), _regularizers(case)

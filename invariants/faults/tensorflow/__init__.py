@@ -14,6 +14,7 @@ from invariants.faults.tensorflow import (
     flags,
     lora,
     losses,
+    modes,
     noise,
     normalization,
     objectives,
@@ -43,4 +44,5 @@ FAULTS: tuple[Fault, ...] = (
     *optimizers.FAULTS,
     *programs.FAULTS,
     *schedules.FAULTS,
+    *modes.FAULTS,
 )

@@ -98,8 +98,9 @@ class Mode:
     """One of the ways to run a model and to train it.
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
-    for it, by names of the backend's own. seconds: what a case costs, about; a run gives each mode
-    its share.
+    for it, by names of the backend's own; one that is named like an option settles that. optimised:
+    as a whole, so that under other flags a gradient may be computed by other kernels. seconds: what
+    a case costs, about; a run gives each mode its share.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Mode:
     source: str
     trains_itself: bool = False
     traits: Mapping[str, str] = field(default_factory=dict)
+    optimised: bool = False
     seconds: float = 0.02
 
     @property

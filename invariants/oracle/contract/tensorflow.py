@@ -6,11 +6,11 @@ from invariants.oracle.contract.clauses import (
     Clause,
     Contract,
     Evaluation,
-    Mode,
     Option,
     Reloading,
     Way,
 )
+from invariants.oracle.contract.tensorflow_modes import MODES
 
 _KERAS = "https://keras.io/api/"
 
@@ -697,6 +697,23 @@ TENSORFLOW = Contract(
             "Silent; users expect a state to move as without recomputation.",
             _TF + "recompute_grad",
         ),
+        "variables_made_late": Clause(
+            ("ValueError", "Creating variables on a non-first call"),
+            "tf.function only supports singleton tf.Variables created on the first call, and "
+            "reused across subsequent function calls; an optimizer that is built in its first step "
+            "makes them there.",
+            "https://www.tensorflow.org/guide/function#creating_tfvariables",
+        ),
+        "function_after_a_failed_trace": Clause(
+            None,
+            "Silent; users expect a function whose first call has raised to be traced again.",
+            "https://www.tensorflow.org/guide/function#rules_of_tracing",
+        ),
+        "recomputed_draws": Clause(
+            "the_same",
+            "Silent; users expect the gradient of what was computed, random layers included.",
+            _TF + "recompute_grad",
+        ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),
@@ -876,29 +893,7 @@ TENSORFLOW = Contract(
             file=True,
         ),
     ),
-    modes=(
-        Mode(
-            "tape",
-            "Calling a model inside a GradientTape scope enables you to retrieve the gradients of "
-            "the trainable weights of the layer with respect to a loss value.",
-            "https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/",
-            seconds=0.2,
-        ),
-        Mode(
-            "fit",
-            "Trains the model for a fixed number of epochs (dataset iterations).",
-            _KERAS + "models/model_training_apis/#fit-method",
-            trains_itself=True,
-            seconds=1.2,
-        ),
-        Mode(
-            "train_on_batch",
-            "Runs a single gradient update on a single batch of data.",
-            _KERAS + "models/model_training_apis/#trainonbatch-method",
-            trains_itself=True,
-            seconds=1.2,
-        ),
-    ),
+    modes=MODES,
     options=(
         Option(
             "run_eagerly",

@@ -717,6 +717,22 @@ TORCH = Contract(
             "for memory.",
             _TORCH + "checkpoint.html",
         ),
+        "variables_made_late": Clause(
+            None,
+            "A compiled function is one with guards; it may make tensors at any call.",
+            _TORCH + "generated/torch.compile.html",
+        ),
+        "function_after_a_failed_trace": Clause(
+            None,
+            "Silent; users expect a function whose first call has raised to be traced again.",
+            _TORCH + "generated/torch.compile.html",
+        ),
+        "recomputed_draws": Clause(
+            "the_same",
+            "The RNG state is stashed and restored during each checkpoint, so that checkpointed "
+            "passes making use of dropout have output as compared to non-checkpointed passes.",
+            _TORCH + "checkpoint.html",
+        ),
         "nothing_to_train": Clause(
             ("RuntimeError", "does not require grad"),
             "backward() of a loss that depends on nothing which requires a gradient raises "

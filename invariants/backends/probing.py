@@ -1,0 +1,24 @@
+"""What an installation may lack for a mode, and how to tell: a script that fails where it does."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from invariants.backends import runner
+from invariants.oracle.contract import CONTRACTS
+
+#: A trait of modes -> the script. XLA is not in every build of TensorFlow.
+PROBES = {
+    "jit": "import tensorflow as tf\ntf.function(lambda x: x + x, jit_compile=True)(tf.ones(1))\n"
+}
+
+
+@cache
+def lacks(backend: str, mode: str) -> str:
+    """Why this installation of a backend cannot run a mode, in its own words; "" where it can.
+
+    Raises BackendUnavailable where the framework itself cannot be used.
+    """
+    traits = CONTRACTS[backend].mode(mode).traits
+    said = (runner.refusal(backend, source) for trait, source in PROBES.items() if trait in traits)
+    return next((reason for reason in said if reason), "")

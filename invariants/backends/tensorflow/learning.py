@@ -1,0 +1,155 @@
+"""The lines of a Keras script that compute gradients, and step on them, under a tape.
+
+They stand in the action itself, or in a function of the script that the mode has traced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invariants.backends.source import arrays_of_a_batch, indented, loss_lines
+from invariants.backends.tensorflow import losses, modes
+from invariants.case import Case
+from invariants.program import Gradient, Step
+
+NAME = "tensorflow"
+
+#: Gradients added up; what no loss reaches has none.
+_SUM = "[g if h is None else tf.convert_to_tensor(g) + h for g, h in zip(gradients, more)]"
+
+
+def drawn_once(case: Case) -> bool:
+    """Whether every random layer draws once in a forward pass.
+
+    Where one draws twice, its draws go by the order in which a functional model happens to call
+    its layers, which is not the order of the source; then they are not told.
+    """
+    return all(p.calls == 1 for p in case.architecture.layers if p.layer.stochastic)
+
+
+def seeded(case: Case, number: int, batch: int) -> list[str]:
+    """The lines before action `number` has random layers draw, and what they draw told."""
+    if not case.draws_at(number):
+        return []
+    told = modes.draws_can_be_told(case) and drawn_once(case) and case.first_of_its_size(number)
+    draws = [f"draws({number}, {case.batches[batch].size})"] if told else []
+    return ["reseed(model)", *draws]
+
+
+def _loss(case: Case, training: bool) -> list[str]:
+    """The lines that compute `loss` from a call of the model."""
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    penalties = ["loss = loss + sum(model.losses)"] if case.penalties else []
+    call = f"model({feed}, training={training})"
+    if "checkpoint" in modes.traits(case):
+        given = ", ".join(names)
+        call = f"{modes.traits(case)['checkpoint']}(lambda {given}: {call})({given})"
+    return [*loss_lines(case, call, losses.value), *penalties]
+
+
+def _watched(case: Case, batches: int) -> list[str]:
+    """The inputs whose gradient is asked for; none where several batches are added up."""
+    return [f"x{i}" for i in case.watched] if batches == 1 else []
+
+
+def _taped(
+    case: Case, training: bool, variables: str, watched: Sequence[str], gradients: str
+) -> list[str]:
+    """The lines that leave `gradients` of a batch, by a tape as the mode has it.
+
+    variables: the line that names them, "" where one has. watched: the inputs that have a gradient.
+    """
+    options = modes.traits(case).get("tape", "")
+    head = [f"tape.watch({name})" for name in watched]
+    named = [variables] if variables else []
+    if options.startswith("watch_accessed_variables"):
+        # A tape watches TensorFlow's variables, and what Keras calls one holds one of those.
+        head += [*named, "tape.watch([variable.value for variable in variables])"]
+        named = []
+    lines = [f"with tf.GradientTape({options}) as tape:", *indented(head + _loss(case, training))]
+    lines += named
+    if options.startswith("persistent"):
+        # Asked for one by one, as where parts of a model are trained by different optimizers.
+        lines.append(f"{gradients} = [tape.gradient(loss, variable) for variable in variables]")
+        lines += [f"to_inputs = tape.gradient(loss, [{', '.join(watched)}])"] if watched else []
+    elif watched:
+        sources = f"(variables, [{', '.join(watched)}])"
+        lines.append(f"{gradients}, to_inputs = tape.gradient(loss, {sources})")
+    else:
+        lines.append(f"{gradients} = tape.gradient(loss, variables)")
+    around = modes.traits(case).get("around")
+    return [around, *indented(lines)] if around else lines
+
+
+def _differentiated(case: Case, training: bool, batches: int, variables: str) -> list[str]:
+    """The lines that leave `gradients` of the first batch; `variables` are assigned on the way."""
+    named = f"{variables} = model.trainable_variables"
+    return _taped(case, training, named, _watched(case, batches), "gradients")
+
+
+def _added(case: Case, training: bool, taken: str) -> list[str]:
+    """The lines that add the gradients of another batch, from where its arrays are `taken`."""
+    lines = [f"{', '.join(arrays_of_a_batch(case))} = {taken}"]
+    lines += ["reseed(model)"] if training and case.architecture.stochastic else []
+    return [*lines, *_taped(case, training, "", [], "more"), f"gradients = {_SUM}"]
+
+
+def _applied(case: Case) -> str:
+    if case.options(NAME)["optimizer_call"] == "apply":
+        return "optimizer.apply(gradients, variables)"
+    return "optimizer.apply_gradients(zip(gradients, variables))"
+
+
+def definitions(case: Case) -> list[str]:
+    """The functions of the script that the mode has traced."""
+    lines = []
+    for function in modes.functions(case):
+        first, *more = [function.arrays(case, number) for number in range(function.batches)]
+        arguments = [name for arrays in (first, *more) for name in arrays]
+        # What Python does here it does when the function is traced.
+        variables = f"variables = {modes.trace(case, function)}"
+        body = _differentiated(case, function.training, function.batches, variables)
+        for arrays in more:
+            body += _added(case, function.training, ", ".join(arrays))
+        body += [_applied(case)] if function.steps else []
+        returned = ", to_inputs" if _watched(case, function.batches) else ""
+        body.append(f"return loss, gradients{returned}")
+        lines += [f"def {function.name}_on({', '.join(arguments)}):", *indented(body), "", ""]
+    return ["traced = {}", "", "", *lines] if lines else []
+
+
+def _called(case: Case, number: int, action: Gradient | Step) -> list[str]:
+    """The lines of an action that calls a function of the script."""
+    function = modes.function_of(case, number, action)
+    batches = [action.batch, *(action.more if isinstance(action, Step) else ())]
+    arrays = [function.arrays(case, place) for place in range(function.batches)]
+    lines = [
+        f"{', '.join(names)} = batch({batch})" for names, batch in zip(arrays, batches, strict=True)
+    ]
+    returned = ", to_inputs" if _watched(case, function.batches) else ""
+    arguments = ", ".join(name for names in arrays for name in names)
+    return [
+        *lines,
+        *seeded(case, number, action.batch),
+        f"loss, gradients{returned} = {function.name}({arguments})",
+        f"variables = {modes.trace(case, function)}",
+    ]
+
+
+def lines(case: Case, number: int, action: Gradient | Step, masks: Sequence[str] = ()) -> list[str]:
+    """The lines of a gradient or a step; masks: those that mask `gradients` in a loop."""
+    training, more = case.modes[number], action.more if isinstance(action, Step) else ()
+    if modes.functions(case):
+        done = _called(case, number, action)
+    else:
+        done = [f"{', '.join(arrays_of_a_batch(case))} = batch({action.batch})"]
+        done += seeded(case, number, action.batch)
+        done += _differentiated(case, training, 1 + len(more), "variables")
+        for batch in more:
+            done += _added(case, training, f"batch({batch})")
+        done += masks
+        done += [_applied(case)] if isinstance(action, Step) else []
+    watched = _watched(case, 1 + len(more))
+    inputs = f", inputs=zip({list(case.watched)}, to_inputs)" if watched else ""
+    return [*done, f"record({number}, loss, optimizer, variables, gradients{inputs})"]

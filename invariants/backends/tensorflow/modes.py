@@ -1,0 +1,131 @@
+"""What a mode adds to a Keras script.
+
+A mode is named by the realisation of a case; its traits in the contract say which of these lines it
+takes. A step and a gradient are Python functions then, one for each kind of call that the program
+makes, and what is traced once is called by every later action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from invariants.backends.source import arrays_of_a_batch
+from invariants.case import Case
+from invariants.oracle.contract import CONTRACTS
+from invariants.program import Gradient, Learning, Step
+
+NAME = "tensorflow"
+
+
+def traits(case: Case) -> Mapping[str, str]:
+    """What the mode of a case does."""
+    return CONTRACTS[NAME].mode(case.realisations[NAME].mode).traits
+
+
+_TRAIN_STEP = """\
+class Trained(keras.Model):
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            z = self(x, training=True)
+            loss = self.compute_loss(x=x, y=y, y_pred=z, sample_weight=sample_weight)
+        variables = self.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        self.optimizer.apply(gradients, variables)
+        return {"loss": loss}
+"""
+
+
+def model_class(case: Case) -> str:
+    """The class of the whole model."""
+    return "Trained" if "train_step" in traits(case) else "keras.Model"
+
+
+def classes(case: Case) -> list[str]:
+    """The lines of that class, where it is one of the script."""
+    return [*_TRAIN_STEP.splitlines(), "", ""] if "train_step" in traits(case) else []
+
+
+def draws_can_be_told(case: Case) -> bool:
+    """Whether what random layers draw can be asked for: XLA makes other numbers of a seed."""
+    return "jit" not in traits(case)
+
+
+def steps(case: Case) -> int:
+    """How many steps a call makes of a model that trains by itself."""
+    return int(traits(case).get("steps", "1"))
+
+
+@dataclass(frozen=True)
+class Function:
+    """One of the functions of a script: a step or a gradient, in training mode or not.
+
+    batches: how many it takes.
+    """
+
+    steps: bool
+    training: bool
+    batches: int
+
+    @property
+    def name(self) -> str:
+        several = f"_of_{self.batches}" if self.batches > 1 else ""
+        inference = "" if self.training else "_in_inference"
+        return ("train_step" if self.steps else "gradient") + several + inference
+
+    def arrays(self, case: Case, number: int) -> list[str]:
+        """What it calls the arrays of batch `number`."""
+        names = arrays_of_a_batch(case)
+        return [f"{name}_{number}" for name in names] if number else names
+
+
+def function_of(case: Case, number: int, action: Gradient | Step) -> Function:
+    """The function that action `number` calls."""
+    more = action.more if isinstance(action, Step) else ()
+    return Function(isinstance(action, Step), case.modes[number], 1 + len(more))
+
+
+def functions(case: Case) -> list[Function]:
+    """Those that the program calls, each once; none in a mode without."""
+    if "function" not in traits(case):
+        return []
+    called = [
+        function_of(case, number, action)
+        for number, action in enumerate(case.program)
+        if isinstance(action, Learning)
+    ]
+    return list(dict.fromkeys(called))
+
+
+def made(case: Case) -> list[str]:
+    """The lines behind those that make an optimizer, for what is traced anew with it."""
+    wanted, signed = functions(case), "signature" in traits(case)
+    lines = []
+    if wanted and signed:
+        lines.append(
+            "signature = [tf.TensorSpec([None, *array.shape[1:]], array.dtype) "
+            "for array in batch(0)]"
+        )
+    for function in wanted:
+        repeated = f" * {function.batches}" if function.batches > 1 else ""
+        options = [f"input_signature=signature{repeated}"] if signed else []
+        options += ["jit_compile=True"] if "jit" in traits(case) else []
+        lines.append(
+            f"{function.name} = tf.function({', '.join([f'{function.name}_on', *options])})"
+        )
+    return lines
+
+
+def made_anew(case: Case) -> list[str]:
+    """The lines behind a freeze or a thaw, where the mode has what is traced see them."""
+    return made(case) if traits(case).get("function") == "anew" else []
+
+
+def trace(case: Case, function: Function) -> str:
+    """Where the variables stand of the trace that a call goes to, by the sizes of its batches."""
+    if "signature" in traits(case):
+        return f'traced["{function.name}"]'
+    firsts = [function.arrays(case, number)[0] for number in range(function.batches)]
+    sizes = ", ".join(f"{first}.shape[0]" for first in firsts)
+    return f'traced["{function.name}", {sizes}]'

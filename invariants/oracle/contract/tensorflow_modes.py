@@ -1,0 +1,133 @@
+"""The modes in which people train with Keras on TensorFlow, a row each."""
+
+from __future__ import annotations
+
+from invariants.oracle.contract.clauses import Mode
+
+_FIT = "https://keras.io/api/models/model_training_apis/"
+
+_FUNCTION = "https://www.tensorflow.org/guide/function"
+
+#: The graph is optimised as a whole, https://www.tensorflow.org/guide/graph_optimization: Grappler
+#: simplifies arithmetic operations and replaces subgraphs by fused kernels.
+_TRACED = (
+    "Python side effects, and what Python's variables hold, are of the trace: reading from Python "
+    "global and free variables only happens during tracing. The same types and shapes of arguments "
+    "go to the same trace; "
+)
+
+
+_TAPE = "https://www.tensorflow.org/api_docs/python/tf/GradientTape"
+
+
+def _function(name: str, sentence: str, seconds: float = 0.9, **traits: str) -> Mode:
+    return Mode(name, sentence, _FUNCTION, traits=traits, optimised=True, seconds=seconds)
+
+
+MODES: tuple[Mode, ...] = (
+    Mode(
+        "tape",
+        "Calling a model inside a GradientTape scope enables you to retrieve the gradients of "
+        "the trainable weights of the layer with respect to a loss value.",
+        "https://keras.io/guides/writing_a_custom_training_loop_in_tensorflow/",
+        seconds=0.2,
+    ),
+    Mode(
+        "tape_persistent",
+        "persistent: whether a persistent gradient tape is created, which lets gradient() be "
+        "called several times; by default it can be called at most once.",
+        _TAPE,
+        traits={"tape": "persistent=True"},
+        seconds=0.3,
+    ),
+    Mode(
+        "tape_explicit",
+        "watch_accessed_variables: if False, gradients can only be requested from variables "
+        "explicitly watched by the user with watch().",
+        _TAPE,
+        traits={"tape": "watch_accessed_variables=False"},
+        seconds=0.2,
+    ),
+    Mode(
+        "tape_nested",
+        "GradientTapes can be nested; operations inside of the context of an outer one, the "
+        "gradient that an inner one computes included, are recorded by both.",
+        _TAPE,
+        traits={"tape": "", "around": "with tf.GradientTape():"},
+        seconds=0.3,
+    ),
+    Mode(
+        "recompute_grad",
+        "g = recompute_grad(f) wraps f and recomputes it on the backwards pass of a gradient call.",
+        "https://www.tensorflow.org/api_docs/python/tf/recompute_grad",
+        traits={"checkpoint": "tf.recompute_grad", "of": "model"},
+        seconds=0.3,
+    ),
+    _function(
+        "function",
+        _TRACED + "flags that are changed after it are not seen.",
+        function="kept",
+    ),
+    _function(
+        "function_signature",
+        _TRACED + "with an input signature there is but one.",
+        function="kept",
+        signature="yes",
+    ),
+    _function(
+        "function_anew",
+        _TRACED + "separate Function objects are guaranteed not to share traces, so one that is "
+        "made anew sees them.",
+        function="anew",
+    ),
+    _function(
+        "function_xla",
+        _TRACED + "with jit_compile=True it is compiled as a whole by XLA, with explicit "
+        "compilation or an error.",
+        seconds=3.0,
+        function="kept",
+        jit="True",
+    ),
+    Mode(
+        "fit",
+        "Trains the model for a fixed number of epochs (dataset iterations).",
+        _FIT + "#fit-method",
+        trains_itself=True,
+        traits={"call": "fit"},
+        seconds=1.2,
+    ),
+    Mode(
+        "train_on_batch",
+        "Runs a single gradient update on a single batch of data.",
+        _FIT + "#trainonbatch-method",
+        trains_itself=True,
+        traits={"call": "train_on_batch"},
+        seconds=1.2,
+    ),
+    Mode(
+        "fit_train_step",
+        "fit() with a train_step() of one's own: override the training step function of the Model "
+        "class, and still use fit(), compile() and all that comes with them.",
+        "https://keras.io/guides/custom_train_step_in_tensorflow/",
+        trains_itself=True,
+        traits={"call": "fit", "train_step": "own"},
+        seconds=1.2,
+    ),
+    Mode(
+        "fit_several_steps",
+        "steps_per_execution: the number of batches to run during each single compiled function "
+        "call.",
+        _FIT + "#compile-method",
+        trains_itself=True,
+        traits={"call": "fit", "steps": "2", "run_eagerly": "no"},
+        seconds=1.2,
+    ),
+    Mode(
+        "fit_xla",
+        "jit_compile: whether to use XLA compilation when compiling a model.",
+        _FIT + "#compile-method",
+        trains_itself=True,
+        traits={"call": "fit", "jit": "True", "run_eagerly": "no"},
+        seconds=3.0,
+    ),
+)
