@@ -58,14 +58,15 @@ def test_at_least_half_have_a_frozen_layer_between_trainable_ones() -> None:
 
 @given(cases())
 def test_every_way_of_a_drawn_case_is_settled_and_reaches_the_same_weights(case: Case) -> None:
-    """Up to where torch loads into a new module, or freezes by its optimizer: both leave no flags.
+    """Up to where torch loads into a new module, or either freezes otherwise than by a flag.
 
     What Keras freezes where it makes the model is frozen from the start, all of it at once.
     """
     forgetful = {r.name for r in CONTRACTS["torch"].reloads if r.flags == "none"}
-    forgetful |= {way.name for way in CONTRACTS["torch"].ways if way.by != "flag"}
-    ways = case.realisations["torch"].ways
-    shared = next((n for n, way in enumerate(ways) if way in forgetful), len(ways))
+    forgetful |= {way.name for c in CONTRACTS.values() for way in c.ways if way.by != "flag"}
+    taken = [case.realisations[name].ways for name in ("torch", "tensorflow")]
+    both = zip(*taken, strict=True)
+    shared = next((n for n, ways in enumerate(both) if forgetful & {*ways}), len(case.program))
     making = {way.name for way in CONTRACTS["tensorflow"].ways if way.construction}
     made = sum(way in making for way in case.realisations["tensorflow"].ways)
     start = max(made - 1, 0)
