@@ -47,7 +47,7 @@ PROFILES = {
         of_a_mode=((5.0, 10), (60.0, 3)),
     ),
     "soak": Profile(
-        examples={"torch": 20000, "tensorflow": 2000},
+        examples={"torch": 20000, "tensorflow": 5000},
         batch={"torch": 200, "tensorflow": 40},
         reduce_seconds=120.0,
         of_a_mode=((5.0, 60), (60.0, 10)),
