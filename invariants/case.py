@@ -622,12 +622,15 @@ def ways_of(
         mode_of = contract.mode(mode)
         # Where a function holds the step, it holds what stands between tape and optimizer as well.
         whole = mode_of.trains_itself or "function" in mode_of.traits
+        # A function of the parameters has others stand in for them, without their hooks.
+        instead = "functional" in mode_of.traits
         return tuple(
             way.name
             for way in contract.ways
             if way.reaches == reaches
             and not (way.construction and isinstance(action, Thaw))
             and not (way.partial and whole)
+            and not (way.by == "hook" and instead)
         )
     if isinstance(action, Evaluate):
         compiled = contract.mode(mode).trains_itself

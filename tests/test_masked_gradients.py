@@ -174,6 +174,13 @@ def test_a_model_that_trains_by_itself_shows_no_gradient_to_mask() -> None:
         made.check()
 
 
+def test_what_stands_in_for_a_parameter_has_none_of_its_hooks() -> None:
+    made = case("gradient_hook")
+    realisation = replace(made.realisations["torch"], mode="functional")
+    with pytest.raises(CaseError, match="gradient_hook"):
+        replace(made, realisations={"torch": realisation}).check()
+
+
 def test_only_what_holds_a_part_is_partial() -> None:
     partial = {way.name for c in CONTRACTS.values() for way in c.ways if way.partial}
     assert partial == set(TARGETS)
