@@ -177,7 +177,7 @@ def test_a_model_that_trains_by_itself_shows_no_gradient_to_mask() -> None:
 def test_what_stands_in_for_a_parameter_has_none_of_its_hooks() -> None:
     made = case("gradient_hook")
     realisation = replace(made.realisations["torch"], mode="functional")
-    with pytest.raises(CaseError, match="goes by tensor_requires_grad_ or tensor_attribute$"):
+    with pytest.raises(CaseError, match=r"goes by tensor_requires_grad_ or tensor_attribute$"):
         replace(made, realisations={"torch": realisation}).check()
 
 
