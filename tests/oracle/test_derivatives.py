@@ -107,6 +107,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
     "straddle_maxima": (Row(params={"turn": 3}),),
     "unjudged": (),  # its gradient is not known, by design
+    "narrowed": (Row(),),
+    "widened": (Row(),),
     # What optimizers alone do, behind which nothing is differentiated.
     **dict.fromkeys(("by_sign", "absolute", "minimum", "maximum", "sign"), ()),
     "reshape": (Row(params={"shape": (3, 1, 2)}),),
