@@ -132,7 +132,9 @@ def _masked(
     if update is None or found is None or old.shape != new.shape:
         return
     moved = step.masked[name] & (old != new)
-    undue = moved & (update.value == 0.0) & (update.spread == 0.0)
+    # Decay moves whatever is not exactly 0, also what only rounding has made of a 0.
+    decays = getattr(evidence.case.optimizer, "weight_decay", 0.0) != 0.0
+    undue = moved & (update.value == 0.0) & (update.spread == 0.0) & (not decays)
     off = np.where(moved & ~undue, found.spreads, 0.0)
     common: dict[str, Any] = {
         "property_": "frozen_weights",
