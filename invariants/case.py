@@ -234,11 +234,6 @@ class Case(Document):
             dtypes.append(dtype)
         return tuple(dtypes)
 
-    @property
-    def ever_narrow(self) -> bool:
-        """Whether some of it runs in a format of 16 bits."""
-        return not {self.dtype, *self.dtypes}.isdisjoint(NARROW)
-
     def mode_before(self, number: int) -> bool:
         """Whether the model is in training mode before an action."""
         set_ = [a.training for a in self.program[:number] if isinstance(a, SetMode)]

@@ -177,6 +177,15 @@ def loss_lines(
     return [*lines, f"loss = {' + '.join(summands)}"]
 
 
+def placed_weight(
+    case: Case, weight: str, lowerings: Mapping[str, Lowering]
+) -> tuple[str, NativeParameter]:
+    """The path of the layer of a weight, and the weight as the framework has it there."""
+    path, _, name = weight.rpartition(".")
+    layer = next(placed.layer for placed in case.architecture.layers if placed.path == path)
+    return path, lowerings[layer.kind].parameters[name]
+
+
 def camel(path: str) -> str:
     """block_1.block_2 -> Block1Block2; the network itself is Net."""
     return path.replace("_", "").replace("block", "Block").replace(".", "") or "Net"

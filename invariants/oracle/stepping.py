@@ -59,10 +59,8 @@ class Stepper:
         self.options = case.options(backend)
         mode = contract.mode(case.realisations[backend].mode)
         compiled = mode.trains_itself and self.options.get("run_eagerly") == "no"
-        self.traced, self.assigns = (
-            compiled or "function" in mode.traits,
-            "functional" in mode.traits,
-        )
+        self.traced = compiled or "function" in mode.traits
+        self.assigns = "functional" in mode.traits
         self.begin(0, arrays)
 
     def load(self) -> bool:

@@ -9,8 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from invariants.case import Case, cast
+from invariants.case import NARROW, Case, cast
 from invariants.observation import Array, Observation, ObservedPoint, same_bits
+from invariants.oracle.contract import CONTRACTS, Mode
 from invariants.oracle.expectation import Expectation, ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Deviation, deviation
 
@@ -45,9 +46,15 @@ class Evidence:
     other: Evidence | None = None
 
     @property
-    def mode(self) -> str:
-        """The name of the mode that the case ran in."""
-        return self.case.realisations[self.backend].mode
+    def mode(self) -> Mode:
+        """The mode that the case ran in."""
+        return CONTRACTS[self.backend].mode(self.case.realisations[self.backend].mode)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether some of it ran in a format of 16 bits."""
+        dtypes = {self.case.dtype, *self.case.dtypes}
+        return not dtypes.isdisjoint(NARROW) or "autocast" in self.mode.traits
 
     @cached_property
     def horizon(self) -> int:

@@ -4,9 +4,8 @@ Where the contract names a layer whose kernels depend on flags, or a mode that o
 a whole, they agree within the spread, and where the loss is scaled by another factor.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
-it was. It needs no oracle,
-so it also judges layers that are random: their random state is the same at both. What has been
-clipped depends on the other gradients and is not compared.
+it was. It needs no oracle, so it also judges layers that are random: their random state is the same
+at both. What has been clipped depends on the other gradients and is not compared.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], tuple[ObservedPoint, ExpectedPoint]] = {}
     clipping = CONTRACTS[evidence.backend]["clipping"]
     in_place = evidence.case.clip is not None and clipping == "in_place"
-    optimised = CONTRACTS[evidence.backend].mode(evidence.mode).optimised
-    within_spread = optimised or _kernels_depend_on_flags(evidence) or _rescaled(evidence)
+    within_spread = (
+        evidence.mode.optimised or _kernels_depend_on_flags(evidence) or _rescaled(evidence)
+    )
     for expected, observed in evidence.pairs:
         action = evidence.case.program[expected.action]
         if not isinstance(action, Learning) or (in_place and isinstance(action, Step)):
@@ -86,10 +86,8 @@ def _not_known(estimate: Estimate, before: Array, after: Array) -> bool:
 
 def _rescaled(evidence: Evidence) -> bool:
     """Whether a loss is scaled, and may have been by another factor since gradients overflowed."""
-    contract = CONTRACTS[evidence.backend]
-    mode = contract.mode(evidence.case.realisations[evidence.backend].mode)
     gradients = (g for point in evidence.observation.points for g in point.gradients.values())
-    return "scale" in mode.traits and any(
+    return "scale" in evidence.mode.traits and any(
         g is not None and not np.isfinite(g).all() for g in gradients
     )
 

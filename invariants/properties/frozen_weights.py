@@ -19,7 +19,6 @@ from invariants.case import cast
 from invariants.finding import Finding
 from invariants.hazards import COMPILED, MASKED, MERGED, TRACED, ZEROS, Hazard, of_old_flags
 from invariants.observation import Array, ObservedPoint, same_bits
-from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Reload
@@ -106,7 +105,7 @@ def _by_old_flags(
     evidence: Evidence, before: ObservedPoint, after: ObservedPoint, steps: list[ExpectedPoint]
 ) -> Iterator[Finding]:
     """The frozen weights that a step moves by flags of an earlier time."""
-    hazard = of_old_flags(CONTRACTS[evidence.backend].mode(evidence.mode).trains_itself)
+    hazard = of_old_flags(evidence.mode.trains_itself)
     moving = {
         name
         for point in steps

@@ -90,9 +90,7 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
 def _missing_kernel(evidence: Evidence, error: Raised) -> str:
     """What a framework says where it has no kernel for a 16-bit format: no promise is broken."""
     said = CONTRACTS[evidence.backend]["missing_kernel"]
-    case, contract = evidence.case, CONTRACTS[evidence.backend]
-    narrow = case.ever_narrow or "autocast" in contract.mode(evidence.mode).traits
-    missing = narrow and any(part in error.message for part in said)
+    missing = evidence.narrow and any(part in error.message for part in said)
     return _line(error.message) if missing else ""
 
 

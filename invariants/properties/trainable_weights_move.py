@@ -15,7 +15,6 @@ import numpy as np
 from invariants.finding import Finding
 from invariants.hazards import of_old_flags
 from invariants.observation import ObservedPoint, same_bits
-from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, PRECISIONS
 from invariants.properties.evidence import Evidence
@@ -60,7 +59,7 @@ def _by_old_flags(
     """The trainable weights that a step leaves where they are by flags of an earlier time."""
     if evidence.case.program[after.action].action != "step" or expected.attributes is None:
         return
-    hazard = of_old_flags(CONTRACTS[evidence.backend].mode(evidence.mode).trains_itself)
+    hazard = of_old_flags(evidence.mode.trains_itself)
     thawed = {*expected.attributes.acting.trainable} & expected.flags.frozen
     for name in sorted(thawed & evidence.case.reached):
         if same_bits(before.weights[name], after.weights[name]):

@@ -12,7 +12,6 @@ from invariants.architecture.kinds import follows_others, has_weights
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.judge import Verdict
-from invariants.oracle.contract import CONTRACTS
 
 
 def frozen_between(architecture: Architecture, flags: Flags) -> bool:
@@ -112,14 +111,13 @@ class Tally:
         self.gradients += verdict.measures.gradients
         self.elements += verdict.measures.elements
         self.uninformative += verdict.measures.uninformative
-        mode = CONTRACTS[evidence.backend].mode(case.realisations[evidence.backend].mode)
-        if case.ever_narrow or "autocast" in mode.traits:
+        if evidence.narrow:
             self.narrow_elements += verdict.measures.elements
             self.narrow_uninformative += verdict.measures.uninformative
         if not verdict.findings:
             self.largest = max(self.largest, verdict.measures.largest)
         self.layers[str(len(case.architecture.layers))] += 1
-        self.modes[case.realisations[evidence.backend].mode] += 1
+        self.modes[evidence.mode.name] += 1
         self.frozen_middle += has_frozen_middle(case, evidence.backend)
         self.ties += evidence.expectation.ties > 0
         self.stochastic += case.stochastic

@@ -14,6 +14,7 @@ from invariants.backends.source import (
     indented,
     named_terms,
     numbered,
+    placed_weight,
 )
 from invariants.backends.tensorflow import actions, learning, losses, modes, optimizers
 from invariants.backends.tensorflow.rows import LOWERINGS
@@ -153,9 +154,7 @@ def _attribute(case: Case, target: str) -> str:
     """The expression of a module or a weight of the model."""
     path, weight = target, ""
     if target in case.architecture.weights:
-        path, _, name = target.rpartition(".")
-        layer = next(p.layer for p in case.architecture.layers if p.path == path)
-        native = LOWERINGS[layer.kind].parameters[name]
+        path, native = placed_weight(case, target, LOWERINGS)
         weight = native.attribute or native.name
     steps = [f'.get_layer("{name}")' for name in path.split(".") if name]
     return "model" + "".join(steps) + (f".{weight}" if weight else "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from invariants.backends.source import arrays_of_a_batch, indented
+from invariants.backends.source import arrays_of_a_batch, indented, placed_weight
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS
@@ -111,9 +111,8 @@ def functions(case: Case) -> list[str]:
 
 def _weight(case: Case, name: str) -> str:
     """A weight of the model, where a function is given some of them: by its listed name."""
-    path, _, own = name.rpartition(".")
-    layer = next(placed.layer for placed in case.architecture.layers if placed.path == path)
-    return f'weights["{path}.{LOWERINGS[layer.kind].parameters[own].name}"]'
+    path, native = placed_weight(case, name, LOWERINGS)
+    return f'weights["{path}.{native.name}"]'
 
 
 def penalised(case: Case, name: str, attribute: str) -> str:

@@ -15,6 +15,7 @@ from invariants.backends.source import (
     indented,
     loss_lines,
     named_terms,
+    placed_weight,
 )
 from invariants.backends.torch import actions, averages, losses, modes, optimizers
 from invariants.backends.torch.rows import LOWERINGS
@@ -100,9 +101,7 @@ def every_second(gradient):
 def _attribute(case: Case, target: str) -> str:
     """The expression of a module or a weight of the model."""
     if target in case.architecture.weights:
-        path, _, name = target.rpartition(".")
-        layer = next(p.layer for p in case.architecture.layers if p.path == path)
-        native = LOWERINGS[layer.kind].parameters[name]
+        path, native = placed_weight(case, target, LOWERINGS)
         target = f"{path}.{native.attribute or native.name}"
     return f"model.{target}" if target else "model"
 
