@@ -31,13 +31,12 @@ from invariants.oracle.interpreter import expect
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 
-#: backend -> cases in one seeded batch, and how many batches a fault may take: about a ci run. One
-#: of a mode is tried in that mode alone, and may take two.
+#: backend -> cases in one seeded batch, and how many batches a fault may take: about a ci run.
 BATCH = {"torch": 100, "tensorflow": 20}
 BATCHES = {"torch": 30, "tensorflow": 60}
 
 #: Batches of the programs in a mode that a fault of that mode may take.
-BATCHES_OF_A_MODE = 5
+BATCHES_OF_A_MODE = 10
 
 #: backend -> fault -> the property that notices it.
 NOTICED_BY = {
@@ -334,9 +333,10 @@ def _batch(backend: str, mode: str, number: int) -> tuple[Case, ...]:
 
 @cache
 def _words(backend: str, mode: str, number: int) -> tuple[frozenset[str], ...]:
-    """The words of each script of a batch."""
+    """The words of each script of a batch, as they are and as attributes."""
     scripts = [BACKENDS[backend].render(case) for case in _batch(backend, mode, number)]
-    return tuple(frozenset(re.findall(r"\w+", script)) for script in scripts)
+    words = r"(?=(\b\w+|\.\w+))"
+    return tuple(frozenset(re.findall(words, script)) for script in scripts)
 
 
 @cache
@@ -348,11 +348,13 @@ def _names(fault: Fault, batches: int) -> set[str]:
     """Of each target the class or the attribute, whichever fewer scripts name, if any does."""
     names = set()
     for target in fault.targets:
+        parts = target.split(".")[-2:]
         counts = {
-            part: _scripts_with(fault.backend, fault.mode, part, batches)
-            for part in target.split(".")[-2:]
+            word: _scripts_with(fault.backend, fault.mode, word, batches)
+            for part in parts
+            for word in (part, f".{part}")
         }
-        named = [part for part in counts if counts[part]]
+        named = [word for word in counts if counts[word]]
         names |= {min(named, key=counts.__getitem__)} if named else set()
     return names
 
@@ -498,7 +500,13 @@ def _owners(backend: str) -> list[Any]:
 
 
 def _attributes(owners: list[Any]) -> dict[tuple[Any, str], Any]:
-    return {(owner, name): value for owner in owners for name, value in vars(owner).items()}
+    # __annotations__ is made by whoever reads it first (Python, "Annotations Best Practices").
+    return {
+        (owner, name): value
+        for owner in owners
+        for name, value in vars(owner).items()
+        if name != "__annotations__"
+    }
 
 
 def _differences(
