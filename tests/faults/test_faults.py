@@ -10,9 +10,9 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pkgutil import iter_modules
 from typing import Any
 
@@ -27,16 +27,34 @@ from invariants.faults import Fault
 from invariants.faults.patching import patched
 from invariants.generate.cases import cases
 from invariants.observation import Observation
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 
-#: backend -> cases in one seeded batch, and how many batches a fault may take: about a ci run.
-BATCH = {"torch": 100, "tensorflow": 20}
-BATCHES = {"torch": 30, "tensorflow": 60}
+#: backend -> cases in one seeded batch; fewer where all are of one mode.
+BATCH = {"torch": 500, "tensorflow": 150}
+BATCH_OF_A_MODE = 60
 
-#: Batches of the programs in a mode that a fault of that mode may take.
-BATCHES_OF_A_MODE = 10
+#: How many batches a fault may take.
+BATCHES = 8
+
+#: backend -> fault -> words of the scripts that can show it, where its targets mislead.
+SHOWN_BY = {
+    "torch": {
+        "interpolation_takes_nearest": {"bilinear"},
+        "zero_elements_drift": {"every_second"},
+    },
+    "tensorflow": {
+        "average_misses_frozen": {"use_ema"},
+        "average_overwrites_nothing": {"ema_overwrite_frequency"},
+        "clipping_forgotten": {"clipvalue"},
+        "lora_is_loaded_twice": {"enable_lora", "load_weights"},
+        "mish_drifts": {"mish"},
+        "second_output_dropped_when_frozen": {"y1"},
+        "zero_elements_drift": {"every_second"},
+    },
+}
 
 #: backend -> fault -> the property that notices it.
 NOTICED_BY = {
@@ -317,7 +335,7 @@ def _batch(backend: str, mode: str, number: int) -> tuple[Case, ...]:
 
     @seed(number)
     @settings(
-        max_examples=BATCH[backend],
+        max_examples=BATCH_OF_A_MODE if mode else BATCH[backend],
         phases=[Phase.generate],
         database=None,
         deadline=None,
@@ -340,17 +358,17 @@ def _words(backend: str, mode: str, number: int) -> tuple[frozenset[str], ...]:
 
 
 @cache
-def _scripts_with(backend: str, mode: str, word: str, batches: int) -> int:
-    return sum(word in words for n in range(batches) for words in _words(backend, mode, n))
+def _scripts_with(backend: str, mode: str, number: int, word: str) -> int:
+    return sum(word in words for words in _words(backend, mode, number))
 
 
-def _names(fault: Fault, batches: int) -> set[str]:
+def _names(fault: Fault, number: int) -> set[str]:
     """Of each target the class or the attribute, whichever fewer scripts name, if any does."""
     names = set()
     for target in fault.targets:
         parts = target.split(".")[-2:]
         counts = {
-            word: _scripts_with(fault.backend, fault.mode, word, batches)
+            word: _scripts_with(fault.backend, fault.mode, number, word)
             for part in parts
             for word in (part, f".{part}")
         }
@@ -371,6 +389,19 @@ class Tried:
     @property
     def case(self) -> Case:
         return _batch(self.backend, self.mode, self.number)[self.place]
+
+    @property
+    def words(self) -> frozenset[str]:
+        return _words(self.backend, self.mode, self.number)[self.place]
+
+    @property
+    def seconds(self) -> float:
+        """What a case costs in its mode."""
+        return CONTRACTS[self.backend].mode(self.case.realisations[self.backend].mode).seconds
+
+    @property
+    def size(self) -> int:
+        return len(self.case.program) * len(self.case.weights)
 
     def seen(self) -> Observation:
         return observe(self.case, self.backend)
@@ -395,15 +426,20 @@ def _proves(tried: Tried) -> bool:
     return not tried.violated(tried.seen())
 
 
-def _drawn(fault: Fault, batches: int) -> Iterator[Tried]:
-    """The cases, those first whose script names what the fault patches."""
-    backend, mode = fault.backend, fault.mode
-    names = _names(fault, batches)
-    for wanted in (True, False):
-        for number in range(batches):
-            for place, words in enumerate(_words(backend, mode, number)):
-                if bool(names & words) is wanted:
-                    yield Tried(backend, mode, number, place)
+def _drawn(fault: Fault, number: int) -> list[Tried]:
+    """The cases of a batch whose script names what the fault patches, or some if none does.
+
+    The cheap ones come first.
+    """
+    shown_by, names = SHOWN_BY[fault.backend].get(fault.name), _names(fault, number)
+
+    def named(tried: Tried) -> bool:
+        return shown_by <= tried.words if shown_by else not names or bool(names & tried.words)
+
+    places = range(len(_batch(fault.backend, fault.mode, number)))
+    drawn = [Tried(fault.backend, fault.mode, number, place) for place in places]
+    cheap = sorted(filter(named, drawn), key=lambda tried: (tried.seconds, tried.size))
+    return cheap if shown_by or names else cheap[: len(cheap) // 10]
 
 
 def _digest(seen: Observation) -> bytes:
@@ -417,12 +453,12 @@ def _digest(seen: Observation) -> bytes:
     return digest.digest()
 
 
-def _found(fault: Fault, batches: int, property_: str) -> bool:
+def _found(fault: Fault, property_: str) -> bool:
     """Whether some case violates the property under the fault, and none without it.
 
     A case that shows the same with the fault as without is not judged.
     """
-    for tried in _drawn(fault, batches):
+    for tried in chain.from_iterable(_drawn(fault, number) for number in range(BATCHES)):
         sound = _sound(tried)
         with fault.apply():
             seen = tried.seen()
@@ -444,10 +480,7 @@ def _found(fault: Fault, batches: int, property_: str) -> bool:
 def test_a_fault_is_found_by_its_property(backend: str, name: str, property_: str) -> None:
     _needs(backend)
     fault = _named(backend, name)
-    batches = BATCHES_OF_A_MODE if fault.mode else BATCHES[backend]
-    assert _found(fault, batches, property_), (
-        f"{property_} did not notice in {batches * BATCH[backend]} cases: {fault.sentence}"
-    )
+    assert _found(fault, property_), f"{property_} did not notice: {fault.sentence}"
 
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from tests_support import simple_case
 
@@ -49,12 +49,12 @@ def freezes_the_layer(case: Case, kind: str) -> bool:
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.__name__)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(case=cases(("torch", "tensorflow")))
 def test_a_valid_candidate_runs_on_the_tape_and_reads_back(
     edit: Callable[..., object], case: Case
 ) -> None:
-    for candidate in itertools.islice(edit(case), 8):  # type: ignore[call-overload]
+    for candidate in itertools.islice(edit(case), 5):  # type: ignore[call-overload]
         try:
             read = from_json(candidate.to_json())
         except (CaseError, ShapeError):
@@ -104,7 +104,8 @@ def test_a_reduced_case_is_its_own_reduction() -> None:
     def shows(case: Case) -> bool:
         return "layer_norm" in kinds(case)
 
-    case = find(cases(("torch",)), lambda c: shows(c) and len(kinds(c)) > 5)
+    drawn = settings(phases=[Phase.generate], database=None)
+    case = find(cases(("torch",)), lambda c: shows(c) and len(kinds(c)) > 5, settings=drawn)
     smallest = reduced(case, shows, FOREVER)
     assert reduced(smallest, shows, FOREVER) == smallest
 

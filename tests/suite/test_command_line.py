@@ -168,7 +168,7 @@ def test_a_sound_torch_passes(tmp_path: Path) -> None:
 
 
 def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None:
-    arguments = ("verify", "--backend", "torch", "--max-examples", "40", "--seed", "3")
+    arguments = ("verify", "--backend", "torch", "--max-examples", "15", "--seed", "3")
     arguments += ("--mode", "eager")  # a compiled mode takes seconds for each case of a reduction
     done = run(*arguments, "--report", "report", cwd=tmp_path, patch=BLOCKING)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -217,7 +217,7 @@ def test_an_interrupted_run_shows_what_it_found(tmp_path: Path) -> None:
     (tmp_path / "patch" / "sitecustomize.py").write_text(BLOCKING)
     command = [sys.executable, "-m", "invariants", "verify", "--backend", "torch"]
     running = subprocess.Popen(
-        [*command, "--profile", "soak", "--report", "report"],
+        [*command, "--profile", "soak", "--mode", "eager", "--report", "report"],
         cwd=tmp_path,
         env=dict(os.environ, PYTHONPATH=str(tmp_path / "patch"), PYTHONUNBUFFERED="1"),
         text=True,
@@ -233,7 +233,7 @@ def test_an_interrupted_run_shows_what_it_found(tmp_path: Path) -> None:
     assert running.returncode == 2
     assert "violation: " in said
     assert "interrupted after" in rest
-    planned = Options.checked(["torch"], "soak", None, 0, None, False).plans()
+    planned = Options.checked(["torch"], "soak", None, 0, None, False, ["eager"]).plans()
     assert f"of {sum(plan.examples for plan in planned):,} cases" in rest
     assert list((tmp_path / "report" / "findings").iterdir())
     assert json.loads((tmp_path / "report" / "summary.json").read_text())["interrupted"]
