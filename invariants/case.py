@@ -256,6 +256,12 @@ class Case(Document):
         return learns and self.modes[number] and self.architecture.stochastic
 
     @property
+    def scaled(self) -> frozenset[str]:
+        """The weights and inputs of which a share of the loss is a multiple, as a number says."""
+        outputs = [term.output for term in self.objective if term.weight != 1.0]
+        return self.reached_from(outputs) | self.penalties.keys()
+
+    @property
     def stochastic(self) -> bool:
         """Whether some gradient is random."""
         return any(map(self.draws_at, range(len(self.program))))
@@ -491,8 +497,12 @@ class Case(Document):
         if realisation.mode not in contract.mode_names:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
         dtypes = dict.fromkeys((self.dtype, *self.dtypes))
-        if not contract.mode(realisation.mode).takes(dtypes, self.optimizer.kind):
+        kinds = {placed.layer.kind for placed in self.architecture.layers}
+        mode = contract.mode(realisation.mode)
+        if not mode.takes(dtypes, self.optimizer.kind, kinds):
             what = f"{' and '.join(dtypes)} with {self.optimizer.kind}"
+            missing = sorted(kinds & mode.lacks.keys())
+            what = f"{missing[0]}: {mode.lacks[missing[0]]}" if missing else what
             raise CaseError(f"{where}: {realisation.mode} does not take {what}")
         if contract.mode(realisation.mode).trains_itself:
             reason = not_compiled(self.program, self.modes, self.objective, self.architecture)

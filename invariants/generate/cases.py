@@ -206,13 +206,15 @@ def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
 def _cases(
     draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], layer: str, mode: str
 ) -> Case:
-    contracts = [CONTRACTS[name] for name in backends]
+    known = [CONTRACTS[name] for name in backends]
+    asked = [contract.mode(mode) for contract in known if mode in contract.mode_names]
+    contracts = [c.in_mode(mode) if mode in c.mode_names else c for c in known]
     choice = Drawn(draw, contracts)
-    asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     while True:
         losses = draw_losses(choice)
         architecture = draw_architecture(choice, losses, layer)
         terms = draw_terms(choice, losses)
+        kinds = {placed.layer.kind for placed in architecture.layers}
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
         scheduled, averaged = choice.chance(6), choice.chance(8)
@@ -228,9 +230,12 @@ def _cases(
         program = draw_program(choice, architecture, batches, fitted, stepping, castable)
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
-        if not (mode and fitted and written):
-            break  # else it is asked of a model to train by itself what none can: another one
-    size = choice.integer(2, 4)
+        lacking = kinds & {kind for one in asked for kind in one.lacks}
+        if not lacking and not (mode and fitted and written):
+            break  # else it is asked of a mode what it cannot: another one
+    sizes = [choice.integer(2, 4) for _ in range(batches)]
+    if architecture.stochastic:
+        sizes = sizes[:1] * batches  # what was drawn for one is drawn for the other
     rng = np.random.default_rng(choice.integer(0, 2**20))
     coarse = choice.chance(3)
     dtype = choice.one_of(dtypes)
@@ -247,7 +252,7 @@ def _cases(
             name: frozen(_weight(rng, parameter, coarse))
             for name, parameter in architecture.parameters.items()
         },
-        batches=tuple(_batch(rng, architecture, terms, size, coarse) for _ in range(batches)),
+        batches=tuple(_batch(rng, architecture, terms, size, coarse) for size in sizes),
         program=program,
         optimizer=optimizer,
         objective=terms,
@@ -275,7 +280,7 @@ def _cases(
                         CONTRACTS[name],
                         not written,
                         mode,
-                        lambda one: one.takes((dtype, *cast_to), optimizer.kind),
+                        lambda one: one.takes((dtype, *cast_to), optimizer.kind, kinds),
                     )
                 ),
                 scheduled,
@@ -324,10 +329,12 @@ def cases(
         raise ValueError(f"backends must be a list of names, some of {known}; got {backends!r}")
     if not backends or any(name not in CONTRACTS for name in backends):
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
-    kinds = [k for k in LAYERS if not any(k in CONTRACTS[name].lacks for name in backends)]
-    if layer and layer not in kinds:
-        raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
     modes = [one for name in backends for one in CONTRACTS[name].mode_names]
     if mode and mode not in modes:
         raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
+    contracts = [CONTRACTS[name] for name in backends]
+    contracts = [c.in_mode(mode) if mode in c.mode_names else c for c in contracts]
+    kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
+    if layer and layer not in kinds:
+        raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
     return _cases(tuple(backends), layer, mode)

@@ -245,7 +245,10 @@ class _Interpreter:
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
+            if moved:
+                self.stepper.step_unseen(moved)
             replaced = self._after_step(moment) if steps else frozenset[str]()
+            replaced |= self.stepper.dragged
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())
             )
@@ -405,8 +408,8 @@ class _Interpreter:
                 continue
             gradients = {
                 name: self.rounding.disturb(total.gradients[name] + one.gradients[name])
-                for name in one.gradients
-            }
+                for name in one.gradients.keys() & self.case.architecture.weights
+            }  # no input's: they are asked for on one batch alone
             total = _Pass(one.loss, gradients, one.state, {})
         assert total is not None
         return total
@@ -461,6 +464,9 @@ class _Interpreter:
         trainable, reached = moment.acting.trainable, moment.reached
         if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
+        wider = self.rounding.precision.name != "float64" and self.contract["scaled_tangent"]
+        if wider and self.case.scaled & {*trainable, *asked}:
+            return tuple(wider)
         if action.action == "gradient":
             return None
         clip, of_nothing = self.case.clip, self.contract["clip_by_value_of_nothing"]

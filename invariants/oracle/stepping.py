@@ -98,13 +98,12 @@ class Stepper:
         self, arrays: Arrays, gradients: Arrays, lookups: Arrays, moving: Sequence[str], now: Moment
     ) -> dict[str, Array]:
         """What a step makes of the weights that it moves."""
-        self.steps += 1
+        self._count(moving)
         self.dragged = frozenset()
         if self.case.optimizer.kind in TOGETHER:
             return self._step_together(arrays, gradients, moving, now)
         moved, optimizer = {}, cast(Any, self.case.optimizer)
         for name in moving:
-            self.updates_of[name] = self.updates_of.get(name, 0) + 1
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             rate = 0.0 if name in now.still else self.rate(self.case.rate(name), now)
             after, self.slots[name] = step(
@@ -123,6 +122,17 @@ class Stepper:
             left = self.rounded or self._is_left(arrays[name]) or self._is_misread(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
+
+    def _count(self, moving: Sequence[str]) -> None:
+        self.steps += 1
+        for name in moving:
+            self.updates_of[name] = self.updates_of.get(name, 0) + 1
+
+    def step_unseen(self, moving: Sequence[str]) -> None:
+        """A step with gradients that nobody knows."""
+        self._count(moving)
+        together = self.case.optimizer.kind in TOGETHER and self.contract["history_moves_frozen"]
+        self.dragged = frozenset(self.updates_of.keys() - {*moving} if together else ())
 
     def rate(self, base: float, now: Moment) -> float | Array:
         """The learning rate of a weight that starts with `base`; under a schedule in samples."""
@@ -280,5 +290,5 @@ class Stepper:
         if o.kind != "sgd" or not o.momentum or self.options.get("optimizer_loop") != "fused":
             return False
         moving = [name for name in names if name in (now.held or ())]
-        met = {(self.case.group(name), name in self.slots) for name in moving}
+        met = {(self.case.group(name), name in self.updates_of) for name in moving}
         return len(met) > len({group for group, _ in met})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from invariants.oracle.contract import CONTRACTS, Clause, Contract
+from invariants.oracle.contract import CONTRACTS, Clause, Contract, Mode
 
 _INTRODUCTION = """\
 # What the frameworks document
@@ -32,6 +32,11 @@ _GRADIENTS = {"flag": "none", "mask": "0 in a part", "hook": "0 in a part"}
 
 def _cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _lacking(mode: Mode) -> str:
+    """Which layers a mode cannot run."""
+    return f" Not with {', '.join(f'`{kind}`' for kind in mode.lacks)}." if mode.lacks else ""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
@@ -109,7 +114,7 @@ def _of(contract: Contract) -> Iterator[str]:
                 f"`{mode.name}`",
                 "no" if mode.trains_itself else "yes",
                 ", ".join(f"`{point}`: `{value}`" for point, value in mode.otherwise.items()),
-                f"{mode.sentence} ([source]({mode.source}))",
+                f"{mode.sentence}{_lacking(mode)} ([source]({mode.source}))",
             ]
             for mode in contract.modes
         ],

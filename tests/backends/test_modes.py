@@ -11,8 +11,9 @@ from tests_support import simple_case
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.recurrent import LSTM
 from invariants.backends import BACKENDS
-from invariants.case import Case, read_case
+from invariants.case import Case, CaseError, read_case
 from invariants.generate.cases import cases
 from invariants.judge import judge
 from invariants.ledger import KnownIssue, known_issues, pinned_case
@@ -72,6 +73,15 @@ def test_what_is_compiled_once_is_called_in_every_action(mode: str) -> None:
     assert ("= run(x0)" in source or "(run(x0)" in source) is (mode == "compiled")
 
 
+def test_an_evaluation_stands_in_the_very_region_that_trains_behind_it() -> None:
+    case = torch_case((Dense(units=1),), (Gradient(0),), dtype="float32")
+    lines = BACKENDS["torch"].render(in_mode(case, "torch", "autocast_evaluated")).splitlines()
+    region = next(n for n, line in enumerate(lines) if "with torch.autocast" in line)
+    inside = [line.strip() for line in lines[region + 1 : region + 6]]
+    assert inside[:4] == ["model.eval()", "with torch.no_grad():", "model(x0)", "model.train()"]
+    assert "model(x0)" in inside[4]
+
+
 @pytest.mark.parametrize("mode", [m.name for m in CONTRACTS["tensorflow"].modes if m.trains_itself])
 def test_what_a_model_trains_by_itself_is_what_one_can(mode: str) -> None:
     @seed(0)
@@ -91,6 +101,12 @@ def test_what_the_loss_does_not_reach_has_zeros_from_a_transformed_function() ->
     idle = gradients["dense_1.kernel"]
     assert idle is not None
     assert not idle.any()
+
+
+def test_forward_mode_is_not_asked_for_what_has_no_tangent() -> None:
+    case = torch_case((LSTM(units=2),), (Gradient(0),), inputs=(3, 2))
+    with pytest.raises(CaseError, match="forward_mode does not take lstm: torch has no forward"):
+        in_mode(case, "torch", "forward_mode")
 
 
 def _with_an_idle_head() -> Case:

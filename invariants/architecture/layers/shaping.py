@@ -61,7 +61,7 @@ class Embedding(Layer):
     def forward(self, call: Call, *xs: Value) -> Value:
         indices = xs[0].data[0].astype(np.int64)
         table = call.parameter("embeddings")
-        if self.padding_index is None:
+        if self.padding_index is None or call.contract["padding_row"] == "trained":
             return table.apply("take", indices=indices)
         trained = np.ones((1, *table.shape))
         trained[:, self.padding_index] = 0.0

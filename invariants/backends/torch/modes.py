@@ -129,7 +129,8 @@ def definitions(case: Case, loss: Sequence[str]) -> list[str]:
     if "functional" in traits(case):
         known = ["weights = {**dict(model.named_parameters()), **trained}"] * bool(case.penalties)
         head = [f"def loss_of(trained, {', '.join(arrays)}, buffers):"]
-        return ["", *head, *indented([*known, *loss, "return loss"]), ""]
+        given = "return loss, loss" if "aux" in traits(case) else "return loss"
+        return ["", *head, *indented([*known, *loss, given]), ""]
     if of not in ("loss", "step"):
         return []
     body = [*loss, *(["loss.backward()"] if of == "step" else []), "return loss"]
@@ -149,12 +150,13 @@ def _functional(case: Case, watched: Sequence[int]) -> list[str]:
     """The lines that leave gradients which a transformation of `loss_of` has given."""
     arrays = arrays_of_a_batch(case)
     given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
-    argnums = f", argnums={(0, *(1 + n for n in watched))}" if watched else ""
+    options = f", argnums={(0, *(1 + n for n in watched))}" if watched else ""
+    options += traits(case).get("aux", "")
     gradients = ["gradients", *(f"x{n}.grad" for n in watched)]
     left = f"({', '.join(gradients)})" if watched else "gradients"
     return [
         "trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}",
-        f"{left}, loss = torch.func.grad_and_value(loss_of{argnums})(",
+        f"{left}, loss = torch.func.{traits(case)['functional']}(loss_of{options})(",
         f"    trained, {', '.join(given)}, dict(model.named_buffers())",
         ")",
         "for name, gradient in gradients.items():",
@@ -169,6 +171,15 @@ def surrounded(case: Case, lines: Sequence[str]) -> list[str]:
     if "within" not in traits(case):
         return [*lines]
     return [f"with {traits(case)['within']}:", *indented(lines)]
+
+
+def evaluated(case: Case, number: int) -> list[str]:
+    """The lines of an evaluation before the forward pass of action `number`, in its context."""
+    if "evaluated" not in traits(case):
+        return []
+    inputs = ", ".join(f"x{n}" for n in range(len(case.architecture.inputs)))
+    lines = ["with torch.no_grad():", f"    model({inputs})"]
+    return ["model.eval()", *lines, "model.train()"] if case.modes[number] else lines
 
 
 #: What propagates the loss: two passes through one graph, whose halves add up to the gradient.
@@ -249,5 +260,8 @@ def recomputed(
 
 
 def draws_can_be_told(case: Case) -> bool:
-    """Whether what random layers draw can be asked for: a compiled graph may draw otherwise."""
-    return "compile" not in traits(case)
+    """Whether what random layers draw can be asked for.
+
+    A compiled graph may draw otherwise, and vmap in the order of a contiguous tensor.
+    """
+    return not {"compile", "aux"} & traits(case).keys()

@@ -207,7 +207,7 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     everything &= "left_out" not in case.realisations[NAME].ways
     kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
     lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
-    learn = modes.learned(case, _loss(case), watched)
+    learn = modes.learned(case, [*modes.evaluated(case, number), *_loss(case)], watched)
     lines += learn
     for batch in more:
         lines.append(f"{', '.join(arrays_of_a_batch(case))} = batch({batch})")

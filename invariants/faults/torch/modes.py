@@ -24,6 +24,11 @@ _ROWS = {
         _LINEAR,
         "autocast_bfloat16",
     ),
+    "evaluation_leaves_its_casts": Row(
+        "A weight that an evaluation cast under no_grad stays without gradient in its region.",
+        ("torch.nn.Linear.forward",),
+        "autocast_evaluated",
+    ),
     "cast_outlives_its_region": Row(
         "Under autocast the first cast of a kernel is used after every step.",
         _LINEAR,
@@ -58,6 +63,11 @@ _ROWS = {
         "functional_call ignores the parameters that it is given.",
         ("torch.func.functional_call",),
         "functional",
+    ),
+    "forward_mode_misses_last": Row(
+        "jacfwd gives zeros for the last of several weights.",
+        ("torch.func.jacfwd",),
+        "forward_mode",
     ),
     "backward_hook_drops_at_frozen": Row(
         "A backward hook of a frozen module puts zeros in the place of what it is given.",
@@ -129,6 +139,20 @@ def cast_of_a_frozen_weight_stays(forward: Any) -> Any:
         return torch.nn.functional.linear(x, cast, self.bias)
 
     return staying
+
+
+def evaluation_leaves_its_casts(forward: Any) -> Any:
+    import torch
+
+    def leaving(self: Any, x: Any) -> Any:
+        if not torch.is_autocast_enabled("cpu"):
+            return forward(self, x)
+        if not torch.is_grad_enabled():
+            self.cast = self.weight.bfloat16()
+        cast = self.__dict__.pop("cast", None) if torch.is_grad_enabled() else None
+        return forward(self, x) if cast is None else torch.nn.functional.linear(x, cast, self.bias)
+
+    return leaving
 
 
 def cast_outlives_its_region(forward: Any) -> Any:
@@ -205,6 +229,25 @@ def functional_call_takes_its_own(functional_call: Any) -> Any:
         return functional_call(module, others, args)
 
     return taking
+
+
+def forward_mode_misses_last(jacfwd: Any) -> Any:
+    import torch
+
+    def missing(*args: Any, **options: Any) -> Any:
+        run = jacfwd(*args, **options)
+
+        def called(*inputs: Any) -> Any:
+            gradients, aux = run(*inputs)
+            of_weights = gradients[0] if isinstance(gradients, tuple) else gradients
+            if len(of_weights) > 1:
+                *_, last = of_weights
+                of_weights[last] = torch.zeros_like(of_weights[last])
+            return gradients, aux
+
+        return called
+
+    return missing
 
 
 def backward_hook_drops_at_frozen(register: Any) -> Any:

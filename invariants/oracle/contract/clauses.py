@@ -102,8 +102,9 @@ class Mode:
     optimised: as a whole, so that under other flags a gradient may be computed by other kernels.
     otherwise: points of the contract that have other values in this mode, as its sentence says.
     may_warn: what it may warn of at any action. dtypes: those of the cases that run in it; all
-    where none is named. refuses: the optimizers that it does not take. needs: what the machine must
-    have. seconds: what a case costs, about; a run gives each mode its share.
+    where none is named. refuses: the optimizers that it does not take. lacks: kinds of layers that
+    it cannot run, and why. needs: what the machine must have. seconds: what a case costs, about; a
+    run gives each mode its share.
     """
 
     name: str
@@ -116,12 +117,14 @@ class Mode:
     may_warn: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     refuses: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
     needs: str = ""
     seconds: float = 0.02
 
-    def takes(self, dtypes: Collection[str], optimizer: str) -> bool:
-        """Whether cases that have these dtypes, with a kind of optimizer, run in it."""
-        return (not self.dtypes or {*dtypes} <= {*self.dtypes}) and optimizer not in self.refuses
+    def takes(self, dtypes: Collection[str], optimizer: str, kinds: Collection[str]) -> bool:
+        """Whether cases that have these dtypes, optimizer and kinds of layers run in it."""
+        known = not self.dtypes or {*dtypes} <= {*self.dtypes}
+        return known and optimizer not in self.refuses and not {*kinds} & self.lacks.keys()
 
     @property
     def quick(self) -> bool:
@@ -159,10 +162,11 @@ class Contract:
         return replace(self, clauses={**self.clauses, **changed})
 
     def in_mode(self, name: str) -> Contract:
-        """The same contract with the values that its points have in a mode."""
+        """The same contract with what its points have in a mode, and what is lacking there."""
         mode = self.mode(name)
         idle = (*self["idle_warnings"], *mode.may_warn)
-        return self.as_if({**mode.otherwise, "idle_warnings": idle})
+        inside = self.as_if({**mode.otherwise, "idle_warnings": idle})
+        return replace(inside, lacks={**self.lacks, **mode.lacks})
 
     def way(self, name: str) -> Way:
         return next(way for way in self.ways if way.name == name)

@@ -735,6 +735,16 @@ TENSORFLOW = Contract(
             "Silent; users expect the gradient of what was computed, random layers included.",
             _TF + "recompute_grad",
         ),
+        "padding_row": Clause(
+            "constant",
+            "Silent; Embedding has no row of padding, mask_zero alone.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
+        "scaled_tangent": Clause(
+            None,
+            "A Python number takes the dtype of the tensor that it multiplies.",
+            "https://www.tensorflow.org/guide/tf_numpy_type_promotion",
+        ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),

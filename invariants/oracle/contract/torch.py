@@ -142,6 +142,12 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "padding_row": Clause(
+            "constant",
+            "padding_idx: its entries do not contribute to the gradient; its embedding vector "
+            "is not updated during training.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
         "transposed_groups": Clause(
             (False, True),
             "groups controls the connections between inputs and outputs.",
@@ -765,6 +771,12 @@ TORCH = Contract(
             "backward() of a loss that depends on nothing which requires a gradient raises "
             "'element 0 of tensors does not require grad and does not have a grad_fn'.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
+        "scaled_tangent": Clause(
+            None,
+            "Type promotion: a number does not change the dtype of a tensor that it multiplies, "
+            "unless it is of a higher category.",
+            _TORCH + "tensor_attributes.html#type-promotion-doc",
         ),
         "step_with_nothing": Clause(
             None,

@@ -49,15 +49,22 @@ _SCALED = (
 )
 
 
-def _autocast(name: str, dtype: str, scale: str = "") -> Mode:
+_EVALUATED = (
+    " Here each region begins with an evaluation under no_grad, which casts the weights first; the "
+    "casts that are kept must still lead back to the weights (pytorch issues 65766 and 112583)."
+)
+
+
+def _autocast(name: str, dtype: str, scale: str = "", evaluated: bool = False) -> Mode:
     return Mode(
         name,
-        _LOWERED + (_SCALED if scale else ""),
+        _LOWERED + (_SCALED if scale else "") + (_EVALUATED if evaluated else ""),
         _TORCH + "amp.html#gradient-scaling" if scale else _AUTOCAST,
         traits={
             "autocast": dtype,
             "within": f'torch.autocast("cpu", dtype=torch.{dtype})',
             **({"scale": scale, "functions": "scaling"} if scale else {}),
+            **({"evaluated": "first"} if evaluated else {}),
         },
         may_warn=(
             "Mismatch dtype between input and weight",  # rms_norm, which then is not fused
@@ -67,6 +74,29 @@ def _autocast(name: str, dtype: str, scale: str = "") -> Mode:
         refuses=("lbfgs",) if scale else (),
         seconds=0.04,
     )
+
+
+_NO_TANGENT = "torch has no forward-mode derivative of the kernel that it runs on: "
+
+#: kind of a layer -> why forward mode cannot run it.
+_BACKWARD_ALONE = {
+    kind: _NO_TANGENT + kernel
+    for kernel, kinds in {
+        "_scaled_dot_product_flash_attention_for_cpu": (
+            "dot_product_attention",
+            "multi_head_attention",
+            "cross_attention",
+            "packed_multi_head_attention",
+            "prefix_attention",
+            "transformer_encoder",
+        ),
+        "mkldnn_rnn_layer": ("lstm", "bidirectional_lstm", "stacked_lstm", "masked_lstm"),
+        "_weight_norm_interface": ("weight_norm_dense",),
+        "div.out": ("spectral_norm_dense", "spectral_norm_conv2d"),
+        "glu_jvp_cpu, in 16 bits": ("glu",),
+    }.items()
+    for kind in kinds
+}
 
 
 MODES: tuple[Mode, ...] = (
@@ -149,7 +179,24 @@ MODES: tuple[Mode, ...] = (
         },
         seconds=0.04,
     ),
+    Mode(
+        "forward_mode",
+        "jacfwd computes the Jacobian with respect to the arguments using forward-mode autodiff: "
+        "a pass for each of their elements, all at once.",
+        _TORCH + "generated/torch.func.jacfwd.html",
+        traits={"functional": "jacfwd", "aux": ', has_aux=True, randomness="same"'},
+        otherwise={
+            "unreached_gradient": "zeros",
+            "nothing_to_train": ("AssertionError", "at least one element"),
+            "logistic_loss": "composed",
+            "prelu_derivative_at_zero": "one",
+        },
+        may_warn=("we have not yet implemented the batching rule",),
+        lacks=_BACKWARD_ALONE,
+        seconds=0.1,
+    ),
     _autocast("autocast_bfloat16", "bfloat16"),
     _autocast("autocast_float16", "float16"),
+    _autocast("autocast_evaluated", "bfloat16", evaluated=True),
     _autocast("scaled_float16", "float16", scale="1024.0"),
 )
