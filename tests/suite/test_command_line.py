@@ -227,7 +227,9 @@ def test_an_interrupted_run_shows_what_it_found(tmp_path: Path) -> None:
     assert running.stdout is not None
     said = ""
     while "written to" not in said:
-        said += running.stdout.readline()
+        line = running.stdout.readline()
+        assert line, f"ended before it was interrupted: {said}"
+        said += line
     running.send_signal(signal.SIGINT)
     rest, _ = running.communicate()
     assert running.returncode == 2
