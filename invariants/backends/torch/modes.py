@@ -262,6 +262,7 @@ def recomputed(
 def draws_can_be_told(case: Case) -> bool:
     """Whether what random layers draw can be asked for.
 
-    A compiled graph may draw otherwise, and vmap in the order of a contiguous tensor.
+    A compiled graph may draw otherwise, and a transformation of torch.func does not know in which
+    order the elements of a tensor lie.
     """
-    return not {"compile", "aux"} & traits(case).keys()
+    return not {"compile", "functional"} & traits(case).keys()
