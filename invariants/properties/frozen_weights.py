@@ -43,7 +43,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if parameter.role == "state" or name in moving or name in rewritten:
                 continue
             old, new = before.weights[name], after.weights[name]
-            if not kept(old, through, new):
+            if not kept(old, through, new) and not _has_no_product(name, steps, after):
                 yield Finding(
                     property_="frozen_weights",
                     backend=evidence.backend,
@@ -198,6 +198,13 @@ def _hazard(
         issue=hazard.id,
         **first_difference(before.weights[name], after.weights[name] if moved is None else moved),
     )
+
+
+def _has_no_product(name: str, steps: list[ExpectedPoint], after: ObservedPoint) -> bool:
+    """Whether a learning rate of 0 meets a gradient that is not finite: their product is NaN."""
+    gradient = after.gradients.get(name)
+    still = any(name in point.still for point in steps)
+    return still and gradient is not None and not np.isfinite(gradient).all()
 
 
 def _why(name: str, steps: list[ExpectedPoint]) -> str:
