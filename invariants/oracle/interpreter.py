@@ -245,10 +245,8 @@ class _Interpreter:
         if self.lost:
             self.state_version += any(map(moves, forward))
             self.weights_version += bool(moved)
-            if moved:
-                self.stepper.step_unseen(moved)
-            replaced = self._after_step(moment) if steps else frozenset[str]()
-            replaced |= self.stepper.dragged
+            dragged = self.stepper.step_unseen(moved) if moved else frozenset[str]()
+            replaced = dragged | (self._after_step(moment) if steps else frozenset[str]())
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())
             )
@@ -406,10 +404,12 @@ class _Interpreter:
             if total is None:
                 total = one
                 continue
+            # Not those of inputs, which are asked for on one batch alone; in an order that stays.
             gradients = {
-                name: self.rounding.disturb(total.gradients[name] + one.gradients[name])
-                for name in one.gradients.keys() & self.case.architecture.weights
-            }  # no input's: they are asked for on one batch alone
+                name: self.rounding.disturb(total.gradients[name] + gradient)
+                for name, gradient in one.gradients.items()
+                if name in self.case.architecture.weights
+            }
             total = _Pass(one.loss, gradients, one.state, {})
         assert total is not None
         return total

@@ -128,11 +128,11 @@ class Stepper:
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
 
-    def step_unseen(self, moving: Sequence[str]) -> None:
-        """A step with gradients that nobody knows."""
+    def step_unseen(self, moving: Sequence[str]) -> frozenset[str]:
+        """A step with gradients that nobody knows; the frozen weights that it may move."""
         self._count(moving)
         together = self.case.optimizer.kind in TOGETHER and self.contract["history_moves_frozen"]
-        self.dragged = frozenset(self.updates_of.keys() - {*moving} if together else ())
+        return frozenset(self.updates_of.keys() - {*moving} if together else ())
 
     def rate(self, base: float, now: Moment) -> float | Array:
         """The learning rate of a weight that starts with `base`; under a schedule in samples."""
