@@ -257,9 +257,9 @@ class Case(Document):
 
     @property
     def scaled(self) -> frozenset[str]:
-        """The weights and inputs of which a share of the loss is a multiple, as a number says."""
+        """The weights and inputs whose share of the loss a number multiplies."""
         outputs = [term.output for term in self.objective if term.weight != 1.0]
-        return self.reached_from(outputs) | self.penalties.keys()
+        return self.reached_from(outputs)
 
     @property
     def stochastic(self) -> bool:
@@ -500,11 +500,12 @@ class Case(Document):
         kinds = {placed.layer.kind for placed in self.architecture.layers}
         mode = contract.mode(realisation.mode)
         if not mode.takes(dtypes, self.optimizer.kind, kinds):
-            what = f"{' and '.join(dtypes)} with {self.optimizer.kind}"
             missing = sorted(kinds & mode.lacks.keys())
-            what = f"{missing[0]}: {mode.lacks[missing[0]]}" if missing else what
-            raise CaseError(f"{where}: {realisation.mode} does not take {what}")
-        if contract.mode(realisation.mode).trains_itself:
+            what = f"{' and '.join(dtypes)} with {self.optimizer.kind}"
+            if missing:
+                what = f"{missing[0]}: {mode.lacks[missing[0]]}"
+            raise CaseError(f"{where}: {mode.name} does not take {what}")
+        if mode.trains_itself:
             reason = not_compiled(self.program, self.modes, self.objective, self.architecture)
             reason = reason or ("input gradients" if self.input_gradient else "")
             if reason:

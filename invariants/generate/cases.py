@@ -202,13 +202,18 @@ def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
     return bool(trainers) and choice.chance(3)
 
 
+def _contracts(backends: Sequence[str], mode: str) -> list[Contract]:
+    """Those of the backends, each in the mode that is asked for where it has that."""
+    contracts = [CONTRACTS[name] for name in backends]
+    return [one.in_mode(mode) if mode in one.mode_names else one for one in contracts]
+
+
 @st.composite
 def _cases(
     draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], layer: str, mode: str
 ) -> Case:
-    known = [CONTRACTS[name] for name in backends]
-    asked = [contract.mode(mode) for contract in known if mode in contract.mode_names]
-    contracts = [c.in_mode(mode) if mode in c.mode_names else c for c in known]
+    contracts = _contracts(backends, mode)
+    asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     choice = Drawn(draw, contracts)
     while True:
         losses = draw_losses(choice)
@@ -230,8 +235,7 @@ def _cases(
         program = draw_program(choice, architecture, batches, fitted, stepping, castable)
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
-        lacking = kinds & {kind for one in asked for kind in one.lacks}
-        if not lacking and not (mode and fitted and written):
+        if not kinds & choice.lacking and not (mode and fitted and written):
             break  # else it is asked of a mode what it cannot: another one
     sizes = [choice.integer(2, 4) for _ in range(batches)]
     if architecture.stochastic:
@@ -332,8 +336,7 @@ def cases(
     modes = [one for name in backends for one in CONTRACTS[name].mode_names]
     if mode and mode not in modes:
         raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
-    contracts = [CONTRACTS[name] for name in backends]
-    contracts = [c.in_mode(mode) if mode in c.mode_names else c for c in contracts]
+    contracts = _contracts(backends, mode)
     kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
     if layer and layer not in kinds:
         raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")

@@ -535,13 +535,9 @@ def _owners(backend: str) -> list[Any]:
 
 
 def _attributes(owners: list[Any]) -> dict[tuple[Any, str], Any]:
-    # __annotations__ is made by whoever reads it first (Python, "Annotations Best Practices").
-    return {
-        (owner, name): value
-        for owner in owners
-        for name, value in vars(owner).items()
-        if name != "__annotations__"
-    }
+    for owner in owners:  # whoever reads annotations first makes them: here, not under a fault
+        getattr(owner, "__annotations__", None)
+    return {(owner, name): value for owner in owners for name, value in vars(owner).items()}
 
 
 def _differences(

@@ -150,13 +150,15 @@ def _functional(case: Case, watched: Sequence[int]) -> list[str]:
     """The lines that leave gradients which a transformation of `loss_of` has given."""
     arrays = arrays_of_a_batch(case)
     given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
-    options = f", argnums={(0, *(1 + n for n in watched))}" if watched else ""
-    options += traits(case).get("aux", "")
+    arguments = ["loss_of"]
+    arguments += [f"argnums={(0, *(1 + n for n in watched))}"] if watched else []
+    arguments += [traits(case)["aux"]] if "aux" in traits(case) else []
+    transformed = f"torch.func.{traits(case)['functional']}({', '.join(arguments)})"
     gradients = ["gradients", *(f"x{n}.grad" for n in watched)]
     left = f"({', '.join(gradients)})" if watched else "gradients"
     return [
         "trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}",
-        f"{left}, loss = torch.func.{traits(case)['functional']}(loss_of{options})(",
+        f"{left}, loss = {transformed}(",
         f"    trained, {', '.join(given)}, dict(model.named_buffers())",
         ")",
         "for name, gradient in gradients.items():",

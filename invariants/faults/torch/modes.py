@@ -26,7 +26,7 @@ _ROWS = {
     ),
     "evaluation_leaves_its_casts": Row(
         "A weight that an evaluation cast under no_grad stays without gradient in its region.",
-        ("torch.nn.Linear.forward",),
+        _LINEAR,
         "autocast_evaluated",
     ),
     "cast_outlives_its_region": Row(
@@ -149,7 +149,8 @@ def evaluation_leaves_its_casts(forward: Any) -> Any:
             return forward(self, x)
         if not torch.is_grad_enabled():
             self.cast = self.weight.bfloat16()
-        cast = self.__dict__.pop("cast", None) if torch.is_grad_enabled() else None
+            return forward(self, x)
+        cast = self.__dict__.pop("cast", None)
         return forward(self, x) if cast is None else torch.nn.functional.linear(x, cast, self.bias)
 
     return leaving

@@ -184,7 +184,7 @@ MODES: tuple[Mode, ...] = (
         "jacfwd computes the Jacobian with respect to the arguments using forward-mode autodiff: "
         "a pass for each of their elements, all at once.",
         _TORCH + "generated/torch.func.jacfwd.html",
-        traits={"functional": "jacfwd", "aux": ', has_aux=True, randomness="same"'},
+        traits={"functional": "jacfwd", "aux": 'has_aux=True, randomness="same"'},
         otherwise={
             "unreached_gradient": "zeros",
             "nothing_to_train": ("AssertionError", "at least one element"),
