@@ -653,7 +653,9 @@ def ways_of(
         return tuple(
             r.name
             for r in contract.reloads
-            if not kinds & {*r.refuses} and (compiled or not r.compiled)
+            if not kinds & {*r.refuses}
+            and (compiled or not r.compiled)
+            and (averaged or not r.averages)
         )
     return (None,)
 

@@ -183,7 +183,8 @@ class _Course:
         self.own_step = "train_step" in mode.traits
         self.sizes = [batch.size for batch in case.batches]
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
-        self.has_slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
+        slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
+        self.has_slots = slots or case.average is not None
         self.groups_change = any(
             contract.way(way or "").by == "rate"
             for action, way in zip(case.program, realisation.ways, strict=True)

@@ -72,7 +72,16 @@ TRACED = Hazard(
     "make the function anew, tf.function(train_step), after every change of trainable",
 )
 
-HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED)
+AVERAGED = Hazard(
+    "averages-move-frozen",
+    "a weight that was trained before it was frozen goes back to its average",
+    "AveragedModel holds a copy of the whole model; load_state_dict copies all its parameters and "
+    "buffers, and the average of a weight lags behind it until it has been frozen for long.",
+    "https://docs.pytorch.org/docs/stable/generated/torch.optim.swa_utils.AveragedModel.html",
+    "copy the averages of what is trainable alone",
+)
+
+HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED, AVERAGED)
 
 
 def of_old_flags(trains_itself: bool) -> Hazard:

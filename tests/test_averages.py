@@ -32,10 +32,11 @@ def case(average: Average, program: tuple[Any, ...] = PROGRAM, **options: Any) -
 def on_keras(
     average: Average, program: tuple[Any, ...], mode: str = "tape", **options: str
 ) -> Case:
-    plain = torch_case(LAYERS, program, optimizer=SGD(), dtype="float32")
-    ways = tuple("layer_trainable" if isinstance(a, Freeze | Thaw) else None for a in program)
-    realisations = {"tensorflow": Realisation(mode, ways, options)}
-    return replace(plain, average=average, realisations=realisations).check()
+    plain = torch_case(LAYERS, (Step(0),), optimizer=SGD(), dtype="float32")
+    ways = {Freeze: "layer_trainable", Reload: "finalize_variable_values", Thaw: "layer_trainable"}
+    realisation = Realisation(mode, tuple(ways.get(type(a)) for a in program), options)
+    realisations = {"tensorflow": realisation}
+    return replace(plain, program=program, average=average, realisations=realisations).check()
 
 
 def sound(case: Case) -> Evidence:
@@ -140,6 +141,48 @@ def test_an_evaluation_of_the_averages_moves_nothing() -> None:
         replace(made, average=None).check()
 
 
+def taking(average: Average, program: tuple[Any, ...], **options: Any) -> Case:
+    """A torch case whose reloads take the averages."""
+    steps = tuple(action for action in program if not isinstance(action, Reload))
+    plain = case(average, steps, **options)
+    realisation, left = plain.realisations["torch"], iter(plain.realisations["torch"].ways)
+    ways = tuple("averages" if isinstance(a, Reload) else next(left) for a in program)
+    realisations = {"torch": replace(realisation, ways=ways)}
+    return replace(plain, program=program, realisations=realisations).check()
+
+
+def test_in_torch_all_weights_and_states_become_their_averages() -> None:
+    made = taking(Average(decay=0.5, buffers=True), (Step(0), Step(0), Reload(), Step(0)))
+    evidence = sound(made)
+    before, after = (point_of(evidence.observation, n) for n in (1, 2))
+    assert all(same_bits(before.averages[name], after.weights[name]) for name in before.averages)
+    assert any(not same_bits(before.weights[n], after.weights[n]) for n in before.averages)
+    source = BACKENDS["torch"].render(made)
+    assert "model.load_state_dict(averaged.module.state_dict())" in source
+    with pytest.raises(CaseError, match="a reload here goes by"):
+        replace(made, average=None).check()
+
+
+def test_averages_before_the_first_step_are_the_weights_that_the_model_was_made_with() -> None:
+    evidence = sound(taking(Average(), (Reload(), Step(0))))
+    before, after = (point_of(evidence.observation, n) for n in (-1, 0))
+    assert all(same_bits(before.weights[name], after.weights[name]) for name in before.weights)
+
+
+def test_a_frozen_weight_that_becomes_its_average_is_a_hazard() -> None:
+    program = (Step(0), Step(0), Freeze("dense_4"), Reload(), Gradient(0))
+    found = findings(gather(taking(Average(decay=0.5), program), "torch"))
+    told = {(f.severity, f.issue, f.subject) for f in found}
+    bias = FROZEN.replace("kernel", "bias")
+    assert told == {("hazard", "averages-move-frozen", name) for name in (FROZEN, bias)}
+
+
+def test_a_weight_that_does_not_become_its_average_is_found() -> None:
+    evidence = sound(taking(Average(decay=0.5), (Step(0), Step(0), Reload(), Gradient(0))))
+    left = at(evidence, 2, "weights", FROZEN, weight_at(evidence, 1, FROZEN))
+    assert ("frozen_weights", FROZEN) in {(f.property_, f.subject) for f in findings(left)}
+
+
 def test_the_scripts_read_as_people_write_them() -> None:
     source = BACKENDS["torch"].render(case(Average(decay=0.75, buffers=True)))
     assert "get_ema_multi_avg_fn(0.75), use_buffers=True)" in source
@@ -189,3 +232,27 @@ class TestKeras:
         program = (Step(0), Freeze("dense_0"), Step(0))
         verdict = self.judged(Average(decay=0.5), program, "fit")
         assert "keras-average-by-position" in {f.issue for f in verdict.findings}
+
+    @pytest.mark.parametrize("mode", ["tape", "train_on_batch"])
+    def test_what_is_trainable_becomes_its_averages_and_no_frozen_weight_does(
+        self, mode: str
+    ) -> None:
+        program = (Freeze("dense_4"), Compile(), Step(0), Step(0), Reload(), Step(0))
+        verdict = self.judged(Average(decay=0.5), program, mode)
+        before, after = (point_of(verdict.evidence.observation, n) for n in (3, 4))
+        assert FROZEN not in before.averages
+        for name, average in before.averages.items():
+            assert same_bits(average, after.weights[name])
+        assert same_bits(before.weights[FROZEN], after.weights[FROZEN])
+
+    def test_averages_that_a_loop_hands_to_other_weights_are_a_known_issue(self) -> None:
+        program = (Step(0), Freeze("dense_0"), Reload())
+        verdict = self.judged(Average(decay=0.5), program)
+        assert "keras-average-by-position" in {f.issue for f in verdict.findings}
+
+    def test_averages_before_the_first_step_are_zeros_as_a_known_issue(self) -> None:
+        program = (Step(0), Compile(), Reload(), Step(0))
+        verdict = self.judged(Average(decay=0.5), program)
+        point = point_of(verdict.evidence.observation, 2)
+        assert not point.weights[FROZEN].any()
+        assert "keras-average-of-zeros" in {f.issue for f in verdict.findings}

@@ -110,10 +110,11 @@ def _realisation(
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     flags = Flags.initial(architecture)
-    preferred = _preferred(choice, contract, program)
+    preferred = set() if averaged else _preferred(choice, contract, program)
     aside = {way.name for way in contract.ways if way.by != "flag"}
     refused = {way.name for way in contract.ways if scheduled and way.by == "rate"}
     loads = {r.name for r in contract.reloads if r.optimizer == "loaded"}
+    takes = {r.name for r in contract.reloads if r.averages}
     beside: dict[str, str] = {}
     ways: list[str | None] = []
     for action in program:
@@ -131,9 +132,11 @@ def _realisation(
         elif not choice.chance(4):
             settled = [way for way in settled if way not in aside]
         settled = [way for way in settled if way in preferred] or settled
-        # What carries the optimizer asks for one of the same weights, and is often replaced.
+        # What carries the optimizer asks for one of the same weights, and is often replaced; few
+        # programs have averages to take.
         loading = [way for way in settled if way in loads]
-        way = choice.one_of([*settled, *loading * 3])
+        taking = [way for way in settled if way in takes]
+        way = choice.one_of([*settled, *loading * 3, *taking * 10])
         ways.append(way)
         if isinstance(action, Freeze) and way in aside:
             beside[action.target] = way

@@ -15,13 +15,17 @@ from invariants.oracle.rounding import Rounding
 class Averages:
     """A copy of the weights, in samples, that follows them.
 
-    average: what the case asks for. count: the steps so far.
+    average: what the case asks for. first: the weights and states that it is made with. count: the
+    steps so far.
     """
 
-    def __init__(self, average: Any, contract: Contract, rounding: Rounding) -> None:
+    def __init__(
+        self, average: Any, contract: Contract, rounding: Rounding, arrays: Mapping[str, Array]
+    ) -> None:
         self.average = average
         self.contract = contract
         self.rounding = rounding
+        self.first = dict(arrays)
         self.forget()
 
     def forget(self) -> None:
@@ -62,5 +66,13 @@ class Averages:
         known = set(held) & set(self.held)
         if due and self.contract["average_overwrites"] == "held":
             return known
-        ends = fitted and self.contract["average_after_fit"] != "stays"
-        return known & set(trainable) if due or ends else set()
+        return known & set(trainable) if due or fitted else set()
+
+    def taken(self, names: Iterable[str]) -> dict[str, Array]:
+        """What weights become that take their averages; those without one stay."""
+        before = self.contract["average_before_a_step"]
+        if self.count or before == "the_weight":
+            return {name: self.held[name] for name in names if name in self.held}
+        if before == "zeros":
+            return {name: np.zeros_like(self.first[name]) for name in names}
+        return {name: self.first[name] for name in names}

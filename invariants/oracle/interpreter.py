@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
 
+#: What may be raised where a weight is to become the average of another.
+_MISPLACED = ("ValueError", "Shape mismatch")
+
 
 @dataclass
 class _Pass:
@@ -92,7 +95,9 @@ class _Interpreter:
         self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.layouts = layouts
         self.stepper = Stepper(case, backend, contract, self.rounding, layouts, self.arrays)
-        self.averages = Averages(case.average, contract, self.rounding) if case.average else None
+        self.averages: Averages | None = None
+        if case.average:
+            self.averages = Averages(case.average, contract, self.rounding, self.arrays)
         self.fitted = self.mode.traits.get("call") == "fit"
         self.repeats = int(self.mode.traits.get("steps", "1"))
         self.functions = Functions(contract)
@@ -186,6 +191,8 @@ class _Interpreter:
         They do so as they were before, and may compute something else from there on.
         """
         way = self.case.realisations[self.backend].ways[index] or ""
+        if self.averages and self.contract.reloading(way).averages:
+            return self._take_averages(index, moment, self.contract.reloading(way).averages)
         before = replace(moment, rebuilt=index > 0 and self.moments[index - 1].rebuilt)
         loaded: dict[str, Array] = {}
         if self.contract.reloading(way).file:
@@ -203,6 +210,30 @@ class _Interpreter:
         rounds = moment.loads and self.stepper.load()
         point = self._quiet(index, moment, kept)
         return replace(point, rewritten=frozenset(loaded), rounds_scalars=rounds)
+
+    def _take_averages(self, index: int, moment: Moment, whose: str) -> ExpectedPoint:
+        """The weights become their averages: all of them, and the states, or the trainable ones."""
+        assert self.averages
+        used: tuple[Any, ...] = tuple(self.state_version for _ in self.stateful)
+        if moment.held is None and self.contract["average_of_nothing"]:
+            return self._quiet(
+                index, replace(moment, raises=self.contract["average_of_nothing"]), used
+            )
+        every = (*self.case.architecture.weights, *self.state_names)
+        names = every if whose == "all" else moment.flags.acting.trainable
+        misplaces = self._misplaces(moment, moment.held or ())
+        taken = self.averages.taken(names)
+        if misplaces:
+            taken = {name: np.full_like(self.arrays[name], np.nan) for name in names}
+        self._move(taken)
+        self.weights_version += 1
+        if taken.keys() & {*self.state_names}:
+            self.state_version += 1
+            used = tuple(f"averages at {index}" for _ in self.stateful)
+        rewritten = frozenset(taken) - {*self.state_names}
+        self.rewritten |= rewritten
+        point = replace(self._quiet(index, moment, used), rewritten=rewritten)
+        return replace(point, may_raise=_MISPLACED) if misplaces else point
 
     def _learn(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
         flags = moment.acting
@@ -238,8 +269,9 @@ class _Interpreter:
             masked=self._masked(moment),
             warns=self._warns(action, raises, moment),
         )
-        if action.action == "step" and self.averages and self._misplaces(moment, moment.held or ()):
-            point = replace(point, may_raise=("ValueError", "Shape mismatch"))
+        ends = self.fitted and action.action == "step" and self.averages
+        if ends and self._misplaces(moment, moment.held or ()):
+            point = replace(point, may_raise=_MISPLACED)
         steps = raises is None and action.action == "step"
         moved = (*point.moving, *self._dragging(point, moment)) if steps else ()
         if self.lost:
@@ -337,20 +369,24 @@ class _Interpreter:
             names = ()
         if names:
             self.averages.update(self.arrays, names, set(self.state_names))
-        ends = ends and self.fitted and not self._misplaces(moment, names)
-        replaced = self.averages.overwrites(names, trainable, ends)
+        misplaces = self.fitted and self._misplaces(moment, names)
+        replaced = self.averages.overwrites(
+            names, trainable, ends and self.fitted and not misplaces
+        )
         values = {name: self.averages.held[name] for name in replaced}
-        if self._misplaces(moment, names):
-            values |= {n: np.full_like(self.arrays[n], np.nan) for n in moment.flags.trainable}
+        if misplaces:
+            values |= {
+                n: np.full_like(self.arrays[n], np.nan) for n in moment.flags.acting.trainable
+            }
         if values:
             self.weights_version += 1
             self._move(values)
         return frozenset(values) - frozenset(self._reached(moment))
 
     def _misplaces(self, moment: Moment, held: Collection[str]) -> bool:
-        """Whether fit() hands out averages by position, to other weights than they are of."""
-        by_position = self.contract["average_after_fit"] == "by_position"
-        return by_position and self.fitted and {*held} != {*moment.flags.trainable}
+        """Whether averages are handed out by position, to other weights than they are of."""
+        by_position = self.contract["averages_handed_out"] == "by_position"
+        return by_position and {*held} != {*moment.flags.acting.trainable}
 
     def _dragging(self, point: ExpectedPoint, moment: Moment) -> tuple[str, ...]:
         """The frozen weights that the update rule is applied to: with zeros, or at a rate of 0.

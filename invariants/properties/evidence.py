@@ -11,9 +11,10 @@ import numpy as np
 
 from invariants.case import NARROW, Case, cast
 from invariants.observation import Array, Observation, ObservedPoint, same_bits
-from invariants.oracle.contract import CONTRACTS, Mode
+from invariants.oracle.contract import CONTRACTS, Mode, Reloading
 from invariants.oracle.expectation import Expectation, ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Deviation, deviation
+from invariants.program import Reload
 
 
 def kept(before: Array, through: Sequence[str], after: Array) -> bool:
@@ -49,6 +50,14 @@ class Evidence:
     def mode(self) -> Mode:
         """The mode that the case ran in."""
         return CONTRACTS[self.backend].mode(self.case.realisations[self.backend].mode)
+
+    def reloading(self, action: int) -> Reloading | None:
+        """How an action saves and loads, or copies; None where it does not."""
+        if action < 0 or not isinstance(self.case.program[action], Reload):
+            return None
+        return CONTRACTS[self.backend].reloading(
+            self.case.realisations[self.backend].ways[action] or ""
+        )
 
     @property
     def narrow(self) -> bool:

@@ -17,11 +17,19 @@ import numpy as np
 
 from invariants.case import cast
 from invariants.finding import Finding
-from invariants.hazards import COMPILED, MASKED, MERGED, TRACED, ZEROS, Hazard, of_old_flags
+from invariants.hazards import (
+    AVERAGED,
+    COMPILED,
+    MASKED,
+    MERGED,
+    TRACED,
+    ZEROS,
+    Hazard,
+    of_old_flags,
+)
 from invariants.observation import Array, ObservedPoint, same_bits
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA
-from invariants.program import Reload
 from invariants.properties.evidence import Evidence, kept
 
 
@@ -68,7 +76,7 @@ def _rewritten(
 
     Of the frozen ones that a gradient of zeros or a file lets move, the ones that do.
     """
-    loaded = after.action >= 0 and isinstance(evidence.case.program[after.action], Reload)
+    loaded = evidence.reloading(after.action)
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
         stays = same_bits(before.weights[name], after.weights[name])
@@ -79,10 +87,12 @@ def _rewritten(
             if name in stale:
                 yield _hazard(evidence, before, after, name, ZEROS)
             elif loaded and not stays and expected and name in expected.flags.frozen:
-                yield _hazard(evidence, before, after, name, MERGED)
+                yield _hazard(
+                    evidence, before, after, name, AVERAGED if loaded.averages else MERGED
+                )
             continue
         estimate, at = expected.weights[name], found.worst
-        maker = "a file" if loaded else "its layer's forward pass or its average"
+        maker = "a file" if loaded and loaded.file else "its layer's forward pass or its average"
         yield Finding(
             property_="frozen_weights",
             backend=evidence.backend,
@@ -170,6 +180,7 @@ def _masked(
 _MOVES = {
     ZEROS.id: "was frozen and moves on with a gradient of zeros",
     MERGED.id: "was frozen and is loaded with the update merged into it",
+    AVERAGED.id: "was frozen and becomes its average",
     MASKED.id: "moves on where its gradient is masked",
     COMPILED.id: "was frozen and moves as what the model was compiled with",
     TRACED.id: "was frozen and moves as what the function was traced with",

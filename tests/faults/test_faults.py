@@ -47,6 +47,7 @@ SHOWN_BY = {
     },
     "tensorflow": {
         "average_misses_frozen": {"use_ema"},
+        "average_taken_but_for_last": {"use_ema", "finalize_variable_values"},
         "average_overwrites_nothing": {"ema_overwrite_frequency"},
         "clipping_forgotten": {"clipvalue"},
         "lora_is_loaded_twice": {"enable_lora", "load_weights"},
@@ -276,6 +277,7 @@ NOTICED_BY = {
         "average_stays": "training_trajectory",
         "average_misses_frozen": "training_trajectory",
         "average_overwrites_nothing": "training_trajectory",
+        "average_taken_but_for_last": "frozen_weights",
         "lora_drifts": "upstream_gradients",
         "lora_leaves_the_weight_trainable": "trainability_survives",
         "lora_ignores_alpha": "upstream_gradients",

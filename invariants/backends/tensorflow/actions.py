@@ -16,6 +16,7 @@ NAME = "tensorflow"
 #: Reload's way -> its lines, before the optimizer is made anew where it has to be.
 _RELOADS: dict[str, Sequence[str]] = {
     "set_weights": ("model.set_weights(model.get_weights())",),
+    "finalize_variable_values": ("optimizer.finalize_variable_values(model.trainable_variables)",),
     "weights_file": (
         "with tempfile.TemporaryDirectory() as folder:",
         '    model.save_weights(folder + "/model.weights.h5")',

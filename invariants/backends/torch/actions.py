@@ -28,6 +28,7 @@ _RELOADS: dict[str, Sequence[str]] = {
         "file.seek(0)",
         "model.load_state_dict(torch.load(file))",
     ),
+    "averages": ("model.load_state_dict(averaged.module.state_dict())",),
     "checkpoint": (
         *_SAVE_ALL,
         'model.load_state_dict(saved["model"])',

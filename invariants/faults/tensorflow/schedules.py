@@ -25,6 +25,10 @@ _ROWS = {
     "average_misses_frozen": Row(
         "The average of a frozen weight does not follow it any more.", _UPDATE
     ),
+    "average_taken_but_for_last": Row(
+        "The last weight does not become its average when they are taken.",
+        ("keras.optimizers.Optimizer.finalize_variable_values",),
+    ),
     "average_overwrites_nothing": Row(
         "The weights never become their averages.",
         ("keras.optimizers.Optimizer._overwrite_model_variables_with_average_value",),
@@ -65,6 +69,13 @@ def average_misses_frozen(update: Any) -> Any:
             average.assign(kept)
 
     return missing
+
+
+def average_taken_but_for_last(finalize: Any) -> Any:
+    def short(self: Any, variables: Any) -> None:
+        finalize(self, variables[:-1])
+
+    return short
 
 
 def average_overwrites_nothing(overwrite: Any) -> Any:

@@ -79,6 +79,7 @@ class Reloading:
     layers that it does not take. file: each layer writes its weights to a file of the framework,
     and reads them. other_weights: what comes out of it has weights of its own. compiled: it needs a
     model that has been compiled. weights_alone: the way that loads the same without the optimizer.
+    averages: what it loads are the averages, of "all" weights and states or the "trainable" ones.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Reloading:
     other_weights: bool = True
     compiled: bool = False
     weights_alone: str = ""
+    averages: str = ""
 
 
 @dataclass(frozen=True)

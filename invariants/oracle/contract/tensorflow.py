@@ -328,10 +328,16 @@ TENSORFLOW = Contract(
             "Silent; users expect that where nothing is trained there is nothing to average.",
             _KERAS + "optimizers/sgd/",
         ),
-        "average_after_fit": Clause(
-            "overwrites",
-            "When using the built-in fit() training loop, this happens automatically after the "
-            "last epoch: the model variables are replaced by their moving averages.",
+        "average_before_a_step": Clause(
+            "the_weight",
+            "Silent; users expect that a weight of which there is no average yet stays.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "averages_handed_out": Clause(
+            "of_each_weight",
+            "At the end of training you call optimizer.finalize_variable_values(), which updates "
+            "the model variables to their moving averages in-place; fit() does so after its last "
+            "epoch.",
             _KERAS + "optimizers/sgd/",
         ),
         "idle_warnings": Clause(
@@ -883,6 +889,16 @@ TENSORFLOW = Contract(
             # Subclasses of Keras's layers with further weights, of which those save but their own.
             refuses=("spectral_norm_dense", "spectral_norm_conv2d"),
             file=True,
+        ),
+        Reloading(
+            "finalize_variable_values",
+            "kept",
+            "kept",
+            "You need to explicitly overwrite the variables by calling "
+            "optimizer.finalize_variable_values(), which updates the model variables in-place; "
+            "it sets the final value of the model's trainable variables.",
+            _KERAS + "optimizers/sgd/",
+            averages="trainable",
         ),
         Reloading(
             "clone_model",

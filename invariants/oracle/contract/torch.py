@@ -346,8 +346,22 @@ TORCH = Contract(
             "The averaged model is another one; the model itself goes on as it is.",
             _TORCH + "optim.html#weight-averaging-swa-and-ema",
         ),
-        "average_of_nothing": Clause(None, "Silent; torch has no fit().", _TORCH + "optim.html"),
-        "average_after_fit": Clause("stays", "Silent; torch has no fit().", _TORCH + "optim.html"),
+        "average_of_nothing": Clause(
+            None,
+            "The averaged model is made with the model, trained or not.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
+        "average_before_a_step": Clause(
+            "as_made",
+            "AveragedModel(model) makes a copy of the model: it holds the weights and states of "
+            "that time until update_parameters() is called.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
+        "averages_handed_out": Clause(
+            "of_each_weight",
+            "A state_dict maps each parameter and buffer by its name.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
         "idle_warnings": Clause(
             (),
             "Silent; users expect no warning of what a framework does inside.",
@@ -916,6 +930,16 @@ TORCH = Contract(
             "Copy parameters and buffers from state_dict into this module; with assign=False the "
             "properties of the tensors in the current module are preserved.",
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
+        ),
+        Reloading(
+            "averages",
+            "kept",
+            "kept",
+            "AveragedModel.module holds the averages in a module of the same kind; load_state_dict "
+            "copies parameters and buffers into this module, those that are frozen, too.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+            other_weights=False,
+            averages="all",
         ),
         Reloading(
             "checkpoint",
