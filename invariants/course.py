@@ -181,6 +181,7 @@ class _Course:
         self.compiled = mode.trains_itself
         self.function, self.signed = mode.traits.get("function"), "signature" in mode.traits
         self.own_step = "train_step" in mode.traits
+        self.scaled = "scale" in mode.traits and not mode.trains_itself
         self.sizes = [batch.size for batch in case.batches]
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
         slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
@@ -285,11 +286,15 @@ class _Course:
             return moment
         return replace(moment, graphs={**moment.graphs, call: moment.acting})
 
+    def _silent(self) -> bool:
+        """Whether a step that has nothing to train raises nothing."""
+        return self.options.get("optimizer_call") != "apply_gradients"
+
     def _stops(self, moment: Moment) -> bool:
         """Whether the optimizer raises for what it is given."""
         trainable = frozenset(moment.acting.trainable)
         if not trainable:
-            return self.options.get("optimizer_call") == "apply_gradients"
+            return not self._silent()
         unknown = moment.held is not None and trainable - moment.held
         return bool(unknown) or not trainable & moment.reached
 
@@ -298,7 +303,8 @@ class _Course:
         if self.compiled:
             moment = self._fitted(moment)
         trainable = moment.acting.trainable
-        if moment.held is not None or not trainable:
+        by_nothing = self.scaled and self.contract["scaled_step_of_nothing"] == "builds"
+        if moment.held is not None or not (trainable or (by_nothing and self._silent())):
             return moment
         return replace(moment, held=frozenset(trainable))
 

@@ -119,6 +119,8 @@ class Recorder:
 
     def slots(self, optimizer):
         # Keras keeps one list for each kind of slot, parallel to the weights it was built with.
+        # One that scales the loss has the one that steps inside.
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         if not optimizer.built:
             return {}
         owners = optimizer._trainable_variables

@@ -29,6 +29,7 @@ class ExpectedPoint:
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `cast`: the formats that it rounds all weights to, one after the other; `dtype` is that of the
     model after it.
+    A step is `skipped` where a scaled gradient is surely not finite: it moves nothing.
     `rounds_scalars`: it rounds what the optimizer keeps beside its slots.
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.
@@ -48,6 +49,7 @@ class ExpectedPoint:
     dtype: str = "float64"
     cast: tuple[str, ...] = ()
     may_raise: tuple[str, str] | None = None
+    skipped: bool = False
     attributes: Flags | None = None
     blind: bool = False
     held: frozenset[str] | None = None
@@ -73,12 +75,16 @@ class ExpectedPoint:
         return tuple(
             name
             for name in self.flags.trainable
-            if name not in (self.idle | self.still) and (self.held is None or name in self.held)
+            if not self.skipped
+            and name not in (self.idle | self.still)
+            and (self.held is None or name in self.held)
         )
 
     @property
     def stale(self) -> tuple[str, ...]:
         """The frozen weights that a step takes along with a gradient of zeros."""
+        if self.skipped:
+            return ()
         return tuple(name for name in sorted(self.zeros) if name in (self.held or ()))
 
 

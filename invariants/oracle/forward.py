@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from invariants.oracle.contract import Contract
-from invariants.oracle.contract.torch_autocast import casts, lowered
+from invariants.oracle.contract import Contract, tensorflow_policies, torch_autocast
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Tape, Value
 
@@ -15,6 +14,12 @@ if TYPE_CHECKING:
     from invariants.architecture.layers.base import Layer
     from invariants.case import Case
     from invariants.course import Moment
+
+#: backend -> the formats of a layer by its kind and those of its inputs.
+_FORMATS = {
+    "torch": torch_autocast.formats,
+    "tensorflow": tensorflow_policies.formats,
+}
 
 #: The path of a random layer -> what it drew, one array for each of its calls.
 Draws = Mapping[str, tuple[Array, ...]]
@@ -42,7 +47,13 @@ class LayerCall:
 
     def parameter(self, name: str) -> Value:
         value = self._forward.parameters[f"{self._path}.{name}"]
-        return self._forward.tape.cast(value, lower=True) if self.lowers_weights else value
+        if not self.lowers_weights:
+            return value
+        tape = self._forward.tape
+        cast = tape.cast(value, lower=True)
+        if self.contract["cast_weights"] == "each_time":
+            cast.summed = tape.widest
+        return cast
 
     def set_state(self, name: str, value: Value) -> None:
         self._forward.set(f"{self._path}.{name}", value)
@@ -111,9 +122,9 @@ class Forward:
         if tape.lower is None:
             return layer.forward(call, *inputs)
         given = tuple(value.rounding is tape.lower for value in inputs)
-        inside, outside = lowered(layer.kind, given)
-        call.lowers_weights = casts(layer.kind)
-        if casts(layer.kind):
-            inputs = [tape.cast(value, lower=True) for value in inputs]
-        with tape.computing(lower=inside):
-            return tape.cast(layer.forward(call, *inputs), lower=outside)
+        formats = _FORMATS[self.contract.backend](layer.kind, given)
+        call.lowers_weights = formats.weights
+        for lower in formats.inputs:
+            inputs = [tape.cast(value, lower) for value in inputs]
+        with tape.computing(lower=formats.inside):
+            return tape.cast(layer.forward(call, *inputs), formats.outside)

@@ -19,12 +19,18 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
-from invariants.oracle.limits import may_leave_the_range, square_may_underflow
+from invariants.oracle.limits import (
+    forward_may_leave_the_range,
+    may_leave_the_range,
+    square_may_underflow,
+    surely_overflows,
+)
 from invariants.oracle.losses import objective
 from invariants.oracle.masking import held_part, kept, masked
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, SAMPLES, Estimates, Rounding, estimate
+from invariants.oracle.scaling import LossScale
 from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tape import Tape, Value, grid_of
 from invariants.oracle.tracing import Functions
@@ -45,13 +51,15 @@ _MISPLACED = ("ValueError", "Shape mismatch")
 class _Pass:
     """The outcome of one forward and backward pass, in samples.
 
-    state: the states that it moved and the weights that it rewrote.
+    state: the states that it moved and the weights that it rewrote. overflowing: the weights whose
+    scaled gradients are surely not finite.
     """
 
     loss: Array
     gradients: dict[str, Array]
     state: dict[str, Array]
     lookups: dict[str, Array]
+    overflowing: frozenset[str] = frozenset()
 
 
 class _Interpreter:
@@ -101,6 +109,7 @@ class _Interpreter:
         self.fitted = self.mode.traits.get("call") == "fit"
         self.repeats = int(self.mode.traits.get("steps", "1"))
         self.functions = Functions(contract)
+        self.scale = LossScale(self.mode.traits)
         self.weights_version = 0
         self.state_version = 0
         self.passes: dict[tuple[Any, ...], _Pass] = {}
@@ -124,6 +133,7 @@ class _Interpreter:
             through = self._cast(action) if action.action == "cast" else ()
             if moment.optimizer != self.stepper.number:
                 self.stepper.begin(moment.optimizer, self.arrays)
+                self.scale.begin()
                 self.functions.make_anew()
                 if self.averages:
                     self.averages.new_optimizer()
@@ -196,7 +206,7 @@ class _Interpreter:
         before = replace(moment, rebuilt=index > 0 and self.moments[index - 1].rebuilt)
         loaded: dict[str, Array] = {}
         if self.contract.reloading(way).file:
-            tape = Tape(self.rounding)
+            tape = Tape(self.rounding, self.lower)
             forward = Forward(self.case, self.contract, tape, self.arrays, self.grids, {}, before)
             loaded = forward.loaded(self.case.architecture.layers)
         self._move(loaded)
@@ -285,6 +295,7 @@ class _Interpreter:
         if raises and raises == self.contract["nothing_to_train"]:
             batches = batches[:1]  # the first backward pass has raised
         before = {name: self.arrays[name] for name in moved}
+        dragged = replaced = frozenset[str]()
         for remaining in reversed(range(self.repeats if steps else 1)):
             result = self._passes(batches, moment, [known or {} for known in draws])
             zeros = {name: np.zeros_like(self.arrays[name][:1]) for name in moment.zeros}
@@ -293,10 +304,17 @@ class _Interpreter:
             result = replace(result, gradients=unclipped, lookups=lookups)
             if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
                 point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
+            if steps and self.scale.growth and result.overflowing & {*self._reached(moment)}:
+                point = replace(point, skipped=True)
+                moved = ()
+                replaced = self._after_skipping(moment)
+                break
             if steps and self.case.clip:
                 result = self._clipped(result, self._with_gradients(moment))
             dragged = self._step(result, moved, moment, self._dragging(point, moment))
             replaced = self._after_step(moment, ends=not remaining) if steps else frozenset[str]()
+            if steps and (flags.trainable or not self.blind):
+                self.scale.after_step(skipped=False)
         self.rewritten |= dragged | replaced
         point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
@@ -383,6 +401,22 @@ class _Interpreter:
             self._move(values)
         return frozenset(values) - frozenset(self._reached(moment))
 
+    def _after_skipping(self, moment: Moment) -> frozenset[str]:
+        """Goes on after a step that was skipped; the weights that become their averages, as in fit.
+
+        It ends with that whether it has made a step or not.
+        """
+        self.scale.after_step(skipped=True)
+        if not self.averages or not self.fitted:
+            return frozenset()
+        names = moment.flags.acting.trainable
+        taken = self.averages.taken(names)
+        if self._misplaces(moment, moment.held or ()):
+            taken = {name: np.full_like(self.arrays[name], np.nan) for name in names}
+        self.weights_version += bool(taken)
+        self._move(taken)
+        return frozenset(taken)
+
     def _misplaces(self, moment: Moment, held: Collection[str]) -> bool:
         """Whether averages are handed out by position, to other weights than they are of."""
         by_position = self.contract["averages_handed_out"] == "by_position"
@@ -446,7 +480,8 @@ class _Interpreter:
                 for name, gradient in one.gradients.items()
                 if name in self.case.architecture.weights
             }
-            total = _Pass(one.loss, gradients, one.state, {})
+            overflowing = total.overflowing | one.overflowing
+            total = _Pass(one.loss, gradients, one.state, {}, overflowing)
         assert total is not None
         return total
 
@@ -558,8 +593,8 @@ class _Interpreter:
     def _forward_signature(self, moment: Moment) -> tuple[Any, ...]:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
-        That is the batch alone, or the batch and the state as it was before. Last stand the mode
-        and what the gradient does not pass.
+        That is the batch alone, or the batch and the state as it was before. Last stand the mode,
+        what the gradient does not pass, and a scale that may change.
         """
         signature: list[Any] = []
         for placed in self.stateful:
@@ -572,7 +607,8 @@ class _Interpreter:
             )
             reads = not moment.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
-        return (*signature, moment.training, moment.cut)
+        scale = (self.scale.factor,) if self.scale.growth else ()
+        return (*signature, moment.training, moment.cut, *scale)
 
     def _pass(self, batch: int, moment: Moment, forward: tuple[Any, ...], draws: Draws) -> _Pass:
         key = (self.weights_version, batch, forward, moment.saved_losses, _digest(draws))
@@ -605,15 +641,25 @@ class _Interpreter:
         gradients = self._gradients(tape, loss, leaves)
         self.ties += tape.ties
         squares = "jit" in self.mode.traits and square_may_underflow(tape)
-        if squares or may_leave_the_range(tape, gradients, trained=self.weights_version > 0):
-            gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
+        trained = self.weights_version > 0
+        lost = squares or forward_may_leave_the_range(tape, trained)
+        overflowing = frozenset(
+            name
+            for name, (leaf, *_) in leaves.items()
+            if not lost
+            and name not in case.penalties  # whose gradient is none of the lower format
+            and surely_overflows(tape, leaf, gradients[name] * self.scale.factor)
+        )
+        if lost:
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
+        if lost or may_leave_the_range(tape, gradients, trained):
+            gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
         lookups = {
             name: tape.lookups[leaf.index]
             for name, (leaf, *_) in leaves.items()
             if leaf.index in tape.lookups
         }
-        return _Pass(loss.data, gradients, state, lookups)
+        return _Pass(loss.data, gradients, state, lookups, overflowing)
 
     def _terms(self, moment: Moment) -> Sequence[Term]:
         """The objective; a known issue has a Huber loss from a file forget where it bends."""
@@ -626,7 +672,7 @@ class _Interpreter:
     ) -> dict[str, Array]:
         """The gradient by each weight and input, summed over the values that it had."""
         every = [value for held in leaves.values() for value in held]
-        found = iter(tape.gradients(loss, every, float(self.mode.traits.get("scale", 1.0))))
+        found = iter(tape.gradients(loss, every, self.scale.factor))
         gradients = {}
         for name, held in leaves.items():
             total, *others = (next(found) for _ in held)

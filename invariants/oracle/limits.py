@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from invariants.oracle.primitives import Array
-from invariants.oracle.tape import Tape
+from invariants.oracle.tape import Tape, Value
 
 
 def may_leave_the_range(tape: Tape, gradients: Mapping[str, Array], trained: bool) -> bool:
@@ -16,20 +16,49 @@ def may_leave_the_range(tape: Tape, gradients: Mapping[str, Array], trained: boo
     trained: weights have been moved before the pass.
     """
     narrow = tape.narrowest.name == "float16"  # 65504 is reached without any training
-    return ((narrow or trained) and _may_overflow(tape, gradients)) or _may_lose_a_logarithm(tape)
+    adjoints = (narrow or trained) and _adjoints_may_overflow(tape, gradients)
+    return adjoints or forward_may_leave_the_range(tape, trained)
 
 
-def _may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
-    """Whether a product of two values of the pass, or an adjoint, may be too large.
+def forward_may_leave_the_range(tape: Tape, trained: bool) -> bool:
+    """The same of the forward pass alone, on which states depend."""
+    narrow = tape.narrowest.name == "float16"
+    return ((narrow or trained) and _values_may_overflow(tape)) or _may_lose_a_logarithm(tape)
+
+
+def surely_overflows(tape: Tape, leaf: Value, gradient: Array) -> bool:
+    """Whether no implementation can hold the gradient of a weight that is taken in a lower format.
+
+    gradient: as it is scaled. It is a sum of what comes of each use, one of which is too large
+    where all of them together are so many times.
+    """
+    cast = tape.casts.get((leaf.index, tape.narrowest.name))
+    if cast is None:
+        return False
+    limit = 2.0 * tape.narrowest.largest * max(1, tape.uses.get(cast.index, 1))
+    return bool((np.abs(gradient) > limit).all(axis=0).any())
+
+
+def _adjoints_may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
+    """Whether an adjoint may be too large for its format, or a product of two gradients."""
+    if not tape.largest_adjoint <= 0.25:  # partial sums are larger
+        return True
+    limit = np.sqrt(tape.widest.precision.largest)
+    return any(_beyond(array, limit) for array in gradients.values())
+
+
+def _values_may_overflow(tape: Tape) -> bool:
+    """Whether a product of two values of the pass may be too large for their format.
 
     Training that diverges gets there.
     """
-    largest = tape.narrowest.largest
-    if not tape.largest_adjoint <= largest / 4.0:  # partial sums are larger
-        return True
-    limit = np.sqrt(largest)
-    arrays = (*(value.data for value in tape.values), *gradients.values())
-    return any(not np.abs(array).max(initial=0.0) <= limit for array in arrays)
+    return any(
+        _beyond(value.data, np.sqrt(value.rounding.precision.largest)) for value in tape.values
+    )
+
+
+def _beyond(array: Array, limit: float) -> bool:
+    return not np.abs(array).max(initial=0.0) <= limit
 
 
 #: The smallest number of float16 that is held with all of its digits.

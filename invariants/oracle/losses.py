@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from invariants.oracle.contract import Contract
-from invariants.oracle.contract.torch_autocast import LOSSES_AS_GIVEN
+from invariants.oracle.contract import Contract, tensorflow_policies, torch_autocast
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Value
 
 if TYPE_CHECKING:
     from invariants.objective import Penalty, Term
+
+
+#: backend -> the losses that under an autocast begin in the format of what they are given.
+_AS_GIVEN = {
+    "torch": torch_autocast.LOSSES_AS_GIVEN,
+    "tensorflow": tensorflow_policies.LOSSES_AS_GIVEN,
+}
 
 
 def shifted(x: Value) -> Value:
@@ -300,7 +306,7 @@ def objective(
     for term, target, held in zip(terms, targets, weights, strict=True):
         loss = LOSSES[term.loss]
         output = outputs[term.output]
-        given = output.rounding is output.tape.lower and term.loss in LOSSES_AS_GIVEN
+        given = output.rounding is output.tape.lower and term.loss in _AS_GIVEN[contract.backend]
         with output.tape.computing(lower=given):
             values = loss.forward(output, target, contract, term)
         values = output.tape.cast(values, lower=False)

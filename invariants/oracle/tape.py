@@ -33,10 +33,11 @@ class Value:
     """An array on the tape; `data` has shape (samples or 1, ...), 1 where nothing was rounded.
 
     `grid` is g where the value is known to be a multiple of 2^-g in every element. `rounding` is
-    that of the format in which it is held, and its adjoint.
+    that of the format in which it is held, and its adjoint; `summed` that in which contributions to
+    the adjoint are added up.
     """
 
-    __slots__ = ("data", "grid", "index", "name", "params", "parents", "rounding", "tape")
+    __slots__ = ("data", "grid", "index", "name", "params", "parents", "rounding", "summed", "tape")
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Value:
         self.name = name
         self.parents = parents
         self.params = params or {}
-        self.rounding = tape.rounding
+        self.rounding = self.summed = tape.rounding
         self.index = len(tape.values)
         tape.values.append(self)
 
@@ -128,9 +129,11 @@ class Tape:
         self.lower = lower
         self.casts: dict[tuple[int, str], Value] = {}
         self.values: list[Value] = []
-        self.adjoints: list[Array] = []  # as they were after each contribution
+        # As they were after each contribution, with the largest number of the format.
+        self.adjoints: list[tuple[float, Array]] = []
         self.ties = 0  # elements that met a kink exactly
         self.lookups: dict[int, Array] = {}  # table -> lookup_sums of its gradients
+        self.uses: dict[int, int] = {}  # a value -> how often its adjoint was contributed to
 
     @property
     def narrowest(self) -> Precision:
@@ -160,9 +163,9 @@ class Tape:
 
     @property
     def largest_adjoint(self) -> float:
-        """Of all samples and values, in absolute terms; arrays with a NaN do not count."""
+        """Of all samples and values, as a share of what the format holds; NaN do not count."""
         # Beginning with 0, for `max` keeps the number that it has against a NaN.
-        return max([0.0, *(float(np.abs(g).max(initial=0.0)) for g in self.adjoints)])
+        return max([0.0, *(float(np.abs(g).max(initial=0.0)) / most for most, g in self.adjoints)])
 
     def constant(self, samples: Array) -> Value:
         """A leaf from `samples` of shape (S or 1, ...)."""
@@ -244,7 +247,8 @@ class Tape:
         gradient, magnitude = result if isinstance(result, tuple) else (result, None)
         if value.name == "take":
             sums = lookup_sums(g, **value.params, rows=parent.shape[0])
-            self.lookups[parent.index] = self.lookups.get(parent.index, 0.0) + sums
+            table = parent.parents[0] if parent.name == "narrowed" else parent
+            self.lookups[table.index] = self.lookups.get(table.index, 0.0) + sums
         if magnitude is not None or primitive.vjp_ulps > 0.0:
             gradient = rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
         if primitive.vjp_may_flush:
@@ -257,8 +261,9 @@ class Tape:
         return gradient
 
     def _accumulate(self, adjoints: dict[int, Array], parent: Value, gradient: Array) -> None:
+        self.uses[parent.index] = self.uses.get(parent.index, 0) + 1
         present = adjoints.get(parent.index)
         if present is not None:
-            gradient = parent.rounding.disturb(present + gradient)
-        self.adjoints.append(gradient)
+            gradient = parent.summed.disturb(present + gradient)
+        self.adjoints.append((parent.rounding.precision.largest, gradient))
         adjoints[parent.index] = gradient

@@ -223,6 +223,8 @@ def _why(name: str, steps: list[ExpectedPoint]) -> str:
         return "is reached by no loss"
     if steps and name in steps[-1].still:
         return "has a learning rate of 0"
+    if steps and steps[-1].skipped:
+        return "is in a step that the loss scale skips"
     trainable = bool(steps) and name not in steps[-1].flags.frozen
     return "is not in the optimizer" if trainable else "was frozen"
 

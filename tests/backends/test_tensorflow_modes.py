@@ -17,6 +17,7 @@ from invariants.backends import BACKENDS
 from invariants.case import Case, CaseError, Realisation, frozen
 from invariants.hazards import COMPILED, TRACED
 from invariants.judge import judge
+from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS
 from invariants.program import Action, Compile, Evaluate, Freeze, Reload, SetMode, Step, Thaw
 
@@ -200,3 +201,30 @@ def test_what_xla_draws_is_not_asked_of_an_eager_layer(mode: str) -> None:
 def test_a_mode_settles_an_option(mode: str) -> None:
     with pytest.raises(CaseError, match=f"run_eagerly cannot be 'yes' in {mode}"):
         in_mode(mode, (Step(0),), run_eagerly="yes")
+
+
+@pytest.mark.parametrize(
+    ("mode", "line"),
+    [
+        ("mixed_bfloat16", "keras.config.set_dtype_policy('mixed_bfloat16')"),
+        ("mixed_float16", 'keras.layers.Activation("linear", dtype="float32", name="output_0")'),
+        ("mixed_float16_scaled", "scaled = optimizer.scale_loss(loss)"),
+        ("mixed_float16_scaled", "gradients = tape.gradient(scaled, variables)"),
+        ("mixed_float16_scaled", "initial_scale=1024.0, dynamic_growth_steps=2)"),
+        ("fit_mixed_float16", "model.optimizer.initial_scale = 256.0"),
+    ],
+)
+def test_a_mixed_policy_is_some_lines_of_the_script(mode: str, line: str) -> None:
+    assert line in rendered(mode, (Step(0),))
+
+
+@pytest.mark.parametrize(
+    ("mode", "given"),
+    [("tape", "model(x0, training=True)"), ("mixed_bfloat16", "tf.cast(model(x0, training=True)")],
+)
+def test_probabilities_are_not_made_in_a_lower_format(mode: str, given: str) -> None:
+    case = in_mode(mode, (Step(0),))
+    classes = frozen(np.zeros((4,), dtype=np.int64))
+    batch = replace(case.batches[0], targets=(classes,))
+    other = replace(case, objective=(Term(loss="likelihood"),), batches=(batch,))
+    assert f"tf.nn.softmax({given}" in BACKENDS["tensorflow"].render(other)

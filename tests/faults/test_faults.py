@@ -49,6 +49,7 @@ SHOWN_BY = {
         "average_misses_frozen": {"use_ema"},
         "average_taken_but_for_last": {"use_ema", "finalize_variable_values"},
         "average_overwrites_nothing": {"ema_overwrite_frequency"},
+        "cast_of_a_frozen_variable_stays": {".trainable"},
         "clipping_forgotten": {"clipvalue"},
         "lora_is_loaded_twice": {"enable_lora", "load_weights"},
         "mish_drifts": {"mish"},
@@ -291,6 +292,11 @@ NOTICED_BY = {
         "recomputed_drifts": "upstream_gradients",
         "one_step_of_several": "training_trajectory",
         "fit_forgets_last": "trainable_weights_move",
+        "cast_of_a_frozen_variable_stays": "upstream_gradients",
+        "frozen_casts_block": "upstream_gradients",
+        "loss_scale_leaves_one_scaled": "training_trajectory",
+        "loss_scale_rounds_frozen": "frozen_weights",
+        "loss_scale_grows_too_early": "training_trajectory",
     },
 }
 

@@ -242,6 +242,8 @@ class _WithLora(Layer):
         if call.contract["lora_in_files"] != "merged":
             return {}
         name, adapted = self._adapted(call)
+        if call.contract["lora_file_precision"] == "compute":
+            adapted = adapted.tape.cast(adapted, lower=True)
         factors = {factor: call.parameter(factor) for factor in ("lora_a", "lora_b")}
         return {name: adapted, **{n: v.tape.constant(0.0 * v.data[:1]) for n, v in factors.items()}}
 

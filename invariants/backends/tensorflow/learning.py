@@ -5,11 +5,13 @@ They stand in the action itself, or in a function of the script that the mode ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from invariants.architecture.layers.base import Spec
 from invariants.backends.source import arrays_of_a_batch, indented, loss_lines
 from invariants.backends.tensorflow import losses, modes
 from invariants.case import Case
+from invariants.objective import Term
 from invariants.program import Gradient, Step
 
 NAME = "tensorflow"
@@ -36,6 +38,16 @@ def seeded(case: Case, number: int, batch: int) -> list[str]:
     return ["reseed(model)", *draws]
 
 
+def _value(case: Case) -> Callable[[Term, Spec, str, str, str, str], str]:
+    """The expression of a term; probabilities are not made in a lower format."""
+
+    def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
+        z = modes.widened(case, z) if losses.of_probabilities(term) else z
+        return losses.value(term, spec, name, z, y, w)
+
+    return value
+
+
 def _loss(case: Case, training: bool) -> list[str]:
     """The lines that compute `loss` from a call of the model."""
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
@@ -45,7 +57,7 @@ def _loss(case: Case, training: bool) -> list[str]:
     if "checkpoint" in modes.traits(case):
         given = ", ".join(names)
         call = f"{modes.traits(case)['checkpoint']}(lambda {given}: {call})({given})"
-    return [*loss_lines(case, call, losses.value), *penalties]
+    return [*loss_lines(case, call, _value(case)), *penalties]
 
 
 def _watched(case: Case, batches: int) -> list[str]:
@@ -63,21 +75,24 @@ def _taped(
     options = modes.traits(case).get("tape", "")
     head = [f"tape.watch({name})" for name in watched]
     named = [variables] if variables else []
+    loss = "scaled" if modes.scales(case) else "loss"
+    losses_of = _loss(case, training)
+    losses_of += ["scaled = optimizer.scale_loss(loss)"] if modes.scales(case) else []
     if options.startswith("watch_accessed_variables"):
         # A tape watches TensorFlow's variables, and what Keras calls one holds one of those.
         head += [*named, "tape.watch([variable.value for variable in variables])"]
         named = []
-    lines = [f"with tf.GradientTape({options}) as tape:", *indented(head + _loss(case, training))]
+    lines = [f"with tf.GradientTape({options}) as tape:", *indented(head + losses_of)]
     lines += named
     if options.startswith("persistent"):
         # Asked for one by one, as where parts of a model are trained by different optimizers.
-        lines.append(f"{gradients} = [tape.gradient(loss, variable) for variable in variables]")
-        lines += [f"to_inputs = tape.gradient(loss, [{', '.join(watched)}])"] if watched else []
+        lines.append(f"{gradients} = [tape.gradient({loss}, variable) for variable in variables]")
+        lines += [f"to_inputs = tape.gradient({loss}, [{', '.join(watched)}])"] if watched else []
     elif watched:
         sources = f"(variables, [{', '.join(watched)}])"
-        lines.append(f"{gradients}, to_inputs = tape.gradient(loss, {sources})")
+        lines.append(f"{gradients}, to_inputs = tape.gradient({loss}, {sources})")
     else:
-        lines.append(f"{gradients} = tape.gradient(loss, variables)")
+        lines.append(f"{gradients} = tape.gradient({loss}, variables)")
     around = modes.traits(case).get("around")
     return [around, *indented(lines)] if around else lines
 
@@ -137,6 +152,14 @@ def _called(case: Case, number: int, action: Gradient | Step) -> list[str]:
     ]
 
 
+def _shown(case: Case, watched: bool) -> list[str]:
+    """The lines that divide what is recorded by the scale of the loss, before a step changes it."""
+    if not modes.scales(case):
+        return []
+    of_inputs = ["to_inputs = unscaled(to_inputs, optimizer)"] if watched else []
+    return ["shown = unscaled(gradients, optimizer)", *of_inputs]
+
+
 def lines(case: Case, number: int, action: Gradient | Step, masks: Sequence[str] = ()) -> list[str]:
     """The lines of a gradient or a step; masks: those that mask `gradients` in a loop."""
     training, more = case.modes[number], action.more if isinstance(action, Step) else ()
@@ -149,7 +172,9 @@ def lines(case: Case, number: int, action: Gradient | Step, masks: Sequence[str]
         for batch in more:
             done += _added(case, training, f"batch({batch})")
         done += masks
+        done += _shown(case, bool(_watched(case, 1 + len(more))))
         done += [_applied(case)] if isinstance(action, Step) else []
     watched = _watched(case, 1 + len(more))
     inputs = f", inputs=zip({list(case.watched)}, to_inputs)" if watched else ""
-    return [*done, f"record({number}, loss, optimizer, variables, gradients{inputs})"]
+    shown = "shown" if modes.scales(case) else "gradients"
+    return [*done, f"record({number}, loss, optimizer, variables, {shown}{inputs})"]

@@ -73,6 +73,11 @@ def target(term: Term, spec: Spec, y: str) -> str:
     return ROWS[term.loss].target.format(y=y, classes=spec.shape[-1])
 
 
+def of_probabilities(term: Term) -> bool:
+    """Whether the script makes probabilities of the output that the loss is given."""
+    return ROWS[term.loss].prediction != "{z}"
+
+
 def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
     """The expression of one term: loss `name`, output, target and weights by their names."""
     row = ROWS[term.loss]

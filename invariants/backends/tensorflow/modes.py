@@ -7,7 +7,7 @@ makes, and what is traced once is called by every later action.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from invariants.backends.source import arrays_of_a_batch
@@ -35,6 +35,64 @@ class Trained(keras.Model):
         self.optimizer.apply(gradients, variables)
         return {"loss": loss}
 """
+
+
+def policy(case: Case) -> str:
+    """The dtype policy of all layers."""
+    lower = traits(case).get("autocast")
+    return f"mixed_{lower}" if lower else case.dtype
+
+
+_UNSCALED = """\
+def unscaled(gradients, optimizer):
+    scale = optimizer.scale_loss(1.0)
+    return [None if g is None else tf.convert_to_tensor(g) / scale for g in gradients]
+"""
+
+
+def scales(case: Case) -> bool:
+    """Whether the script scales the loss; a compiled model does so by itself."""
+    return "scale" in traits(case) and "call" not in traits(case)
+
+
+def compiled(case: Case) -> list[str]:
+    """The lines behind those that compile the model."""
+    # Of the optimizer that compile() has wrapped around the one it was given.
+    scale = traits(case).get("scale")
+    return [f"model.optimizer.initial_scale = {scale}"] if scale else []
+
+
+def scaling(case: Case) -> list[str]:
+    """The lines of the function that says what gradients are without the scale."""
+    return [*_UNSCALED.splitlines(), "", ""] if scales(case) else []
+
+
+def optimizer(case: Case, made: str) -> str:
+    """The expression of the optimizer, from that of the one that steps."""
+    if not scales(case):
+        return made
+    given = {"initial_scale": traits(case)["scale"], "dynamic_growth_steps": traits(case)["growth"]}
+    options = ", ".join(f"{name}={value}" for name, value in given.items())
+    return f"keras.optimizers.LossScaleOptimizer({made}, {options})"
+
+
+def put_out(case: Case, values: Sequence[str]) -> list[str]:
+    """What the model puts out, from the values that its layers give."""
+    cast = "outputs" in traits(case)
+    return [f"y{number}" if cast else value for number, value in enumerate(values)]
+
+
+def widening(case: Case, values: Sequence[str]) -> list[str]:
+    """The lines that cast those values, where the mode does."""
+    dtype = traits(case).get("outputs")
+    cast = 'y{0} = keras.layers.Activation("linear", dtype="{1}", name="output_{0}")({2})'
+    return [cast.format(n, dtype, value) for n, value in enumerate(values)] if dtype else []
+
+
+def widened(case: Case, z: str) -> str:
+    """The expression of an output for what is not to be computed in a lower format: a softmax."""
+    lower = "autocast" in traits(case) and "outputs" not in traits(case)
+    return f'tf.cast({z}, "float32")' if lower else z
 
 
 def model_class(case: Case) -> str:

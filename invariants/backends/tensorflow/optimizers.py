@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from invariants.backends.source import arguments
-from invariants.backends.tensorflow import schedules
+from invariants.backends.tensorflow import modes, schedules
 from invariants.case import Case
 
 NAME = "tensorflow"
@@ -107,7 +107,8 @@ def made(case: Case) -> list[str]:
     given = arguments(**options)
     if case.schedule:
         given = given.replace(arguments(learning_rate=o.learning_rate), "learning_rate=schedule", 1)
-    lines = [*schedules.made(case), f"optimizer = keras.optimizers.{constructor}({given})"]
+    made = f"keras.optimizers.{constructor}({given})"
+    lines = [*schedules.made(case), f"optimizer = {modes.optimizer(case, made)}"]
     if case.options(NAME)["optimizer_build"] == "ahead":
         lines.append("optimizer.build(model.trainable_variables)")
     return lines

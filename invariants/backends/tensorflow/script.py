@@ -91,7 +91,11 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
     inputs = values[0] if block.arity == 1 else f"[{', '.join(values[: block.arity])}]"
     model_name = path.rpartition(".")[2] or "network"
     ends = (-1,) if path else architecture.output_values
-    outputs = ", ".join(values[n] for n in ends)
+    put_out = [values[n] for n in ends]
+    if not path:
+        body += modes.widening(case, put_out)
+        put_out = modes.put_out(case, put_out)
+    outputs = ", ".join(put_out)
     outputs = f"[{outputs}]" if len(ends) > 1 else outputs
     flag = ", trainable=False" if frozen.get(path) == "constructor" else ""
     model_class = "keras.Model" if path else modes.model_class(case)
@@ -118,7 +122,8 @@ def _made(case: Case) -> list[str]:
         f"jit_compile={'jit' in modes.traits(case)}",
         *([f"steps_per_execution={steps}"] if (steps := modes.steps(case)) > 1 else []),
     ]
-    return [*optimizers.made(case), f"model.compile({', '.join(options)})"]
+    compiled = f"model.compile({', '.join(options)})"
+    return [*optimizers.made(case), compiled, *modes.compiled(case)]
 
 
 def _given(case: Case) -> list[str]:
@@ -215,7 +220,7 @@ def render(case: Case) -> str:
     lines = [*imports, "import keras", "import tensorflow as tf", ""]
     lines.append(f"keras.config.set_floatx({case.dtype!r})")
     # The default policy is derived from floatx once, when the first layer is made.
-    lines.append(f"keras.config.set_dtype_policy({case.dtype!r})")
+    lines.append(f"keras.config.set_dtype_policy({modes.policy(case)!r})")
     if case.architecture.stochastic:
         lines.append(f"SEED = {case.seed}")
     if "each_variable" in ways:
@@ -228,7 +233,7 @@ def render(case: Case) -> str:
         lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
-    lines += learning.definitions(case)
+    lines += [*modes.scaling(case), *learning.definitions(case)]
     lines += [
         "model = build_network()",
         *(["model.trainable = False"] if _made_frozen(case).get("") == "before_build" else []),

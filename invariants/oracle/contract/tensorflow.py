@@ -352,6 +352,12 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
             "schedule_free_adamw.py",
         ),
+        "cast_weights": Clause(
+            "each_time",
+            "Under a mixed precision policy the layer converts a variable to the compute data type "
+            "when it is accessed: gradients of several accesses are added up in float32.",
+            "https://keras.io/api/mixed_precision/policy/",
+        ),
         "clipping": Clause(
             "in_the_step",
             "The optimizer clips the gradients that it is given; tensors are immutable.",
@@ -529,6 +535,19 @@ TENSORFLOW = Contract(
             "When you save a model (after training), the LoRA weights are automatically merged. "
             "When you reload, you have a 'normal' kernel with no LoRA weights.",
             "https://github.com/keras-team/keras/issues/23244",
+        ),
+        "scaled_step_of_nothing": Clause(
+            "nothing",
+            "apply() of no gradients is a no-op, and an optimizer is built with the variables of "
+            "the first apply() that has some; LossScaleOptimizer wraps another optimizer and "
+            "applies dynamic loss scaling to it.",
+            _KERAS + "optimizers/loss_scale_optimizer/",
+        ),
+        "lora_file_precision": Clause(
+            "variable",
+            "The variable dtype of a mixed precision policy is float32, and the layer casts only "
+            "what it computes with; a saved file holds the state of the layer: its weights.",
+            "https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/",
         ),
         "equal_flag": Clause(
             "applies",

@@ -24,6 +24,41 @@ def _function(name: str, sentence: str, seconds: float = 0.9, **traits: str) -> 
     return Mode(name, sentence, _FUNCTION, traits=traits, optimised=True, seconds=seconds)
 
 
+_POLICY = (
+    "A mixed precision policy causes the compute dtype to be float16 or bfloat16 and the variable "
+    "dtype to be float32: a layer casts its inputs and its variables, and puts the compute dtype "
+    "out."
+)
+
+_OUTPUTS = (
+    " Even if the model does not end in a softmax, the outputs should still be float32: a linear "
+    "activation of that dtype casts them."
+)
+
+
+_SCALED = (
+    " LossScaleOptimizer scales the loss to prevent underflow, and divides gradients by the scale: "
+    "on any train step, if a nonfinite gradient is encountered, the loss scale is halved, and the "
+    "train step is skipped; after dynamic_growth_steps steps without one it is doubled."
+)
+
+_SCALING = "https://keras.io/api/optimizers/loss_scale_optimizer/"
+
+
+def _mixed(
+    name: str, dtype: str, sentence: str, source: str, *, fit: bool = False, **traits: str
+) -> Mode:
+    return Mode(
+        name,
+        sentence,
+        source,
+        trains_itself=fit,
+        traits={"autocast": dtype, **({"call": "fit"} if fit else {}), **traits},
+        dtypes=("float32",),
+        seconds=1.2 if fit else 0.3,
+    )
+
+
 MODES: tuple[Mode, ...] = (
     Mode(
         "tape",
@@ -62,6 +97,36 @@ MODES: tuple[Mode, ...] = (
         "https://www.tensorflow.org/api_docs/python/tf/recompute_grad",
         traits={"checkpoint": "tf.recompute_grad", "of": "model"},
         seconds=0.3,
+    ),
+    _mixed(
+        "mixed_bfloat16",
+        "bfloat16",
+        _POLICY,
+        "https://keras.io/api/mixed_precision/policy/",
+    ),
+    _mixed(
+        "mixed_float16",
+        "float16",
+        _POLICY + _OUTPUTS,
+        "https://www.tensorflow.org/guide/mixed_precision",
+        outputs="float32",
+    ),
+    _mixed(
+        "mixed_float16_scaled",
+        "float16",
+        _POLICY + _SCALED,
+        _SCALING,
+        scale="1024.0",
+        growth="2",
+    ),
+    _mixed(
+        "mixed_float16_skipped",
+        "float16",
+        _POLICY + _SCALED + " It is recommended for the initial scale to be a very high number: "
+        "here one with which most steps are skipped.",
+        _SCALING,
+        scale="17179869184.0",
+        growth="2000",
     ),
     _function(
         "function",
@@ -121,6 +186,18 @@ MODES: tuple[Mode, ...] = (
         trains_itself=True,
         traits={"call": "fit", "steps": "2", "run_eagerly": "no"},
         seconds=1.2,
+    ),
+    _mixed(
+        "fit_mixed_float16",
+        "float16",
+        _POLICY + _OUTPUTS + " In compile(), the passed optimizer is automatically wrapped in a "
+        "LossScaleOptimizer if the model dtype policy is mixed_float16; here it starts with a "
+        "smaller scale." + _SCALED,
+        _FIT + "#compile-method",
+        fit=True,
+        outputs="float32",
+        scale="256.0",
+        growth="2000",
     ),
     Mode(
         "fit_xla",

@@ -373,6 +373,12 @@ TORCH = Contract(
         "schedule_free_iterate": Clause(
             "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
+        "cast_weights": Clause(
+            "once",
+            "Under autocast a cast weight is kept until the region is left, and the gradients of "
+            "its uses are added up in the lower format.",
+            _TORCH + "amp.html",
+        ),
         "clipping": Clause(
             "in_place",
             "Gradients are modified in-place, between backward() and step().",
@@ -552,6 +558,10 @@ TORCH = Contract(
         "lora_in_files": Clause(
             "kept", "No layer of torch has an update of low rank.", _TORCH + "nn.html"
         ),
+        "scaled_step_of_nothing": Clause(
+            "nothing", "An optimizer is made with its weights.", _TORCH + "optim.html"
+        ),
+        "lora_file_precision": Clause("variable", "There is no layer of its own for it.", _TORCH),
         "equal_flag": Clause(
             "applies",
             "requires_grad_(value) sets requires_grad of every parameter in the module.",

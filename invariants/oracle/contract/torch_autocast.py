@@ -8,6 +8,10 @@ layers that are made of several.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from invariants.oracle.contract.formats import Formats
+
 #: Whose operations are of the first list: linear, matmul, bmm, conv, conv_transpose, prelu,
 #: scaled_dot_product_attention and the cells of an RNN.
 LOWERED = frozenset(
@@ -84,7 +88,7 @@ LOSSES_AS_GIVEN = frozenset(
 )
 
 
-def lowered(kind: str, given: tuple[bool, ...]) -> tuple[bool, bool]:
+def lowered(kind: str, given: Sequence[bool]) -> tuple[bool, bool]:
     """Whether a layer computes in the lower format, and whether it puts that out.
 
     given: whether each of its inputs is in the lower format.
@@ -101,3 +105,9 @@ def lowered(kind: str, given: tuple[bool, ...]) -> tuple[bool, bool]:
 def casts(kind: str) -> bool:
     """Whether a layer casts what it is given, and its weights once for each region."""
     return kind in LOWERED | LOWERED_INSIDE | WIDENED_INSIDE
+
+
+def formats(kind: str, given: Sequence[bool]) -> Formats:
+    """Those of a layer; given: whether each of its inputs is in the lower format."""
+    inside, outside = lowered(kind, given)
+    return Formats((True,) if casts(kind) else (), casts(kind), inside, outside)
