@@ -13,6 +13,7 @@ from tests_support import simple_case
 
 from invariants.architecture.graph import Placed
 from invariants.architecture.layers import LAYERS
+from invariants.average import Average
 from invariants.backends import runner
 from invariants.backends.source import definitions
 from invariants.backends.tensorflow import LOWERINGS
@@ -199,3 +200,11 @@ def test_a_scaled_step_of_nothing_is_a_known_issue() -> None:
     assert told == {("known issue", "keras-loss-scale-built-with-nothing")}
     issue = next(i for i in known_issues() if i.id == "keras-loss-scale-built-with-nothing")
     assert "Unknown variable" in issue.reason
+
+
+def test_fit_ends_with_averages_though_all_of_its_steps_were_skipped() -> None:
+    case = _in("fit_mixed_float16", (Step(0), Step(0)), target=900.0)
+    verdict = judge(replace(case, average=Average(decay=0.9)).check(), "tensorflow")
+    assert [point.skipped for point in verdict.evidence.expectation.points] == [True, True]
+    told = {(finding.severity, finding.issue) for finding in verdict.findings}
+    assert told == {("known issue", "keras-average-of-zeros")}
