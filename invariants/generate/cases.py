@@ -234,8 +234,7 @@ def _cases(
         ]
         kept = len(dtypes) < 2 or any(not_cast(averaged, contract) for contract in contracts)
         castable = () if kept else dtypes
-        stepping = scheduled or averaged
-        program = draw_program(choice, architecture, batches, fitted, stepping, castable)
+        program = draw_program(choice, architecture, batches, fitted, scheduled, averaged, castable)
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
         if not kinds & choice.lacking and not (mode and fitted and written):

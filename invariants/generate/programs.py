@@ -50,12 +50,13 @@ class _Program:
         architecture: Architecture,
         batches: int,
         fitted: bool,
-        stepping: bool,
+        scheduled: bool,
+        averaged: bool,
         castable: Sequence[Dtype],
     ) -> None:
         self.castable = castable
-        self.fitted = fitted
-        self.segments = _FITTED if fitted or stepping else _SEGMENTS
+        self.fitted, self.averaged = fitted, averaged
+        self.segments = _FITTED if fitted or scheduled or averaged else _SEGMENTS
         self.choice, self.architecture, self.batches = choice, architecture, batches
         self.flags = Flags.initial(architecture)
         self.actions: list[Action] = []
@@ -73,7 +74,8 @@ class _Program:
 
     def event(self) -> None:
         events = [e for e in _EVENTS if not (self.fitted and e == "set_mode")]
-        kind = self.choice.one_of([*events, *["cast"] * bool(self.castable)])
+        taking = ["reload"] * (8 * self.averaged)  # averages are there to be taken
+        kind = self.choice.one_of([*events, *["cast"] * bool(self.castable), *taking])
         if kind == "evaluate":
             training = self.choice.boolean() and not self.architecture.stochastic
             self.actions.append(Evaluate(self.batch(), training))
@@ -114,15 +116,17 @@ def draw_program(
     architecture: Architecture,
     batches: int,
     fitted: bool,
-    stepping: bool = False,
+    scheduled: bool = False,
+    averaged: bool = False,
     castable: Sequence[Dtype] = (),
 ) -> tuple[Action, ...]:
     """Freeze, then one to three stretches, the mask changing in between.
 
-    fitted: for a model that trains by itself, which is compiled after most changes. stepping: of
-    steps alone, for what goes from step to step. castable: the dtypes that it may change to.
+    fitted: for a model that trains by itself, which is compiled after most changes. scheduled,
+    averaged: with what goes from step to step, so of steps alone. castable: the dtypes that it may
+    change to.
     """
-    program = _Program(choice, architecture, batches, fitted, stepping, castable)
+    program = _Program(choice, architecture, batches, fitted, scheduled, averaged, castable)
     program.change()
     for segment in range(choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:

@@ -51,6 +51,7 @@ SHOWN_BY = {
         "average_overwrites_nothing": {"ema_overwrite_frequency"},
         "cast_of_a_frozen_variable_stays": {".trainable"},
         "clipping_forgotten": {"clipvalue"},
+        "constructor_forgets_trainable": {"trainable=False"},
         "lora_is_loaded_twice": {"enable_lora", "load_weights"},
         "mish_drifts": {"mish"},
         "second_output_dropped_when_frozen": {"y1"},
@@ -361,10 +362,10 @@ def _batch(backend: str, mode: str, number: int) -> tuple[Case, ...]:
 
 @cache
 def _words(backend: str, mode: str, number: int) -> tuple[frozenset[str], ...]:
-    """The words of each script of a batch, as they are and as attributes."""
+    """The words of each script of a batch: as they are, as attributes, with what is set to what."""
     scripts = [BACKENDS[backend].render(case) for case in _batch(backend, mode, number)]
-    words = r"(?=(\b\w+|\.\w+))"
-    return tuple(frozenset(re.findall(words, script)) for script in scripts)
+    words = (r"\b\w+", r"\.\w+", r"\b\w+=\w+")
+    return tuple(frozenset(w for form in words for w in re.findall(form, s)) for s in scripts)
 
 
 @cache
