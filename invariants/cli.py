@@ -20,6 +20,12 @@ backends = click.option(
 ignoring = click.option(
     "--ignore-known-issues", is_flag=True, help="Count known issues as violations."
 )
+case_limit = click.option(
+    "--case-limit",
+    type=float,
+    metavar="SECONDS",
+    help="What a case may take in a worker: 60; implies --isolate.",
+)
 case_file = click.argument("file", metavar="CASE.JSON", type=click.Path(path_type=Path))
 
 
@@ -58,6 +64,10 @@ def app() -> None:
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write findings here."
 )
 @click.option("--coverage", is_flag=True, help="Print which layers were met, and where.")
+@click.option(
+    "--isolate", is_flag=True, help="Run cases in a worker process; a crash or hang is a finding."
+)
+@case_limit
 @ignoring
 def verify(
     backends: tuple[str, ...],
@@ -68,12 +78,14 @@ def verify(
     workers: int,
     report: Path | None,
     coverage: bool,
+    isolate: bool,
+    case_limit: float | None,
     ignore_known_issues: bool,
 ) -> None:
     """Verify the installed frameworks: 0 no violation, 1 a violation, 2 it could not run."""
     import pytest
 
-    from invariants.suite.session import OptionError, Options
+    from invariants.suite.session import OptionError, Options, case_limit_of
 
     _read_ledger()
     try:
@@ -85,6 +97,7 @@ def verify(
             str(report) if report else None,
             ignore_known_issues,
             modes,
+            case_limit_of(isolate, case_limit),
         )
     except OptionError as error:
         raise CannotRun(str(error)) from None
@@ -106,6 +119,10 @@ def verify(
         arguments += ["--invariants-report", str(report)]
     if coverage:
         arguments.append("--invariants-coverage")
+    if isolate:
+        arguments.append("--invariants-isolate")
+    if case_limit is not None:
+        arguments += ["--invariants-case-limit", str(case_limit)]
     if ignore_known_issues:
         arguments.append("--invariants-ignore-known-issues")
     if workers > 1:

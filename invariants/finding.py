@@ -16,8 +16,8 @@ class Finding:
     the first. subject: a weight, an input, or "". element: an index in canonical layout.
     relation: what should have held between the recorded points, for the repro script:
     "within" (of `expected` by `allowed`), "present", "absent", "same_bits" (as at `earlier`),
-    "moved" (since `earlier`), "raises", "quiet", "warns", "repeats", "flag", "dtype" (is
-    `expected`).
+    "moved" (since `earlier`), "raises", "ends" (the process did not live to), "quiet", "warns",
+    "repeats", "flag", "dtype" (is `expected`).
     field: where the point holds the subject: "gradients", "weights", "slots", "flags", "loss".
     """
 

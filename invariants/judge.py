@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from invariants import ledger
-from invariants.backends import BACKENDS, layouts, observe
+from invariants.backends import BACKENDS, layouts, observe, versions
+from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
+from invariants.observation import Observation
 from invariants.oracle.interpreter import expect
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
@@ -73,10 +76,15 @@ VIOLATED: dict[str, type[InvariantViolated]] = {
 }
 
 
-def gather(case: Case, backend: str, repeat: bool = False) -> Evidence:
+def gather(case: Case, backend: str, repeat: bool = False, place: Place = HERE) -> Evidence:
     """Runs `case` on `backend` (twice, to judge determinism) and works out what to expect."""
-    observation = observe(case, backend)
-    again = observe(case, backend) if repeat else None
+    observation = observe(case, backend, place)
+    return evidence_of(case, observation, observe(case, backend, place) if repeat else None)
+
+
+def evidence_of(case: Case, observation: Observation, again: Observation | None) -> Evidence:
+    """What was observed, with what is to be expected."""
+    backend = observation.backend
     expectation = expect(case, backend, None, observation.draws, layouts(case, backend))
     return Evidence(case, backend, observation, expectation, again)
 
@@ -99,19 +107,32 @@ def judge(
     repeat: bool = False,
     other: Evidence | None = None,
     ignore_known_issues: bool = False,
+    place: Place = HERE,
 ) -> Verdict:
     """The verdict on one case.
 
     repeat: run it twice and judge determinism. other: the evidence of another backend, to compare
-    with. ignore_known_issues: call what the ledger explains a violation too.
+    with. ignore_known_issues: call what the ledger explains a violation too. place: where it runs.
     """
-    evidence = gather(case, backend, repeat)
+    evidence = gather(case, backend, repeat, place)
     if other is not None:
         evidence = replace(evidence, other=other)
+    names = (backend, *([other.backend] if other else ()))
+    issues = () if ignore_known_issues else _issues(names, place)
+    return verdict_on(evidence, issues)
+
+
+def _issues(backends: Sequence[str], place: Place) -> Iterator[ledger.KnownIssue]:
+    """The known issues of what is installed there; asked for where there is something to label."""
+    for name in backends:
+        yield from ledger.applying(name, versions(name, place))
+
+
+def verdict_on(evidence: Evidence, issues: Iterable[ledger.KnownIssue]) -> Verdict:
+    """The verdict that evidence makes, with these issues known."""
     found = findings(evidence)
-    if found and not ignore_known_issues:
-        issues = ledger.applying(backend) + (ledger.applying(other.backend) if other else ())
-        found = ledger.label(found, evidence, issues)
+    if found:
+        found = ledger.label(found, evidence, tuple(issues))
     return Verdict(evidence, tuple(found), measure(evidence))
 
 

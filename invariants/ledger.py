@@ -137,9 +137,9 @@ def pinned_case(issue: KnownIssue) -> Path:
     return Path(str(resources.files("invariants") / "known_issues" / f"{issue.id}.json"))
 
 
-def applying(backend: str) -> tuple[KnownIssue, ...]:
-    """The entries for the installed versions of `backend`."""
-    installed = versions(backend)
+def applying(backend: str, installed: dict[str, str] | None = None) -> tuple[KnownIssue, ...]:
+    """The entries for these versions of `backend`, by default those that are installed here."""
+    installed = versions(backend) if installed is None else installed
     return tuple(
         issue for issue in known_issues() if issue.backend == backend and issue.applies(installed)
     )

@@ -15,9 +15,14 @@ def same_bits(a: Array, b: Array) -> bool:
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
+#: How a process that runs a case may end in the middle of it: the kinds of an error that no
+#: exception is.
+CRASHED, HUNG, KILLED, EXITED = DEATHS = ("Crashed", "Hung", "Killed", "Exited")
+
+
 @dataclass(frozen=True)
 class Raised:
-    """An exception: the name of its type and its message.
+    """An exception: the name of its type and its message; or a death, one of DEATHS.
 
     lines: the lines of the script that it came through, the innermost first. of_the_line: whether
     it is about what the innermost of them writes, not about what a framework goes on to do: no

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from invariants.backends import runner
 from invariants.backends import tensorflow as _tensorflow
 from invariants.backends import torch as _torch
+from invariants.backends.places import HERE, Place
 from invariants.backends.source import (
     Axes,
     Lowering,
@@ -22,6 +22,7 @@ from invariants.backends.source import (
 )
 from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint, Raised
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.losses import LOSSES
 
 
@@ -39,15 +40,9 @@ class Backend(Protocol):
 BACKENDS: dict[str, Any] = {_torch.NAME: _torch, _tensorflow.NAME: _tensorflow}
 
 
-def versions(backend: str) -> dict[str, str]:
+def versions(backend: str, place: Place = HERE) -> dict[str, str]:
     """The installed versions of a backend's packages, "" for one that is not installed."""
-    found = {}
-    for package in BACKENDS[backend].PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = ""
-    return found
+    return place.versions(backend, BACKENDS[backend].PACKAGES)
 
 
 def installed(backend: str) -> bool:
@@ -226,7 +221,13 @@ def _point(
     )
 
 
-def observe(case: Case, backend: str) -> Observation:
-    """Renders `case`, runs it on `backend` in this process, and gives what was recorded."""
-    source = BACKENDS[backend].render(case)
-    return observation(case, backend, runner.run(backend, source, native_arrays(case, backend)))
+def record(case: Case, backend: str, place: Place = HERE) -> list[dict[str, Any]]:
+    """Renders `case` and runs it on `backend`: the recorded points, in native names."""
+    seconds = CONTRACTS[backend].mode(case.realisations[backend].mode).seconds
+    source, arrays = BACKENDS[backend].render(case), native_arrays(case, backend)
+    return place.run(backend, source, arrays, seconds)
+
+
+def observe(case: Case, backend: str, place: Place = HERE) -> Observation:
+    """Renders `case`, runs it on `backend`, and gives what was recorded."""
+    return observation(case, backend, record(case, backend, place))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from invariants.backends import runner
+from invariants.backends.places import HERE, Place
 from invariants.oracle.contract import CONTRACTS
 
 #: A trait of modes -> the script. XLA is not in every build of TensorFlow.
@@ -14,11 +14,11 @@ PROBES = {
 
 
 @cache
-def lacks(backend: str, mode: str) -> str:
-    """Why this installation of a backend cannot run a mode, in its own words; "" where it can.
+def lacks(backend: str, mode: str, place: Place = HERE) -> str:
+    """Why the installation of a backend cannot run a mode, in its own words; "" where it can.
 
     Raises BackendUnavailable where the framework itself cannot be used.
     """
     traits = CONTRACTS[backend].mode(mode).traits
-    said = (runner.refusal(backend, source) for trait, source in PROBES.items() if trait in traits)
+    said = (place.refusal(backend, source) for trait, source in PROBES.items() if trait in traits)
     return next((reason for reason in said if reason), "")

@@ -3,6 +3,9 @@
 The source is registered in `linecache`, so that tracebacks, AutoGraph and Dynamo can read it. The
 frameworks are imported here, at the first run, and told to keep to one thread: the arrays are
 small, and two workers must not fight over two cores.
+
+A worker in another environment (worker.py) runs this very file, so it keeps to numpy, the framework
+and Python 3.8.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import itertools
 import linecache
 import os
 import sys
-from functools import cache
+from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -26,7 +29,7 @@ class BackendUnavailable(RuntimeError):
     """The framework of a backend is not installed or does not import; one line says why."""
 
 
-@cache
+@lru_cache(maxsize=None)  # functools.cache came with Python 3.9
 def prepare(backend: str) -> Any:
     """The recorder module of `backend`, its framework imported and set to one thread."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,7 +38,7 @@ def prepare(backend: str) -> Any:
         os.environ["KERAS_BACKEND"] = "tensorflow"
     try:
         framework = importlib.import_module(backend)
-        recorder = importlib.import_module(f"invariants.backends.recorder_{backend}")
+        recorder = importlib.import_module(f"{__package__}.recorder_{backend}")
         _one_thread(backend, framework)
     except ModuleNotFoundError as error:
         raise BackendUnavailable(

@@ -13,7 +13,7 @@ import numpy as np
 
 from invariants.case import Case
 from invariants.finding import Finding
-from invariants.observation import Raised
+from invariants.observation import DEATHS, Raised
 from invariants.oracle.contract import CONTRACTS
 from invariants.properties.evidence import Evidence
 
@@ -47,6 +47,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     message=f"{what} is not offered",
                     got=f"{error.kind}: {missing}",
                 )
+            if error is not None and error.kind in DEATHS:
+                finding = replace(finding, relation="ends")
             yield finding
         yield from _warnings(evidence, action, documented.get(action, ()))
     for point in evidence.expectation.points:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
 from invariants.judge import Verdict
@@ -54,8 +55,11 @@ def _where(case: Case, finding: Finding) -> str:
     return f"action {finding.action} ({case.program[finding.action].action})"
 
 
-def write(folder: Path, verdict: Verdict) -> Path:
-    """Writes FOLDER/findings/NAME with case.json, repro.py, finding.json and picture.svg."""
+def write(folder: Path, verdict: Verdict, place: Place = HERE) -> Path:
+    """Writes FOLDER/findings/NAME with case.json, repro.py, finding.json and picture.svg.
+
+    place: where the case ran.
+    """
     case = verdict.evidence.case
     finding = (verdict.violations or verdict.findings)[0]
     target = folder / "findings" / f"{finding.property_}-{finding.backend}-{case.name}"
@@ -63,7 +67,7 @@ def write(folder: Path, verdict: Verdict) -> Path:
     flags = case.flags(finding.backend)[max(finding.action, 0)]
     found = [f.document() for f in verdict.findings]
     (target / "case.json").write_text(case.to_json(), "utf-8")
-    (target / "repro.py").write_text(script(case, finding), "utf-8")
+    (target / "repro.py").write_text(script(case, finding, place), "utf-8")
     (target / "finding.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     (target / "picture.svg").write_text(svg.draw(case, flags, finding.subject), "utf-8")
     return target

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from invariants.backends import BACKENDS, native_arrays, native_element, versions
+from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
 
@@ -31,7 +32,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-
+{guard}
 import numpy as np
 
 # ---------------------------------------------------------------------------- the numbers
@@ -71,6 +72,20 @@ def told(kind, number):
 print("VIOLATED" if violated else "holds")
 sys.exit(1 if violated else 0)
 '''
+
+#: Stands before everything where the script does not live to its end: it is run inside another.
+_GUARD = """
+import subprocess
+
+if "--inside" not in sys.argv:
+    try:
+        code = subprocess.call([sys.executable, __file__, "--inside"], timeout=300)
+    except subprocess.TimeoutExpired:
+        code = "none: it did not end within 300 s"
+    print("exit code", code)
+    print("VIOLATED" if code else "holds")
+    sys.exit(1 if code else 0)
+"""
 
 _THREADS = {
     "torch": "torch.set_num_threads(1)",
@@ -213,6 +228,10 @@ print("different outcomes in 8 runs:", len(runs))
 violated = len(runs) > 1'''
 
 
+def _ends(f: Finding, name: str, element: Any) -> str:
+    return "violated = False  # it has come so far"
+
+
 _CHECKS: dict[str, Callable[[Finding, str, Any], str]] = {
     "within": _within,
     "present": _present,
@@ -222,21 +241,22 @@ _CHECKS: dict[str, Callable[[Finding, str, Any], str]] = {
     "flag": _flag,
     "dtype": _dtype,
     "raises": _raises,
+    "ends": _ends,
     "quiet": _quiet,
     "warns": _warns,
     "repeats": _repeats,
 }
 
 
-def script(case: Case, finding: Finding) -> str:
-    """The source of repro.py for one finding on one case."""
+def script(case: Case, finding: Finding, place: Place = HERE) -> str:
+    """The source of repro.py for one finding on one case, which showed at `place`."""
     backend = finding.backend
     name, element = finding.subject, finding.element or ()
     if name:
         name, element = native_element(case, backend, name, element)
     recorder = (resources.files("invariants.backends") / f"recorder_{backend}.py").read_text()
     action = case.program[finding.action].action if finding.action >= 0 else "load"
-    packages = " and ".join(f"{p} {v}" for p, v in versions(backend).items())
+    packages = " and ".join(f"{p} {v}" for p, v in versions(backend, place).items())
     return _HEAD.format(
         title=f"{finding.property_} does not hold on {backend}.",
         message=finding.message,
@@ -244,6 +264,7 @@ def script(case: Case, finding: Finding) -> str:
         expected=finding.expected,
         got=str(finding.got).replace("\\", "\\\\").replace('"""', "'''"),
         packages=packages,
+        guard=_GUARD if finding.relation == "ends" else "",
         arrays=_arrays(case, backend),
         recorder=recorder.rstrip(),
         threads=_THREADS[backend],

@@ -17,6 +17,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
+from invariants.backends.places import Place, place_for
 from invariants.case import Case
 from invariants.generate.cases import cases
 from invariants.judge import Verdict, gather, judge
@@ -38,6 +39,7 @@ class Plan:
     compare: another backend that runs each case too, for backends_agree; "" for none.
     mode: that of the cases; "" for those that are quick.
     stop_at_first: end the batch with its first finding.
+    case_limit: run the cases in a worker process, each for so many seconds at most; 0: in this one.
     """
 
     backend: str
@@ -48,6 +50,12 @@ class Plan:
     ignore_known_issues: bool = False
     stop_at_first: bool = False
     mode: str = ""
+    case_limit: float = 0.0
+
+    @property
+    def place(self) -> Place:
+        """Where the cases run."""
+        return place_for(self.case_limit)
 
 
 @dataclass
@@ -98,13 +106,14 @@ class Hunt:
     def example(self, case: Case) -> None:
         """One case that Hypothesis drew."""
         plan = self.plan
-        other = gather(case, plan.compare) if plan.compare else None
+        other = gather(case, plan.compare, place=plan.place) if plan.compare else None
         verdict = judge(
             case,
             plan.backend,
             repeat=repeats(case),
             other=other,
             ignore_known_issues=plan.ignore_known_issues,
+            place=plan.place,
         )
         self.tally.count(verdict)
         for name in dict.fromkeys(finding.property_ for finding in verdict.violations):
@@ -152,8 +161,9 @@ class Hunt:
             case,
             plan.backend,
             repeat=name == "deterministic",
-            other=gather(case, plan.compare) if compare else None,
+            other=gather(case, plan.compare, place=plan.place) if compare else None,
             ignore_known_issues=plan.ignore_known_issues,
+            place=plan.place,
         )
 
 

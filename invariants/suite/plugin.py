@@ -62,6 +62,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "print how often each kind of layer was met frozen, trainable, and around frozen",
     },
+    "isolate": {
+        "action": "store_true",
+        "help": "run the cases in a worker process: a crash or a hang is a finding",
+    },
+    "case-limit": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "what a case may take in a worker (60 by default); implies --isolate",
+    },
     "ignore-known-issues": {
         "action": "store_true",
         "help": "call a violation what the ledger of known issues explains",
@@ -98,7 +107,7 @@ def pytest_load_initial_conftests(
 
 def _options(config: pytest.Config) -> Options:
     """The checked options of this run, the same in every worker."""
-    from invariants.suite.session import OptionError, Options
+    from invariants.suite.session import OptionError, Options, case_limit_of
 
     held: Options | None = getattr(config, "_invariants_options", None)
     if held is not None:
@@ -116,6 +125,7 @@ def _options(config: pytest.Config) -> Options:
             config.option.invariants_report,
             config.option.invariants_ignore_known_issues,
             config.option.invariants_mode or [],
+            case_limit_of(config.option.invariants_isolate, config.option.invariants_case_limit),
         )
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from invariants.backends import BACKENDS, installed
 from invariants.backends.needs import missing_modes
+from invariants.backends.places import CASE_LIMIT, Place, place_for
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
@@ -28,6 +29,7 @@ class Options:
     report: Path | None
     ignore_known_issues: bool
     modes: tuple[str, ...] = ()
+    case_limit: float = 0.0  # seconds; 0 where cases run in the process that judges
 
     @staticmethod
     def checked(
@@ -38,6 +40,7 @@ class Options:
         report: str | None,
         ignore_known_issues: bool,
         modes: Sequence[str] = (),
+        case_limit: float = 0.0,
     ) -> Options:
         """The options, checked; raises OptionError."""
         for name in backends:
@@ -67,8 +70,20 @@ class Options:
             raise OptionError(f"the mode {modes[0]!r} cannot run: {missing[modes[0]]}")
         folder = writable(Path(report)) if report else None
         return Options(
-            chosen, profile, max_examples, seed, folder, ignore_known_issues, tuple(modes)
+            chosen,
+            profile,
+            max_examples,
+            seed,
+            folder,
+            ignore_known_issues,
+            tuple(modes),
+            case_limit,
         )
+
+    @property
+    def place(self) -> Place:
+        """Where the cases run."""
+        return place_for(self.case_limit)
 
     def plans(self) -> list[Plan]:
         """The batches of the run; what is slower comes first."""
@@ -111,9 +126,17 @@ class Options:
                 compare="torch" if backend != "torch" and "torch" in others else "",
                 ignore_known_issues=self.ignore_known_issues,
                 mode=mode,
+                case_limit=self.case_limit,
             )
             left -= examples
             number += 1
+
+
+def case_limit_of(isolate: bool, seconds: float | None) -> float:
+    """What `Options.case_limit` is for --isolate and --case-limit."""
+    if seconds is not None and not seconds > 0:
+        raise OptionError(f"--case-limit must be more than 0, not {seconds:g}")
+    return seconds or (CASE_LIMIT if isolate else 0.0)
 
 
 def writable(folder: Path) -> Path:

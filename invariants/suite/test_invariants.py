@@ -12,8 +12,9 @@ from typing import NoReturn
 
 import pytest
 
+from invariants.backends.places import HERE, Place
 from invariants.backends.probing import lacks
-from invariants.backends.runner import BackendUnavailable, prepare
+from invariants.backends.runner import BackendUnavailable
 from invariants.judge import Verdict
 from invariants.report import findings
 from invariants.suite.hunt import Hunt, Plan
@@ -31,20 +32,20 @@ _MUTED = Muted()
 def test_invariants_hold(
     plan: Plan, invariants_options: Options, tell: Callable[[Message], None]
 ) -> None:
-    usable(plan.backend, tell)
-    reason = lacks(plan.backend, plan.mode) if plan.mode else ""
+    usable(plan.backend, tell, plan.place)
+    reason = lacks(plan.backend, plan.mode, plan.place) if plan.mode else ""
     if reason:
         without(plan, reason, invariants_options.modes, tell)
     if plan.compare:
         try:
-            prepare(plan.compare)
+            plan.place.prepare(plan.compare)
         except BackendUnavailable:  # its own batches say so
             plan = replace(plan, compare="")
     texts: list[str] = []
 
     def write_down(verdict: Verdict) -> None:
         case, finding = verdict.evidence.case, verdict.violations[0]
-        folder = findings.write(invariants_options.report or DEFAULT_REPORT, verdict)
+        folder = findings.write(invariants_options.report or DEFAULT_REPORT, verdict, plan.place)
         texts.append(findings.text(case, finding) + f"\n\n  written to {folder}\n")
         tell({"found": texts[-1], "backend": plan.backend, "property": finding.property_})
 
@@ -72,10 +73,10 @@ def without(
     pytest.skip(said)
 
 
-def usable(backend: str, tell: Callable[[Message], None]) -> None:
+def usable(backend: str, tell: Callable[[Message], None], place: Place = HERE) -> None:
     """Fails the test, and says why, where the framework of a backend cannot be used."""
     try:
-        prepare(backend)
+        place.prepare(backend)
     except BackendUnavailable as error:
         tell({"unavailable": str(error)})
         pytest.fail(BATCH_FAILED + str(error), pytrace=False)

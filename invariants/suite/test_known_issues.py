@@ -24,8 +24,9 @@ def test_a_known_issue_still_shows(
 ) -> None:
     if issue.backend not in invariants_options.backends:
         pytest.skip(f"{issue.backend} is not verified in this run")
-    usable(issue.backend, tell)
-    verdict = judge(read_case(pinned_case(issue)), issue.backend)
+    place = invariants_options.place
+    usable(issue.backend, tell, place)
+    verdict = judge(read_case(pinned_case(issue)), issue.backend, place=place)
     lacking = [f"{f.message}: {f.got}" for f in verdict.findings if f.severity == "unsupported"]
     if lacking:
         pytest.skip(lacking[0])

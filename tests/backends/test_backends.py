@@ -367,12 +367,29 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
     assert backends.installed("torch")
 
 
-# --- the recorders --------------------------------------------------------------------------------
+# --- what runs in other environments --------------------------------------------------------------
 
 RECORDERS = {
     "torch": {"contextlib", "copy", "sys", "traceback", "warnings", "numpy", "torch"},
     "tensorflow": {"contextlib", "traceback", "warnings", "numpy", "tensorflow", "keras"},
 }
+
+
+@pytest.mark.parametrize("file", ["worker", "runner", "wire"])
+def test_a_worker_needs_numpy_alone_and_python_3_8(file: str) -> None:
+    path = Path(backends.__file__).with_name(f"{file}.py")
+    tree = ast.parse(path.read_text("utf-8"), feature_version=(3, 8))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            imported.add(node.module.partition(".")[0])
+            later = {"cache", "batched", "pairwise", "Self"}
+            assert later.isdisjoint(alias.name for alias in node.names)
+    # ml_dtypes is imported where an array of bfloat16 is read, which is where it came from.
+    assert imported <= {*sys.stdlib_module_names, "numpy", "ml_dtypes"}
 
 
 @pytest.mark.parametrize("backend", RECORDERS)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.config import _prepareconfig
 from tests_support import simple_case
 
 from invariants import ledger
 from invariants.cli import main
+from invariants.suite.plugin import _options
 from invariants.suite.session import Options
 
 BLOCKING = """
@@ -48,6 +50,7 @@ BAD = {
     "an unknown backend": (("verify", "--backend", "jax"), "unknown backend 'jax'"),
     "an unknown profile": (("verify", "--profile", "huge"), "unknown profile 'huge'"),
     "no examples": (("verify", "--max-examples", "0"), "must be at least 1"),
+    "no time for a case": (("verify", "--case-limit", "0"), "--case-limit must be more than 0"),
     "no workers": (("verify", "-n", "0"), "must be at least 1"),
     "an unknown option": (("verify", "--fast"), "--fast"),
     "a folder that cannot be written": (("verify", "--report", "/proc/x"), "cannot write"),
@@ -165,6 +168,21 @@ def test_a_sound_torch_passes(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no violation in 30 cases" in done.stdout
     assert "not verified: tensorflow" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"), [((), 0.0), (("--isolate",), 60.0), (("--case-limit", "7"), 7.0)]
+)
+def test_cases_are_isolated_where_that_is_asked_for(
+    given: tuple[str, ...], limit: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(pytest, "main", lambda arguments: ran.append(arguments) or 0)
+    monkeypatch.setattr(sys, "argv", ["invariants", "verify", "--backend", "torch", *given])
+    with pytest.raises(SystemExit):
+        main()
+    config = _prepareconfig([*ran[0][:-1], "--collect-only"])
+    assert {plan.case_limit for plan in _options(config).plans()} == {limit}
 
 
 def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import find
@@ -72,6 +74,27 @@ def test_a_batch_that_stops_at_its_first_finding_stops() -> None:
         hunt.run()
     assert len(hunt.smallest) == 1
     assert hunt.tally.cases == next(iter(hunt.examples_to_find.values())) < 30
+
+
+ABORTING = """
+import os
+import torch
+
+torch.optim.RMSprop.step = lambda self, closure=None: os.abort()
+"""
+
+
+def test_a_crash_is_a_finding_and_the_batch_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(ABORTING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    hunt = Hunt(replace(plan(), reduce_seconds=5.0, mode="eager", case_limit=59.0), set())
+    hunt.run()
+    assert hunt.tally.cases == 30
+    (found,) = hunt.smallest.values()
+    assert found.violations[0].got == "Crashed: SIGABRT"
+    assert found.evidence.case.optimizer.kind == "rmsprop"
 
 
 class _Interrupted(Hunt):

@@ -1,0 +1,1 @@
+"""Two environments, one corpus, the difference: whether an upgrade may go in."""

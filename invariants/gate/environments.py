@@ -1,0 +1,171 @@
+"""The two sides of a gate: a set of requirements, the Python of an environment, or this one.
+
+An environment is made once for each resolved set and Python, and kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from invariants.backends import versions
+from invariants.backends.places import CASE_LIMIT, Apart
+from invariants.gate.errors import GateError
+from invariants.gate.installing import Installer, python_in
+
+
+@dataclass(frozen=True)
+class Side:
+    """What was asked for: requirements, or a Python that has them. own: that of this process."""
+
+    name: str
+    requirements: tuple[str, ...] = ()
+    python: str = ""
+    own: bool = False
+
+    @property
+    def text(self) -> str:
+        """As it was asked for."""
+        return "current" if self.own else self.python or " ".join(self.requirements)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A Python with frameworks. pins: what it was made from; none where it was there before."""
+
+    side: Side
+    python: str
+    pins: tuple[str, ...] = ()
+
+    def place(self, case_limit: float = CASE_LIMIT) -> Apart:
+        """Workers of it."""
+        return Apart(self.python, case_limit, own=self.side.own)
+
+
+#: What a release needs beside what it says itself: a package, versions of it, and what they need.
+_COMPANIONS = (
+    ("torch", SpecifierSet("<2.3"), "numpy<2"),  # they were built against NumPy 1
+)
+
+
+def side(name: str, given: Sequence[str]) -> Side:
+    """One side as it was asked for on the command line; raises GateError."""
+    if not given:
+        raise GateError(f"--{name} needs requirements, current or the path of a Python")
+    if [*given] == ["current"]:
+        return Side(name, python=sys.executable, own=True)
+    if len(given) == 1 and os.sep in given[0] and not given[0].endswith(".whl"):
+        return Side(name, python=_python_at(name, Path(given[0])))
+    requirements = [_checked(name, text) for entry in given for text in entry.split()]
+    return Side(name, (*requirements, *_beside(requirements)))
+
+
+def _python_at(name: str, path: Path) -> str:
+    python = python_in(path) if path.is_dir() else path
+    if not (python.is_file() and os.access(python, os.X_OK)):
+        raise GateError(f"--{name}: there is no Python at {path}")
+    return str(python.absolute())  # not resolved: a link is what makes it the environment's
+
+
+def _checked(name: str, text: str) -> str:
+    if text.endswith(".whl"):
+        if not Path(text).is_file():
+            raise GateError(f"--{name}: there is no file {text}")
+        return Path(text).absolute().as_uri()
+    try:
+        return str(Requirement(text))
+    except InvalidRequirement:
+        raise GateError(
+            f"--{name}: {text!r} is no requirement such as keras==3.12.0, nor current, nor the "
+            "path of a Python"
+        ) from None
+
+
+def _beside(requirements: Sequence[str]) -> list[str]:
+    """What the workers need and no requirement names: NumPy, and a TensorFlow for Keras."""
+    names = {
+        canonicalize_name(text.rpartition("/")[2].partition("-")[0])
+        if text.endswith(".whl")
+        else canonicalize_name(Requirement(text).name)
+        for text in requirements
+    }
+    more = [] if "numpy" in names else ["numpy"]
+    if "keras" in names and not any(name.startswith("tensorflow") for name in names):
+        here = versions("tensorflow")["tensorflow"]
+        more.append(f"tensorflow=={here}" if here else "tensorflow")
+    return more
+
+
+def cache_folder() -> Path:
+    """Where environments are kept unless another folder is named."""
+    return platformdirs.user_cache_path("freeze-invariants") / "environments"
+
+
+def made(
+    side: Side, python: str, cache: Path, tools: Installer, tell: Callable[[str], None]
+) -> Environment:
+    """The environment of a side, from the cache where it is there; raises GateError.
+
+    python: what it is made with. tell: takes a line of progress.
+    """
+    if side.python:
+        return Environment(side, side.python)
+    try:
+        tell(f"{side.name}: resolving {side.text}")
+        pins = resolved(side.requirements, python, tools)
+        folder = cache / _key(python, pins)
+        if not folder.is_dir():
+            tell(f"{side.name}: installing {len(pins)} packages into {folder}")
+            _build(folder, python, pins, tools)
+    except GateError as error:
+        raise GateError(f"--{side.name} {side.text}: {error}") from None
+    return Environment(side, str(python_in(folder)), pins)
+
+
+def resolved(requirements: Sequence[str], python: str, tools: Installer) -> tuple[str, ...]:
+    """The pinned packages, those beside them included that a release forgets to ask for."""
+    pins = tools.resolve(python, requirements)
+    held = dict(pin.split("==", 1) for pin in pins if "==" in pin)
+    more = [
+        needed
+        for package, releases, needed in _COMPANIONS
+        if package in held and releases.contains(held[package], prereleases=True)
+    ]
+    return tools.resolve(python, [*requirements, *more]) if more else pins
+
+
+def _key(python: str, pins: Sequence[str]) -> str:
+    """A name for the environment: the same for the same Python and packages."""
+    code = "import sys, platform; print(sys.version, sys.platform, platform.machine(), sys.base_prefix)"
+    try:
+        told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise GateError(f"{python} does not start ({error})") from None
+    return hashlib.sha256(json.dumps([told.stdout, *pins]).encode()).hexdigest()[:16]
+
+
+def _build(folder: Path, python: str, pins: Sequence[str], tools: Installer) -> None:
+    """Makes an environment beside its place and moves it there whole."""
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        tools.install(python, partial, pins)
+        (partial / "pins.txt").write_text("\n".join(pins) + "\n", "utf-8")
+        if not folder.is_dir():  # another gate may have made it meanwhile
+            partial.rename(folder)
+    except OSError as error:
+        raise GateError(f"cannot write to {folder.parent}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
