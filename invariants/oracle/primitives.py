@@ -130,9 +130,10 @@ def _binary(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), without overflow."""
-    z = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, z) / (1.0 + z)
+    """1 / (1 + exp(-x)), without overflow; of a complex x, too, whose real part decides."""
+    positive = x.real >= 0
+    z = np.exp(np.where(positive, -x, x))
+    return np.where(positive, 1.0, z) / (1.0 + z)
 
 
 #: math.erf has no NumPy twin; the object loop is only walked by cases with a gelu.
@@ -157,7 +158,7 @@ def _binary_likelihood_vjp(g: Array, y: Array, p: Array, t: Array, *, floor: flo
     nor where the quotient leaves the format, since a mean is divided by its count afterwards.
     """
     slope = p * (1.0 - p)
-    quotient = (p - t) / np.where(slope > floor, slope, floor or np.nan)
+    quotient = (p - t) / np.where(slope.real > floor, slope, floor or np.nan)
     if floor == 0.0:
         quotient = np.where(np.abs(quotient) > 2.0**15, np.nan, quotient)
     return g * quotient

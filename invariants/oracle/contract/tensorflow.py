@@ -745,6 +745,12 @@ TENSORFLOW = Contract(
             "A Python number takes the dtype of the tensor that it multiplies.",
             "https://www.tensorflow.org/guide/tf_numpy_type_promotion",
         ),
+        "gradient_by_nothing": Clause(
+            None,
+            "gradient() returns a list or nested structure, one for each element in sources: of an "
+            "empty list an empty one.",
+            "https://www.tensorflow.org/api_docs/python/tf/GradientTape#gradient",
+        ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),

@@ -772,6 +772,11 @@ TORCH = Contract(
             "'element 0 of tensors does not require grad and does not have a grad_fn'.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
         ),
+        "gradient_by_nothing": Clause(
+            None,
+            "A backward pass accumulates into the leaves that it finds, named or not.",
+            _TORCH + "generated/torch.Tensor.backward.html",
+        ),
         "scaled_tangent": Clause(
             None,
             "Type promotion: a number does not change the dtype of a tensor that it multiplies, "

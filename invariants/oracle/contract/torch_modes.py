@@ -195,6 +195,20 @@ MODES: tuple[Mode, ...] = (
         lacks=_BACKWARD_ALONE,
         seconds=0.1,
     ),
+    Mode(
+        "second_order",
+        "With create_graph=True the graph of the derivative is constructed, which allows to "
+        "compute higher order derivative products. Here half of the derivative of the loss along "
+        "the weights that are trained (and the inputs asked for) is added to the loss: its "
+        "gradient is a product of these with the Hessian matrix, which goes through every frozen "
+        "layer twice.",
+        _TORCH + "generated/torch.autograd.grad.html",
+        traits={"second_order": "create_graph=True"},
+        otherwise={
+            "gradient_by_nothing": ("RuntimeError", "`inputs` argument to `grad()` cannot be empty")
+        },
+        seconds=0.05,
+    ),
     _autocast("autocast_bfloat16", "bfloat16"),
     _autocast("autocast_float16", "float16"),
     _autocast("autocast_evaluated", "bfloat16", evaluated=True),
