@@ -51,6 +51,7 @@ _PRODUCTS = frozenset(("matmul", "batch_matmul"))
 _CURVED = frozenset(
     (
         "multiply",
+        "leak",
         "divide",
         "square",
         "squared_deviation",
@@ -76,6 +77,41 @@ _RELATIVE: dict[str, Callable[..., Array]] = {
     "erf": lambda y, x, change, **_: 2.0 * np.abs(x * change),
     "celu": lambda y, x, change, *, inverse, **_: np.abs(change) * inverse,
     "log_softmax": lambda y, x, change, **_: np.abs(change),
+    "binary_likelihood": lambda y, x, change, **_: np.abs(change),
+}
+
+#: What torch adds to both factors of p·(1 - p): binary_cross_entropy_double_backward in
+#: torch/csrc/autograd/FunctionsManual.cpp. It is 0 in float16.
+_ADDED = 1e-12
+
+
+def _likelihood_carried(g: Array, y: Array, p: Array, t: Array, *, floor: float) -> Array:
+    """g·(p - t) / ((p + ε)·(1 - p + ε))."""
+    added = _ADDED if floor else 0.0
+    return _within(g * (p - t), (p + added) * (1.0 - p + added), floor)
+
+
+def _likelihood_bend(
+    g: Array, y: Array, p: Array, t: Array, *, floor: float
+) -> tuple[Array, Array]:
+    """What changes by g·(p² - 2·p·t + t) / ((p + ε)·(1 - p + ε))², its numerator summed so."""
+    added, real = _ADDED if floor else 0.0, p.real
+    divisor = np.square((real + added) * (1.0 - real + added))
+    curve = _within(g * (real * real - 2.0 * real * t + t), divisor, floor)
+    size = _within(np.abs(g[:1]) * (real * real + 2.0 * real * t + t)[:1], divisor[:1], floor)
+    return curve * (p - real), 3.0 * size
+
+
+def _within(product: Array, divisor: Array, floor: float) -> Array:
+    """A quotient; in float16 one that may leave the format is not known."""
+    quotient = product / divisor
+    return quotient if floor else np.where(np.abs(1.0 / divisor) > 2.0**15, np.nan, quotient)
+
+
+#: The products that are differentiated by other formulas than they are computed by: what carries
+#: a change, and what bends.
+_AGAIN: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "binary_likelihood": (_likelihood_carried, _likelihood_bend),
 }
 
 
@@ -110,12 +146,17 @@ def _carried(value: Value, position: int, change: Array) -> Array | None:
     if value.name == "log_softmax":
         mean, size = reduced(np.exp(value.data) * change, (change.ndim - 1,), keepdims=True)
         return value.rounding.disturb(change - mean, 1.0, size + 3.0 * np.abs(mean[:1]))
-    vjp = primitive.vjps[position]
+    if value.name == "unjudged":  # its gradient alone is not known
+        return change
+    vjp, params = primitive.vjps[position], dict(value.params)
     if vjp is None:
         return None
+    if params.get("again") is not None:
+        params["share"] = params["again"]
+    vjp, _ = _AGAIN.get(value.name, (vjp, None))
     shape = (change.shape[0], *value.data.shape[1:])
     change = np.broadcast_to(align(change, value.data.ndim), shape)
-    product = vjp(change, value.data, *xs, **value.params)
+    product = vjp(change, value.data, *xs, **params)
     return rounded(value, value.rounding, product, primitive.vjp_ulps, np.abs(change[:1]))
 
 
@@ -138,6 +179,7 @@ def bends(value: Value, position: int, g: Array, tangents: Mapping[int, Array]) 
     vjp = primitive.vjps[position] if primitive.vjps else None
     if vjp is None or value.name not in _CURVED | _PRODUCTS:
         return
+    _, vjp = _AGAIN.get(value.name, (vjp, vjp))
     numbers = (value, *parents)
     for place, number in enumerate(numbers):
         change = tangents.get(number.index)

@@ -546,9 +546,9 @@ class _Interpreter:
             reads = not moment.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
         signature += [moment.training, moment.cut]
-        return (
-            (*signature, frozenset(self._reached(moment))) if self.second_order else (*signature,)
-        )
+        if self.second_order:
+            signature += [frozenset(self._reached(moment)), moment.hooked]
+        return tuple(signature)
 
     def _along(self, moment: Moment, asked: frozenset[str]) -> dict[str, Any]:
         """What the gradient in the objective is by -> which part of it a hook holds at 0."""

@@ -181,11 +181,13 @@ def _leaky_vjp(g: Array, y: Array, x: Array, *, slope: float) -> Array:
     return known_by(x, np.where(x > 0, g, slope * g))
 
 
-def _where_positive(condition: Array, a: Array, b: Array, *, share: float = 0.0) -> Array:
+def _where_positive(
+    condition: Array, a: Array, b: Array, *, share: float = 0.0, again: float | None = None
+) -> Array:
     """a where the condition is positive, b elsewhere.
 
     share: how much of the gradient goes to a where the condition is 0, the rest going to b; a and b
-    are equal there unless it is 0.
+    are equal there unless it is 0. again: the share where a gradient is differentiated once more.
     """
     rank = max(condition.ndim, a.ndim, b.ndim)
     condition = align(condition, rank)
@@ -193,7 +195,14 @@ def _where_positive(condition: Array, a: Array, b: Array, *, share: float = 0.0)
 
 
 def _where_positive_vjp_a(
-    g: Array, y: Array, condition: Array, a: Array, b: Array, *, share: float = 0.0
+    g: Array,
+    y: Array,
+    condition: Array,
+    a: Array,
+    b: Array,
+    *,
+    share: float = 0.0,
+    again: float | None = None,
 ) -> Array:
     condition = align(condition, g.ndim)
     shared = np.where(condition == 0, share * g, 0.0)
@@ -201,11 +210,29 @@ def _where_positive_vjp_a(
 
 
 def _where_positive_vjp_b(
-    g: Array, y: Array, condition: Array, a: Array, b: Array, *, share: float = 0.0
+    g: Array,
+    y: Array,
+    condition: Array,
+    a: Array,
+    b: Array,
+    *,
+    share: float = 0.0,
+    again: float | None = None,
 ) -> Array:
     condition = align(condition, g.ndim)
     shared = np.where(condition == 0, (1.0 - share) * g, g)
     return known_by(condition, np.where(condition > 0, 0.0, shared))
+
+
+def _leak_vjp(g: Array, y: Array, x: Array, slope: Array) -> Array:
+    """g·slope, which changes with the slope but where x is 0."""
+    slope = align(slope, g.ndim)
+    return g * np.where(x.real == 0.0, slope.real, slope)
+
+
+def _leak_vjp_slope(g: Array, y: Array, x: Array, slope: Array) -> Array:
+    """g·x, which does not change where x is 0."""
+    return g * np.where(x.real == 0.0, 0.0, x)
 
 
 def _sign(x: Array) -> Array:
@@ -488,6 +515,8 @@ PRIMITIVES: dict[str, Primitive] = {
         (lambda g, y, a, b: g * align(b, g.ndim), lambda g, y, a, b: g * align(a, g.ndim)),
         grid=_PRODUCT,
     ),
+    # x · slope, whose derivative counts as constant where x is 0.
+    "leak": Primitive(_binary(np.multiply), (_leak_vjp, _leak_vjp_slope), grid=_PRODUCT),
     "divide": Primitive(
         _binary(np.divide),
         (

@@ -745,6 +745,11 @@ TENSORFLOW = Contract(
             "A Python number takes the dtype of the tensor that it multiplies.",
             "https://www.tensorflow.org/guide/tf_numpy_type_promotion",
         ),
+        "weight_norm_curvature": Clause(
+            "chain_rule",
+            "Keras composes the weight of v, its norm and g, each of which has all derivatives.",
+            _KERAS + "layers/",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "gradient() returns a list or nested structure, one for each element in sources: of an "

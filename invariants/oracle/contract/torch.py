@@ -772,6 +772,11 @@ TORCH = Contract(
             "'element 0 of tensors does not require grad and does not have a grad_fn'.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
         ),
+        "weight_norm_curvature": Clause(
+            "chain_rule",
+            "A weight is g · v / |v|, in every derivative.",
+            _TORCH + "generated/torch.nn.utils.parametrizations.weight_norm.html",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "A backward pass accumulates into the leaves that it finds, named or not.",
