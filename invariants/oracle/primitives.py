@@ -657,6 +657,10 @@ PRIMITIVES: dict[str, Primitive] = {
     "unjudged": Primitive(
         lambda x: x, (lambda g, y, x: np.full_like(g, np.nan),), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),
+    # The identity, behind which the derivative of a gradient is not known.
+    "unjudged_again": Primitive(
+        lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
+    ),
     # The same number in another format.
     "narrowed": Primitive(lambda x: x, (lambda g, y, x: g,), vjp_ulps=0.0, grid=_KEEP),
     "widened": Primitive(lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),

@@ -750,6 +750,11 @@ TENSORFLOW = Contract(
             "Keras composes the weight of v, its norm and g, each of which has all derivatives.",
             _KERAS + "layers/",
         ),
+        "norm_curvature_at_zero": Clause(
+            "zero",
+            "output = x / sqrt(max(sum(x**2), epsilon)): shorter than epsilon it is linear.",
+            _TF + "math/l2_normalize",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "gradient() returns a list or nested structure, one for each element in sources: of an "

@@ -777,6 +777,11 @@ TORCH = Contract(
             "A weight is g · v / |v|, in every derivative.",
             _TORCH + "generated/torch.nn.utils.parametrizations.weight_norm.html",
         ),
+        "norm_curvature_at_zero": Clause(
+            "zero",
+            "v / max(|v|, eps): shorter than eps it is linear.",
+            _TORCH + "generated/torch.nn.functional.normalize.html",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "A backward pass accumulates into the leaves that it finds, named or not.",
