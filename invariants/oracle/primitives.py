@@ -275,9 +275,14 @@ def _log_softmax_vjp(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
     return g - share * total, share[:1] * (magnitude + 3.0 * np.abs(total[:1]))
 
 
-def _squared_deviation_vjp(g: Array, y: Array, x: Array, mean: Array) -> tuple[Array, Array]:
-    """2·(x - mean)·g, where kernels fold (b·x - b·mean) and so round relative to b·x."""
-    b = 2.0 * g
+def _squared_deviation_vjp(
+    g: Array, y: Array, x: Array, mean: Array, *, steady: bool = False
+) -> tuple[Array, Array]:
+    """2·(x - mean)·g, where kernels fold (b·x - b·mean) and so round relative to b·x.
+
+    steady: the mean counts as a constant in the derivative of this, too.
+    """
+    b, mean = 2.0 * g, mean.real if steady else mean
     return b * (x - mean), np.abs(b[:1] * x[:1])
 
 
@@ -535,7 +540,10 @@ PRIMITIVES: dict[str, Primitive] = {
     # The mean counts as a constant in a variance: its derivative is zero, and torch's kernels and
     # tf.nn.moments (stop_gradient) leave it out, so a rounded mean is not made up for.
     "squared_deviation": Primitive(
-        lambda x, mean: np.square(x - mean), (_squared_deviation_vjp, None), ulps=3.0, vjp_ulps=2.0
+        lambda x, mean, steady=False: np.square(x - mean),
+        (_squared_deviation_vjp, None),
+        ulps=3.0,
+        vjp_ulps=2.0,
     ),
     # Both frameworks fold the mean into an offset on a CPU (x·s + (β - mean·s): torch's batch norm
     # kernel, Keras's batch_normalization), which rounds relative to x and to the mean. In the

@@ -58,7 +58,7 @@ class GroupNorm(Norm):
         (x,) = xs
         apart = (self.groups, x.shape[-1] // self.groups)
         grouped = x.reshape(*x.shape[:-1], *apart)
-        mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)))
+        mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)), call.contract)
         affine = {name: value.reshape(*apart) for name, value in self.weights(call).items()}
         return standardised(grouped, mean, variance, self.epsilon, affine).reshape(*x.shape)
 
@@ -80,7 +80,7 @@ class InstanceNorm(Norm):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)))
+        mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)), call.contract)
         y = standardised(x, mean, variance, self.epsilon, self.weights(call))
         misread = call.contract["instance_norm_gradient"] == "unknown_before_steps_first"
         images = len(x.shape) > 3

@@ -755,6 +755,12 @@ TENSORFLOW = Contract(
             "output = x / sqrt(max(sum(x**2), epsilon)): shorter than epsilon it is linear.",
             _TF + "math/l2_normalize",
         ),
+        "variance_curvature": Clause(
+            "chain_rule",
+            "The mean and variance are calculated by aggregating the contents of x across axes: "
+            "the mean in a variance changes with x.",
+            _TF + "nn/moments",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "gradient() returns a list or nested structure, one for each element in sources: of an "

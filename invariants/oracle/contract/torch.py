@@ -782,6 +782,12 @@ TORCH = Contract(
             "v / max(|v|, eps): shorter than eps it is linear.",
             _TORCH + "generated/torch.nn.functional.normalize.html",
         ),
+        "variance_curvature": Clause(
+            "chain_rule",
+            "The standard-deviation is calculated via the biased estimator; its mean changes with "
+            "the input.",
+            _TORCH + "generated/torch.nn.LayerNorm.html",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "A backward pass accumulates into the leaves that it finds, named or not.",
