@@ -107,6 +107,7 @@ class _Interpreter:
         if case.average:
             self.averages = Averages(case.average, contract, self.rounding, self.arrays)
         self.fitted = self.mode.traits.get("call") == "fit"
+        self.second_order = "second_order" in self.mode.traits
         self.repeats = int(self.mode.traits.get("steps", "1"))
         self.functions = Functions(contract)
         self.scale = LossScale(self.mode.traits)
@@ -292,7 +293,10 @@ class _Interpreter:
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())
             )
-        if raises and raises == self.contract["nothing_to_train"]:
+        if raises and raises in (
+            self.contract["nothing_to_train"],
+            self.contract["gradient_by_nothing"],
+        ):
             batches = batches[:1]  # the first backward pass has raised
         before = {name: self.arrays[name] for name in moved}
         dragged = replaced = frozenset[str]()
@@ -467,7 +471,9 @@ class _Interpreter:
         """Forward and backward on each batch, the gradients added up as they come."""
         total: _Pass | None = None
         for batch, drawn in zip(batches, draws, strict=False):
-            one = self._pass(batch, moment, self._forward_signature(moment), drawn)
+            asked = self.asked if len(batches) == 1 else frozenset[str]()
+            along = self._along(moment, asked) if self.second_order else {}
+            one = self._pass(batch, moment, self._forward_signature(moment), drawn, along)
             self._move(one.state)
             self.state_version += bool(one.state)
             one = self._recomputed(one, batch, moment, drawn)
@@ -496,7 +502,7 @@ class _Interpreter:
             return result
         unknown = bool(draws) and self.contract["recomputed_draws"] != "the_same"
         if self.contract["recomputed_state"] != "moves_once" and result.state:
-            self._move_again(result, self._compute(batch, moment, draws).state)
+            self._move_again(result, self._compute(batch, moment, draws, {}).state)
             unknown |= any(placed.layer.reads_its_state for placed in self.stateful)
         if not unknown:
             return result
@@ -533,6 +539,8 @@ class _Interpreter:
     def _raises(self, action: Any, moment: Moment, asked: frozenset[str]) -> tuple[str, str] | None:
         """The exception that the contract names for this action, if it names one."""
         trainable, reached = moment.acting.trainable, moment.reached
+        if not {*trainable, *asked} and self.contract["gradient_by_nothing"]:
+            return self.contract["gradient_by_nothing"]
         if not reached & {*trainable, *asked} and self.contract["nothing_to_train"]:
             return self.contract["nothing_to_train"]
         wider = self.rounding.precision.name != "float64" and self.contract["scaled_tangent"]
@@ -594,7 +602,8 @@ class _Interpreter:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
         That is the batch alone, or the batch and the state as it was before. Last stand the mode,
-        what the gradient does not pass, and a scale that may change.
+        what the gradient does not pass, a scale that may change, and by what an objective is
+        differentiated that has a gradient in it.
         """
         signature: list[Any] = []
         for placed in self.stateful:
@@ -607,16 +616,35 @@ class _Interpreter:
             )
             reads = not moment.training or frozen_inference
             signature.append(self.state_version if reads else "batch")
-        scale = (self.scale.factor,) if self.scale.growth else ()
-        return (*signature, moment.training, moment.cut, *scale)
+        signature += [moment.training, moment.cut]
+        if self.scale.growth:
+            signature.append(self.scale.factor)
+        if self.second_order:
+            signature += [frozenset(self._reached(moment)), moment.hooked]
+        return tuple(signature)
 
-    def _pass(self, batch: int, moment: Moment, forward: tuple[Any, ...], draws: Draws) -> _Pass:
-        key = (self.weights_version, batch, forward, moment.saved_losses, _digest(draws))
+    def _along(self, moment: Moment, asked: frozenset[str]) -> dict[str, Any]:
+        """What the gradient in the objective is by -> which part of it a hook holds at 0."""
+        hooked = {n: part for n, part in self._masked(moment).items() if n in moment.hooked}
+        return {name: hooked.get(name) for name in (*self._reached(moment), *sorted(asked))}
+
+    def _pass(
+        self,
+        batch: int,
+        moment: Moment,
+        forward: tuple[Any, ...],
+        draws: Draws,
+        along: Mapping[str, Any] | None = None,
+    ) -> _Pass:
+        by = (*(along or {}), moment.hooked if along else None)
+        key = (self.weights_version, batch, forward, moment.saved_losses, _digest(draws), by)
         if any(map(moves, forward)) or key not in self.passes:
-            self.passes[key] = self._compute(batch, moment, draws)
+            self.passes[key] = self._compute(batch, moment, draws, along or {})
         return self.passes[key]
 
-    def _compute(self, number: int, moment: Moment, draws: Draws) -> _Pass:
+    def _compute(
+        self, number: int, moment: Moment, draws: Draws, along: Mapping[str, Any]
+    ) -> _Pass:
         case, tape = self.case, Tape(self.rounding, self.lower)
         forward = Forward(case, self.contract, tape, self.arrays, self.grids, draws, moment)
         batch = case.batches[number]
@@ -638,7 +666,7 @@ class _Interpreter:
         }
         leaves = {name: forward.versions[name] for name in self.wanted}
         leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
-        gradients = self._gradients(tape, loss, leaves)
+        gradients = self._gradients(tape, loss, leaves, along)
         self.ties += tape.ties
         squares = "jit" in self.mode.traits and square_may_underflow(tape)
         trained = self.weights_version > 0
@@ -668,11 +696,24 @@ class _Interpreter:
         return self.case.objective
 
     def _gradients(
-        self, tape: Tape, loss: Value, leaves: Mapping[str, Sequence[Value]]
+        self,
+        tape: Tape,
+        loss: Value,
+        leaves: Mapping[str, Sequence[Value]],
+        along: Mapping[str, Any],
     ) -> dict[str, Array]:
-        """The gradient by each weight and input, summed over the values that it had."""
+        """The gradient by each weight and input, summed over the values that it had.
+
+        along: what is itself the direction, halved, in which the loss is differentiated first.
+        """
         every = [value for held in leaves.values() for value in held]
-        found = iter(tape.gradients(loss, every, self.scale.factor))
+        directions: dict[int, Array] = {}
+        for name, held_at_zero in along.items():
+            *_, last = leaves[name]
+            half = 0.5 * last.data
+            half = half if held_at_zero is None else np.where(held_at_zero, 0.0, half)
+            directions.update((value.index, half) for value in leaves[name])
+        found = iter(tape.gradients(loss, every, self.scale.factor, directions))
         gradients = {}
         for name, held in leaves.items():
             total, *others = (next(found) for _ in held)

@@ -130,9 +130,10 @@ def _binary(function: Callable[[Array, Array], Array]) -> Callable[[Array, Array
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), without overflow."""
-    z = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, z) / (1.0 + z)
+    """1 / (1 + exp(-x)), without overflow; of a complex x, too, whose real part decides."""
+    positive = x.real >= 0
+    z = np.exp(np.where(positive, -x, x))
+    return np.where(positive, 1.0, z) / (1.0 + z)
 
 
 #: math.erf has no NumPy twin; the object loop is only walked by cases with a gelu.
@@ -157,7 +158,7 @@ def _binary_likelihood_vjp(g: Array, y: Array, p: Array, t: Array, *, floor: flo
     nor where the quotient leaves the format, since a mean is divided by its count afterwards.
     """
     slope = p * (1.0 - p)
-    quotient = (p - t) / np.where(slope > floor, slope, floor or np.nan)
+    quotient = (p - t) / np.where(slope.real > floor, slope, floor or np.nan)
     if floor == 0.0:
         quotient = np.where(np.abs(quotient) > 2.0**15, np.nan, quotient)
     return g * quotient
@@ -180,11 +181,13 @@ def _leaky_vjp(g: Array, y: Array, x: Array, *, slope: float) -> Array:
     return known_by(x, np.where(x > 0, g, slope * g))
 
 
-def _where_positive(condition: Array, a: Array, b: Array, *, share: float = 0.0) -> Array:
+def _where_positive(
+    condition: Array, a: Array, b: Array, *, share: float = 0.0, again: float | None = None
+) -> Array:
     """a where the condition is positive, b elsewhere.
 
     share: how much of the gradient goes to a where the condition is 0, the rest going to b; a and b
-    are equal there unless it is 0.
+    are equal there unless it is 0. again: the share where a gradient is differentiated once more.
     """
     rank = max(condition.ndim, a.ndim, b.ndim)
     condition = align(condition, rank)
@@ -192,7 +195,14 @@ def _where_positive(condition: Array, a: Array, b: Array, *, share: float = 0.0)
 
 
 def _where_positive_vjp_a(
-    g: Array, y: Array, condition: Array, a: Array, b: Array, *, share: float = 0.0
+    g: Array,
+    y: Array,
+    condition: Array,
+    a: Array,
+    b: Array,
+    *,
+    share: float = 0.0,
+    again: float | None = None,
 ) -> Array:
     condition = align(condition, g.ndim)
     shared = np.where(condition == 0, share * g, 0.0)
@@ -200,11 +210,29 @@ def _where_positive_vjp_a(
 
 
 def _where_positive_vjp_b(
-    g: Array, y: Array, condition: Array, a: Array, b: Array, *, share: float = 0.0
+    g: Array,
+    y: Array,
+    condition: Array,
+    a: Array,
+    b: Array,
+    *,
+    share: float = 0.0,
+    again: float | None = None,
 ) -> Array:
     condition = align(condition, g.ndim)
     shared = np.where(condition == 0, (1.0 - share) * g, g)
     return known_by(condition, np.where(condition > 0, 0.0, shared))
+
+
+def _leak_vjp(g: Array, y: Array, x: Array, slope: Array) -> Array:
+    """g·slope, which changes with the slope but where x is 0."""
+    slope = align(slope, g.ndim)
+    return g * np.where(x.real == 0.0, slope.real, slope)
+
+
+def _leak_vjp_slope(g: Array, y: Array, x: Array, slope: Array) -> Array:
+    """g·x, which does not change where x is 0."""
+    return g * np.where(x.real == 0.0, 0.0, x)
 
 
 def _sign(x: Array) -> Array:
@@ -247,9 +275,14 @@ def _log_softmax_vjp(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
     return g - share * total, share[:1] * (magnitude + 3.0 * np.abs(total[:1]))
 
 
-def _squared_deviation_vjp(g: Array, y: Array, x: Array, mean: Array) -> tuple[Array, Array]:
-    """2·(x - mean)·g, where kernels fold (b·x - b·mean) and so round relative to b·x."""
-    b = 2.0 * g
+def _squared_deviation_vjp(
+    g: Array, y: Array, x: Array, mean: Array, *, steady: bool = False
+) -> tuple[Array, Array]:
+    """2·(x - mean)·g, where kernels fold (b·x - b·mean) and so round relative to b·x.
+
+    steady: the mean counts as a constant in the derivative of this, too.
+    """
+    b, mean = 2.0 * g, mean.real if steady else mean
     return b * (x - mean), np.abs(b[:1] * x[:1])
 
 
@@ -487,6 +520,8 @@ PRIMITIVES: dict[str, Primitive] = {
         (lambda g, y, a, b: g * align(b, g.ndim), lambda g, y, a, b: g * align(a, g.ndim)),
         grid=_PRODUCT,
     ),
+    # x · slope, whose derivative counts as constant where x is 0.
+    "leak": Primitive(_binary(np.multiply), (_leak_vjp, _leak_vjp_slope), grid=_PRODUCT),
     "divide": Primitive(
         _binary(np.divide),
         (
@@ -505,7 +540,10 @@ PRIMITIVES: dict[str, Primitive] = {
     # The mean counts as a constant in a variance: its derivative is zero, and torch's kernels and
     # tf.nn.moments (stop_gradient) leave it out, so a rounded mean is not made up for.
     "squared_deviation": Primitive(
-        lambda x, mean: np.square(x - mean), (_squared_deviation_vjp, None), ulps=3.0, vjp_ulps=2.0
+        lambda x, mean, steady=False: np.square(x - mean),
+        (_squared_deviation_vjp, None),
+        ulps=3.0,
+        vjp_ulps=2.0,
     ),
     # Both frameworks fold the mean into an offset on a CPU (x·s + (β - mean·s): torch's batch norm
     # kernel, Keras's batch_normalization), which rounds relative to x and to the mean. In the
@@ -626,6 +664,10 @@ PRIMITIVES: dict[str, Primitive] = {
     # judged.
     "unjudged": Primitive(
         lambda x: x, (lambda g, y, x: np.full_like(g, np.nan),), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
+    ),
+    # The identity, behind which the derivative of a gradient is not known.
+    "unjudged_again": Primitive(
+        lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),
     # The same number in another format.
     "narrowed": Primitive(lambda x: x, (lambda g, y, x: g,), vjp_ulps=0.0, grid=_KEEP),

@@ -8,13 +8,14 @@ changes nothing about the value of a derivative, and that is the promise under t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from invariants.oracle.curvature import bends, received, tangent
 from invariants.oracle.primitives import (
     KINKS,
     POLES,
@@ -24,7 +25,6 @@ from invariants.oracle.primitives import (
     concatenate_vjp,
     exact_in,
     lookup_sums,
-    unbroadcast,
 )
 from invariants.oracle.rounding import Precision, Rounding, near_a_pole
 
@@ -205,25 +205,69 @@ class Tape:
             self.ties += KINKS[name](xs[0])
         return Value(self, y, grid, name, parents, params)
 
-    def gradients(self, output: Value, wrt: Sequence[Value], scale: float = 1.0) -> list[Array]:
+    def gradients(
+        self,
+        output: Value,
+        wrt: Sequence[Value],
+        scale: float = 1.0,
+        along: Mapping[int, Array] | None = None,
+    ) -> list[Array]:
         """d(output)/d(each of wrt) for a scalar output; arrays of shape (S or 1, *value.shape).
 
         A value that the output does not depend on has the gradient zero. scale: a power of two, by
-        which adjoints are larger on the way, and gradients divided at the end.
+        which adjoints are larger on the way, and gradients divided at the end. along: by index, a
+        direction for some leaves; the gradient is then that of the output and of its derivative in
+        this direction together, ∇f + ∇²f·v.
         """
         needed = self._ancestors_of(output, wrt)
+        adjoints = self._backward(output, needed, scale)
+        if along:
+            tangents = self._tangents(output, along)
+            largest = self.rounding.precision.largest
+            self.adjoints += [(largest, change) for change in tangents.values()]
+            self.lookups.clear()
+            adjoints = self._backward(output, needed, scale, tangents, adjoints)
+        return [
+            adjoints.get(value.index, np.zeros((1, *value.shape), dtype=np.float64)) / scale
+            for value in wrt
+        ]
+
+    def _backward(
+        self,
+        output: Value,
+        needed: set[int],
+        scale: float,
+        tangents: Mapping[int, Array] | None = None,
+        first: Mapping[int, Array] | None = None,
+    ) -> dict[int, Array]:
+        """The adjoints of all values in `needed`, by index.
+
+        tangents: how the values change along a direction, where the adjoints are to be those of
+        that change as well; first: those without it.
+        """
         adjoints: dict[int, Array] = {output.index: np.full_like(output.data[:1], scale)}
         for value in reversed(self.values[: output.index + 1]):
             g = adjoints.get(value.index)
             if g is None or not value.parents:
                 continue
             for position, parent in enumerate(value.parents):
-                if parent.index in needed:
-                    self._accumulate(adjoints, parent, self._vjp(value, position, g))
-        return [
-            adjoints.get(value.index, np.zeros((1, *value.shape), dtype=np.float64)) / scale
-            for value in wrt
-        ]
+                if parent.index not in needed:
+                    continue
+                self._accumulate(adjoints, parent, self._vjp(value, position, g))
+                if tangents is not None and first is not None:
+                    for bend in bends(value, position, first[value.index], tangents):
+                        self._accumulate(adjoints, parent, bend)
+        return adjoints
+
+    def _tangents(self, output: Value, along: Mapping[int, Array]) -> dict[int, Array]:
+        """How each value changes along the direction, by index; none for those that do not."""
+        tangents = dict(along)
+        for value in self.values[: output.index + 1]:
+            if value.index not in along and any(p.index in tangents for p in value.parents):
+                changes = tangent(value, tangents)
+                if changes is not None:
+                    tangents[value.index] = changes
+        return tangents
 
     def _ancestors_of(self, output: Value, wrt: Sequence[Value]) -> set[int]:
         """The indices of the values that lie between `wrt` and the output, `wrt` included."""
@@ -236,29 +280,18 @@ class Tape:
     def _vjp(self, value: Value, position: int, g: Array) -> Array:
         primitive = PRIMITIVES[value.name]
         parent = value.parents[position]
-        rounding = max(value.rounding, parent.rounding, key=lambda held: held.unit)
         if value.name == "concatenate":
             return concatenate_vjp(g, [p.shape[-1] for p in value.parents])[position]
         vjp = primitive.vjps[position]
         if vjp is None:
             return np.zeros((1, *parent.shape))
         xs = [p.data for p in value.parents]
-        result = vjp(g, value.data, *xs, **value.params)
-        gradient, magnitude = result if isinstance(result, tuple) else (result, None)
+        product = vjp(g, value.data, *xs, **value.params)
         if value.name == "take":
             sums = lookup_sums(g, **value.params, rows=parent.shape[0])
             table = parent.parents[0] if parent.name == "narrowed" else parent
             self.lookups[table.index] = self.lookups.get(table.index, 0.0) + sums
-        if magnitude is not None or primitive.vjp_ulps > 0.0:
-            gradient = rounding.disturb(gradient, max(1.0, primitive.vjp_ulps), magnitude)
-        if primitive.vjp_may_flush:
-            gradient = rounding.flush(gradient, np.abs(g[:1]))
-        gradient, magnitude = unbroadcast(gradient, parent.shape)
-        if magnitude is not None:
-            gradient = rounding.disturb(gradient, 1.0, magnitude)
-        if parent.rounding.unit > value.rounding.unit:  # an adjoint is held like its value
-            gradient = rounding.disturb(gradient)
-        return gradient
+        return received(value, position, product, primitive.vjp_ulps, np.abs(g[:1]))
 
     def _accumulate(self, adjoints: dict[int, Array], parent: Value, gradient: Array) -> None:
         self.uses[parent.index] = self.uses.get(parent.index, 0) + 1

@@ -70,6 +70,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "add": (Row(BROADCAST), Row(KEPT), Row(((3,), (2, 3)))),
     "subtract": (Row(BROADCAST), Row(KEPT), Row(((3,), (2, 3)))),
     "multiply": (Row(BROADCAST), Row(KEPT), Row(((3,), (2, 3)))),
+    "leak": (Row(BROADCAST), Row(KEPT)),
     "divide": (Row(BROADCAST), Row(KEPT), Row(((3,), (2, 3)))),
     "square": (Row(),),
     "squared_deviation": (Row(KEPT, constant=(1,)),),
@@ -107,6 +108,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
     "straddle_maxima": (Row(params={"turn": 3}),),
     "unjudged": (),  # its gradient is not known, by design
+    "unjudged_again": (Row(),),
     "narrowed": (Row(),),
     "widened": (Row(),),
     # What optimizers alone do, behind which nothing is differentiated.

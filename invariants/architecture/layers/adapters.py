@@ -159,6 +159,8 @@ class WeightNormDense(OnTheLastAxis):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         direction = call.parameter("direction")
+        if call.contract["weight_norm_curvature"] == "unknown":
+            direction = direction.apply("unjudged_again")
         inverse = direction.apply("square").sum(-2, keepdims=True).apply("rsqrt")
         return self.with_bias(call, xs[0] @ (direction * (call.parameter("magnitude") * inverse)))
 

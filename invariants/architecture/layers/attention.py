@@ -381,7 +381,7 @@ class TransformerEncoder(_Projected):
         )
 
     def norm(self, call: Call, place: str, x: Value) -> Value:
-        mean, variance = moments(x, -1)
+        mean, variance = moments(x, -1, call.contract)
         scale = (variance + self.epsilon).apply("rsqrt") * call.parameter(f"{place}_norm_gamma")
         return rescaled(x, mean, scale) + call.parameter(f"{place}_norm_beta")
 

@@ -58,7 +58,7 @@ class GroupNorm(Norm):
         (x,) = xs
         apart = (self.groups, x.shape[-1] // self.groups)
         grouped = x.reshape(*x.shape[:-1], *apart)
-        mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)))
+        mean, variance = moments(grouped, (-1, *range(-len(x.shape), -2)), call.contract)
         affine = {name: value.reshape(*apart) for name, value in self.weights(call).items()}
         return standardised(grouped, mean, variance, self.epsilon, affine).reshape(*x.shape)
 
@@ -80,7 +80,7 @@ class InstanceNorm(Norm):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)))
+        mean, variance = moments(x, tuple(range(1 - len(x.shape), -1)), call.contract)
         y = standardised(x, mean, variance, self.epsilon, self.weights(call))
         misread = call.contract["instance_norm_gradient"] == "unknown_before_steps_first"
         images = len(x.shape) > 3
@@ -119,11 +119,13 @@ class RmsNorm(Layer):
         return y * call.parameter("scale") if self.scaled else y
 
 
-def of_unit_length(x: Value, axis: int, least: float) -> Value:
+def of_unit_length(x: Value, axis: int, least: float, contract: Any) -> Value:
     """x / max(√Σx², least) over `axis`, so that zeros stay zeros.
 
     Below `least` the length counts as a constant, and so does its inverse.
     """
+    if contract["norm_curvature_at_zero"] == "unknown" and (x.data == 0.0).all(axis).any():
+        x = x.apply("unjudged_again")
     tape, squares = x.tape, x.apply("square").sum(axis, keepdims=True)
     longer = squares - least**2
     inverse = tape.apply("where_positive", longer, squares, tape.lift(1.0)).apply("rsqrt")
@@ -143,7 +145,7 @@ class UnitNormalization(Layer):
         return specs[0].shape[-1] > 1
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return of_unit_length(xs[0], -1, 1e-12)
+        return of_unit_length(xs[0], -1, 1e-12, call.contract)
 
 
 #: The layers of this family, the simplest first.

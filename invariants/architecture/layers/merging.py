@@ -119,7 +119,8 @@ class Dot(Layer):
         if self.over == "steps":
             xs = tuple(x.apply("transpose", axes=(0, 2, 1)) for x in xs)
         if self.normalize:
-            xs = tuple(of_unit_length(x, -1, call.contract["dot_least_length"]) for x in xs)
+            least = call.contract["dot_least_length"]
+            xs = tuple(of_unit_length(x, -1, least, call.contract) for x in xs)
         a, b = xs
         if len(a.shape) == 2:
             return (a * b).sum(-1, keepdims=True)

@@ -34,10 +34,14 @@ def standardised(
     return y + affine["beta"] if "beta" in affine else y
 
 
-def moments(x: Value, axis: int | tuple[int, ...]) -> tuple[Value, Value]:
+def moments(x: Value, axis: int | tuple[int, ...], contract: Any) -> tuple[Value, Value]:
     """Mean and biased variance over `axis`, axes kept."""
-    mean = x.apply("running_mean", axis=axis)
-    return mean, x.tape.apply("squared_deviation", x, mean).mean(axis, keepdims=True)
+    mean, steady = (
+        x.apply("running_mean", axis=axis),
+        contract["variance_curvature"] != "chain_rule",
+    )
+    deviations = x.tape.apply("squared_deviation", x, mean, steady=steady)
+    return mean, deviations.mean(axis, keepdims=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +103,7 @@ class LayerNorm(Norm):
         return specs[0].shape[-1] > 1
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        mean, variance = moments(xs[0], -1)
+        mean, variance = moments(xs[0], -1, call.contract)
         return standardised(xs[0], mean, variance, self.epsilon, self.weights(call))
 
 
@@ -148,7 +152,7 @@ class BatchNorm(Norm):
             mean, variance = call.parameter("moving_mean"), call.parameter("moving_variance")
             return standardised(x, mean, variance, self.epsilon, self.weights(call))
         axes = tuple(range(-len(x.shape), -1))
-        mean, variance = moments(x, axes)
+        mean, variance = moments(x, axes, call.contract)
         count = 1
         for axis in axes:
             count *= x.shape[axis]

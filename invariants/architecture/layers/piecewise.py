@@ -118,7 +118,8 @@ class HardShrink(Layer):
 class Prelu(Layer):
     """x where positive, alpha · x elsewhere, alpha learned by channel (arXiv 1502.01852).
 
-    alpha has shape (1, ..., 1, C), as Keras holds it; the derivative at 0 is the contract's.
+    alpha has shape (1, ..., 1, C), as Keras holds it; the derivative at 0 is the contract's, which
+    may take alpha in a gradient and 1 in the gradient of that.
     """
 
     kind: Literal["prelu"] = "prelu"
@@ -135,6 +136,8 @@ class Prelu(Layer):
         at_zero = call.contract["prelu_derivative_at_zero"]
         if at_zero == "alpha":
             return tape.apply("where_positive", x, x, x * alpha)
+        if at_zero == "alpha_then_one":
+            return tape.apply("where_positive", x, x, tape.apply("leak", x, alpha), again=1.0)
         if at_zero == "one":
             return tape.apply("where_positive", x * -1.0, x * alpha, x)
         flat = (x * -1.0).apply("relu", at_zero=0.0) * alpha

@@ -72,6 +72,8 @@ def _taped(
 
     variables: the line that names them, "" where one has. watched: the inputs that have a gradient.
     """
+    if "second_order" in modes.traits(case):
+        return _taped_twice(case, training, variables, watched, gradients)
     options = modes.traits(case).get("tape", "")
     head = [f"tape.watch({name})" for name in watched]
     named = [variables] if variables else []
@@ -95,6 +97,38 @@ def _taped(
         lines.append(f"{gradients} = tape.gradient({loss}, variables)")
     around = modes.traits(case).get("around")
     return [around, *indented(lines)] if around else lines
+
+
+def _taped_twice(
+    case: Case, training: bool, variables: str, watched: Sequence[str], gradients: str
+) -> list[str]:
+    """The lines that leave `gradients` of a loss to which half of its slope is added.
+
+    That is its derivative along the variables and inputs themselves; see `_taped`.
+    """
+    watch = [f"watch({name})" for name in watched]
+    inner = [*(f"tape.{call}" for call in watch), *_loss(case, training)]
+    by = f"[*variables, {', '.join(watched)}]" if watched else "variables"
+    lines = [
+        *(f"outer.{call}" for call in watch),
+        "with tf.GradientTape() as tape:",
+        *indented(inner),
+        *([variables] if variables else []),
+        f"by = {by}",
+        "slopes = [",
+        "    tf.reduce_sum(tf.multiply(g, tf.stop_gradient(v)))",
+        "    for g, v in zip(tape.gradient(loss, by), by)",
+        "    if g is not None",
+        "]",
+        "total = loss + 0.5 * sum(slopes)",
+    ]
+    sources = f"(variables, [{', '.join(watched)}])" if watched else "variables"
+    left = f"{gradients}, to_inputs" if watched else gradients
+    return [
+        "with tf.GradientTape() as outer:",
+        *indented(lines),
+        f"{left} = outer.gradient(total, {sources})",
+    ]
 
 
 def _differentiated(case: Case, training: bool, batches: int, variables: str) -> list[str]:

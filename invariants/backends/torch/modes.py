@@ -191,6 +191,22 @@ _RETAINED = (
 )
 
 
+def _second_order(case: Case, watched: Sequence[int]) -> list[str]:
+    """The lines that propagate a loss to which half of its derivative along what it is by is added.
+
+    Its gradient has that of a gradient in it: a product of the Hessian matrix and this direction.
+    """
+    trained = "p for p in model.parameters() if p.requires_grad"
+    by = ", ".join([f"*({trained})", *(f"x{n}" for n in watched)]) if watched else trained
+    options = f"{traits(case)['second_order']}, allow_unused=True"
+    return [
+        f"by = [{by}]",
+        f"gradients = torch.autograd.grad(loss, by, {options})",
+        "slopes = [(g * p.detach()).sum() for g, p in zip(gradients, by) if g is not None]",
+        "(loss + 0.5 * sum(slopes)).backward()",
+    ]
+
+
 def learned(case: Case, loss: Sequence[str], watched: Sequence[int]) -> list[str]:
     """The lines that leave the gradients of a batch.
 
@@ -205,6 +221,8 @@ def learned(case: Case, loss: Sequence[str], watched: Sequence[int]) -> list[str
     lines = surrounded(case, lines)
     if "retained" in traits(case):
         return [*lines, *_RETAINED]
+    if "second_order" in traits(case):
+        return [*lines, *_second_order(case, watched)]
     return [*lines, f"{'scaler.scale(loss)' if 'scale' in traits(case) else 'loss'}.backward()"]
 
 

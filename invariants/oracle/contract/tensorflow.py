@@ -770,6 +770,28 @@ TENSORFLOW = Contract(
             "A Python number takes the dtype of the tensor that it multiplies.",
             "https://www.tensorflow.org/guide/tf_numpy_type_promotion",
         ),
+        "weight_norm_curvature": Clause(
+            "chain_rule",
+            "Keras composes the weight of v, its norm and g, each of which has all derivatives.",
+            _KERAS + "layers/",
+        ),
+        "norm_curvature_at_zero": Clause(
+            "zero",
+            "output = x / sqrt(max(sum(x**2), epsilon)): shorter than epsilon it is linear.",
+            _TF + "math/l2_normalize",
+        ),
+        "variance_curvature": Clause(
+            "chain_rule",
+            "The mean and variance are calculated by aggregating the contents of x across axes: "
+            "the mean in a variance changes with x.",
+            _TF + "nn/moments",
+        ),
+        "gradient_by_nothing": Clause(
+            None,
+            "gradient() returns a list or nested structure, one for each element in sources: of an "
+            "empty list an empty one.",
+            "https://www.tensorflow.org/api_docs/python/tf/GradientTape#gradient",
+        ),
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),

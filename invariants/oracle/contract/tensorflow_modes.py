@@ -92,6 +92,22 @@ MODES: tuple[Mode, ...] = (
         seconds=0.3,
     ),
     Mode(
+        "second_order",
+        "Operations inside of the GradientTape context manager are recorded; if gradients are "
+        "computed in that context, then the gradient computation is recorded as well, so the "
+        "exact same API works for higher-order gradients. Here half of the derivative of the loss "
+        "along the weights that are trained (and the inputs asked for) is added to the loss: its "
+        "gradient is a product of these with the Hessian matrix, which goes through every frozen "
+        "layer twice.",
+        "https://www.tensorflow.org/guide/advanced_autodiff#higher-order_gradients",
+        traits={"second_order": "nested"},
+        lacks={
+            "softsign": "TensorFlow registers no gradient of the operation that its gradient is: "
+            "SoftsignGrad"
+        },
+        seconds=0.4,
+    ),
+    Mode(
         "recompute_grad",
         "g = recompute_grad(f) wraps f and recomputes it on the backwards pass of a gradient call.",
         "https://www.tensorflow.org/api_docs/python/tf/recompute_grad",

@@ -796,6 +796,27 @@ TORCH = Contract(
             "'element 0 of tensors does not require grad and does not have a grad_fn'.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
         ),
+        "weight_norm_curvature": Clause(
+            "chain_rule",
+            "A weight is g · v / |v|, in every derivative.",
+            _TORCH + "generated/torch.nn.utils.parametrizations.weight_norm.html",
+        ),
+        "norm_curvature_at_zero": Clause(
+            "zero",
+            "v / max(|v|, eps): shorter than eps it is linear.",
+            _TORCH + "generated/torch.nn.functional.normalize.html",
+        ),
+        "variance_curvature": Clause(
+            "chain_rule",
+            "The standard-deviation is calculated via the biased estimator; its mean changes with "
+            "the input.",
+            _TORCH + "generated/torch.nn.LayerNorm.html",
+        ),
+        "gradient_by_nothing": Clause(
+            None,
+            "A backward pass accumulates into the leaves that it finds, named or not.",
+            _TORCH + "generated/torch.Tensor.backward.html",
+        ),
         "scaled_tangent": Clause(
             None,
             "Type promotion: a number does not change the dtype of a tensor that it multiplies, "

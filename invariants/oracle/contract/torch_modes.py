@@ -195,6 +195,34 @@ MODES: tuple[Mode, ...] = (
         lacks=_BACKWARD_ALONE,
         seconds=0.1,
     ),
+    Mode(
+        "second_order",
+        "With create_graph=True the graph of the derivative is constructed, which allows to "
+        "compute higher order derivative products. Here half of the derivative of the loss along "
+        "the weights that are trained (and the inputs asked for) is added to the loss: its "
+        "gradient is a product of these with the Hessian matrix, which goes through every frozen "
+        "layer twice. Attention is composed of other operations, for its kernel has no second "
+        "derivative.",
+        _TORCH + "generated/torch.autograd.grad.html",
+        traits={
+            "second_order": "create_graph=True",
+            "within": "torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)",
+        },
+        otherwise={
+            "gradient_by_nothing": (
+                "RuntimeError",
+                "`inputs` argument to `grad()` cannot be empty",
+            ),
+            # _prelu_kernel_backward has x > 0, its own derivatives have x >= 0
+            # (tools/autograd/derivatives.yaml).
+            "prelu_derivative_at_zero": "alpha_then_one",
+        },
+        lacks={
+            "hard_sigmoid": "torch has no second derivative of the kernel that it runs on: "
+            "hardsigmoid_backward"
+        },
+        seconds=0.05,
+    ),
     _autocast("autocast_bfloat16", "bfloat16"),
     _autocast("autocast_float16", "float16"),
     _autocast("autocast_evaluated", "bfloat16", evaluated=True),
