@@ -87,6 +87,16 @@ class Moment:
         return self.had & self.acting.frozen
 
     @property
+    def receiving(self) -> tuple[str, ...]:
+        """The weights that the objective gives a gradient: trainable, and reached by it."""
+        return tuple(name for name in self.acting.trainable if name in self.reached)
+
+    @property
+    def with_gradients(self) -> tuple[str, ...]:
+        """The weights that have a gradient, be it one of zeros."""
+        return (*self.receiving, *sorted(self.zeros))
+
+    @property
     def partial(self) -> frozenset[str]:
         """The weights of whose gradient a part is set to 0."""
         return self.masked | self.hooked

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from invariants.oracle.contract import Contract
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import Rounding
+from invariants.oracle.world import World
+
+if TYPE_CHECKING:
+    from invariants.case import Case
+    from invariants.course import Moment
+
+#: What may be raised where a weight is to become the average of another.
+MISPLACED = ("ValueError", "Shape mismatch")
 
 
 class Averages:
     """A copy of the weights, in samples, that follows them.
 
-    average: what the case asks for. first: the weights and states that it is made with. count: the
-    steps so far.
+    first: the weights and states that it is made with. count: the steps so far. fitted: a step is
+    a call of fit(), which ends with the averages.
     """
 
-    def __init__(
-        self, average: Any, contract: Contract, rounding: Rounding, arrays: Mapping[str, Array]
-    ) -> None:
-        self.average = average
+    def __init__(self, case: Case, contract: Contract, world: World, fitted: bool) -> None:
+        assert case.average
+        self.average = case.average
         self.contract = contract
-        self.rounding = rounding
-        self.first = dict(arrays)
+        self.world = world
+        self.fitted = fitted
+        self.weights = case.architecture.weights
+        self.first = dict(world.arrays)
         self.forget()
 
     def forget(self) -> None:
@@ -38,12 +46,70 @@ class Averages:
         if self.contract["averages_belong_to"] == "the_optimizer":
             self.forget()
 
-    def update(self, arrays: Mapping[str, Array], names: Iterable[str], states: set[str]) -> None:
+    def follow(self, moment: Moment, ends: bool) -> frozenset[str]:
+        """After a step; the weights that it replaces by their averages.
+
+        ends: the call of fit(), if it is one, ends with this step.
+        """
+        trainable = moment.acting.trainable
+        if self.contract["averages_belong_to"] == "the_program":
+            names = (*self.weights, *self.world.state_names)
+        elif trainable:
+            names = tuple(n for n in self.weights if n in (moment.held or ()))
+        else:  # the step of an optimizer that has nothing to do
+            names = ()
+        if names:
+            self._update(names)
+        misplaces = self.fitted and self._by_position(moment, names)
+        replaced = self._overwritten(names, trainable, ends and self.fitted and not misplaces)
+        values = {name: self.held[name] for name in replaced}
+        if misplaces:
+            values |= self._of_others(moment)
+        return self._put(values)
+
+    def take(self, moment: Moment, whose: str) -> tuple[frozenset[str], bool]:
+        """The weights, and states, that become their averages, and whether those are of others.
+
+        whose: "all" or the "trainable" ones. Those without an average stay.
+        """
+        trainable = moment.flags.acting.trainable
+        names = (*self.weights, *self.world.state_names) if whose == "all" else trainable
+        if self.misplaces(moment):
+            return self._put(self._of_others(moment)), True
+        before = self.contract["average_before_a_step"]
+        if self.count or before == "the_weight":
+            return self._put({name: self.held[name] for name in names if name in self.held}), False
+        first = {name: self.first[name] for name in names}
+        if before == "zeros":
+            first = {name: np.zeros_like(array) for name, array in first.items()}
+        return self._put(first), False
+
+    def misplaces(self, moment: Moment) -> bool:
+        """Whether averages are handed out by position, to other weights than they are of."""
+        return self._by_position(moment, moment.held or ())
+
+    def _by_position(self, moment: Moment, held: Iterable[str]) -> bool:
+        by_position = self.contract["averages_handed_out"] == "by_position"
+        return by_position and {*held} != {*moment.flags.acting.trainable}
+
+    def _of_others(self, moment: Moment) -> dict[str, Array]:
+        """What nobody can tell: the averages of other weights."""
+        trainable = moment.flags.acting.trainable
+        return {name: np.full_like(self.world.arrays[name], np.nan) for name in trainable}
+
+    def _put(self, values: dict[str, Array]) -> frozenset[str]:
+        if values:
+            self.world.weights_version += 1
+            self.world.move(values)
+        return frozenset(values)
+
+    def _update(self, names: Iterable[str]) -> None:
         """After a step: the averages of `names`, of which states may be taken as they are."""
         for name in names:
-            synced = name in states and not self.average.buffers
+            array = self.world.arrays[name]
+            synced = name in self.world.state_names and not self.average.buffers
             plain = self.count == 0 or synced
-            self.held[name] = arrays[name] if plain else self._next(self.held[name], arrays[name])
+            self.held[name] = array if plain else self._next(self.held[name], array)
         self.count += 1
 
     def _next(self, old: Array, new: Array) -> Array:
@@ -52,27 +118,18 @@ class Averages:
             return new
         equal = self.average.kind == "equal"
         decay = self.count / (self.count + 1.0) if equal else self.average.decay
-        rounded = self.rounding.disturb
+        rounded = self.world.rounding.disturb
         share = rounded(np.array([decay])).reshape(-1, *[1] * (old.ndim - 1))
         return rounded(rounded(share * old) + rounded(rounded(1.0 - share) * new))
 
-    def overwrites(self, held: Iterable[str], trainable: Iterable[str], fitted: bool) -> set[str]:
+    def _overwritten(self, held: Iterable[str], trainable: Iterable[str], ends: bool) -> set[str]:
         """The weights that a step replaces by their averages.
 
-        held: those of the optimizer. fitted: the step was a call of fit().
+        held: those of the optimizer. ends: it ends a call of fit().
         """
         every = self.average.overwrite
         due = bool(every) and self.count % every == 0
         known = set(held) & set(self.held)
         if due and self.contract["average_overwrites"] == "held":
             return known
-        return known & set(trainable) if due or fitted else set()
-
-    def taken(self, names: Iterable[str]) -> dict[str, Array]:
-        """What weights become that take their averages; those without one stay."""
-        before = self.contract["average_before_a_step"]
-        if self.count or before == "the_weight":
-            return {name: self.held[name] for name in names if name in self.held}
-        if before == "zeros":
-            return {name: np.zeros_like(self.first[name]) for name in names}
-        return {name: self.first[name] for name in names}
+        return known & set(trainable) if due or ends else set()

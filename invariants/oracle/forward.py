@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from invariants.oracle.contract import Contract, tensorflow_policies, torch_autocast
 from invariants.oracle.primitives import Array
 from invariants.oracle.tape import Tape, Value
+from invariants.oracle.world import World
 
 if TYPE_CHECKING:
     from invariants.architecture.graph import Block, Placed
@@ -69,21 +70,21 @@ class Forward:
         self,
         case: Case,
         contract: Contract,
-        tape: Tape,
-        arrays: dict[str, Array],
-        grids: dict[str, int | None],
+        world: World,
         draws: Draws,
         moment: Moment,
     ) -> None:
         self.contract = contract
-        self.tape = tape
+        self.tape = tape = Tape(world.rounding, world.lower)
         self.draws: dict[str, Iterator[Array]] = {path: iter(held) for path, held in draws.items()}
         self.training = moment.training
         self.rebuilt = moment.rebuilt
         self.flags = moment.acting
         self.cut = moment.cut
         self.before_steps_first = case.architecture.before_steps_first
-        self.parameters = {name: Value(tape, array, grids[name]) for name, array in arrays.items()}
+        self.parameters = {
+            name: Value(tape, array, world.grids[name]) for name, array in world.arrays.items()
+        }
         # The gradient of a weight is summed over all the values that it had in the pass.
         self.versions = {name: [value] for name, value in self.parameters.items()}
 

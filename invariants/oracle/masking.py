@@ -10,6 +10,7 @@ import numpy as np
 from invariants.oracle.primitives import Array
 
 if TYPE_CHECKING:
+    from invariants.course import Moment
     from invariants.oracle.stepping import Layout
 
 
@@ -22,6 +23,17 @@ def held_part(weight: Array, layout: Layout | None) -> np.ndarray:
     native = layout.to_native(weight) if layout else weight
     every_second = (np.arange(native.size) % 2 == 0).reshape(native.shape)
     return layout.to_canonical(every_second) if layout else every_second
+
+
+def held_parts(
+    weights: Mapping[str, Array], layouts: Mapping[str, Layout], moment: Moment
+) -> dict[str, np.ndarray]:
+    """The weights that a mask holds a part of, and which part that is."""
+    return {
+        name: held_part(weights[name], layouts.get(name))
+        for name in moment.receiving
+        if name in moment.partial
+    }
 
 
 def masked(gradients: Mapping[str, Array], held: Mapping[str, np.ndarray]) -> dict[str, Array]:

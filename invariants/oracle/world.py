@@ -1,0 +1,48 @@
+"""What a program holds between its actions: weights and states, in samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from invariants.oracle.primitives import Array
+from invariants.oracle.rounding import PRECISIONS, Rounding
+from invariants.oracle.tape import grid_of
+
+if TYPE_CHECKING:
+    from invariants.case import Case
+
+
+class World:
+    """The weights and states of a case as they are now.
+
+    rounding: that of the dtype of the model; lower: that of the format to which operations are
+    cast, None where none is. arrays: by name, of shape (samples, ...). grids: the grid that each
+    array lies on, if any. weights_version, state_version: how often weights and states have moved.
+    stateful: the layers with a state; state_names: their states.
+    """
+
+    def __init__(self, case: Case, lower: str | None) -> None:
+        self.rounding = Rounding(PRECISIONS[case.dtype])
+        self.lower = self.rounding.apart(lower) if lower else None
+        self.arrays: dict[str, Array] = {name: a[None] for name, a in case.weights.items()}
+        self.grids = {name: grid_of(array) for name, array in self.arrays.items()}
+        self.weights_version = 0
+        self.state_version = 0
+        parameters = case.architecture.parameters
+        self.state_names = tuple(n for n, p in parameters.items() if p.role == "state")
+        self.stateful = tuple(
+            placed
+            for placed in case.architecture.layers
+            if any(p.role == "state" for p in placed.parameters)
+        )
+
+    @property
+    def still(self) -> tuple[int, ...]:
+        """What the forward pass of each stateful layer goes by where it moves no state."""
+        return tuple(self.state_version for _ in self.stateful)
+
+    def move(self, arrays: Mapping[str, Array]) -> None:
+        """Puts other arrays in the place of some."""
+        self.arrays.update(arrays)
+        self.grids.update((name, grid_of(array)) for name, array in arrays.items())
