@@ -268,7 +268,8 @@ def _outcome(trial: Trial) -> str:
     return "FALSE ALARM" if trial.false_alarm else trial.property_ or "NOT FOUND"
 
 
-app.add_command(command.gate)
+for _command in (command.gate, command.record, command.bisect):
+    app.add_command(_command)
 
 
 def main() -> None:

@@ -211,3 +211,66 @@ def gate(
     for part in closing(result, report, time.monotonic() - started):
         watcher.console.print(part, highlight=False)
     sys.exit(1 if result.worse else 0)
+
+
+@click.command()
+@click.argument("requirements", nargs=-1, metavar="[REQ]...")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Write the recording there.",
+)
+@_settings("backends", "cases", "seed", "modes", "corpus", "case_limit", "python", "cache")
+def record(requirements: tuple[str, ...], output: Path, **options: Any) -> None:
+    """Record what an environment does, for `gate --baseline FILE`: of this one by default."""
+    from invariants.gate import environments
+    from invariants.gate.running import recorded
+
+    settings, watcher = _checked(**options), _watcher()
+    side = environments.side("baseline", requirements or ("current",))
+    written = recorded(side, settings, output, watcher)
+    watcher.say(f"{len(written.records):,} cases recorded in {output}")
+
+
+@click.command()
+@click.argument("package")
+@click.option("--good", required=True, metavar="V", help="A release that does not show it.")
+@click.option("--bad", required=True, metavar="V", help="A later or earlier one that does.")
+@click.option(
+    "--with", "others", multiple=True, metavar="REQ", help="Packages beside it; repeatable."
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_REPORT,
+    metavar="DIR",
+    help=f"Write the gate of the two here: {DEFAULT_REPORT}.",
+)
+@_settings(*_OPTIONS)
+def bisect(
+    package: str, good: str, bad: str, others: tuple[str, ...], report: Path, **options: Any
+) -> None:
+    """Find the first release that violates: 0 none does, 1 it is told, 2 it cannot be told."""
+    from invariants.gate.bisecting import bisected, is_version
+    from invariants.report.gate import named
+    from invariants.suite.session import OptionError, writable
+
+    settings, watcher = _checked(**options), _watcher()
+    try:
+        writable(report)
+    except OptionError as error:
+        raise GateError(str(error)) from None
+    for release in (good, bad):
+        if not is_version(release):
+            raise GateError(f"{release!r} is no version")
+    if good == bad:
+        raise GateError("--good and --bad are the same release: there is nothing between them")
+    found = bisected(package, good, bad, others, settings, report, watcher)
+    for kind, (last, first) in found.items():
+        watcher.say(f"{package} {first} is the first to show, {last} does not: {named(kind)}")
+    if not found:
+        watcher.say(f"{package} {bad} shows nothing that {good} does not")
+    sys.exit(1 if found else 0)

@@ -102,6 +102,25 @@ def corpus_of(backends: Sequence[str], settings: Settings) -> list[Entry]:
     return corpora.drawn(backends, settings.cases, settings.seed, settings.modes)
 
 
+def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
+    """Records one side into a file, which is there once it is whole. Raises GateError."""
+    (found,) = environments_of([side], settings, watcher)
+    backends = common([found], settings.backends)
+    corpus = corpus_of(backends, settings)
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        (written,), (place,) = recordings_of(
+            [found], backends, corpus, [partial], settings, watcher
+        )
+        place.close()
+        partial.replace(output)
+    except OSError as error:
+        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return written
+
+
 class _Stopped(Exception):
     """The other side has failed, or the user has had enough."""
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from invariants.gate.comparison import Change
+from invariants.gate.comparison import Change, Kind
 from invariants.gate.drift import Drift
 from invariants.gate.recording import Head
 from invariants.gate.result import Counts, Result
@@ -50,8 +50,8 @@ def _count(names: Sequence[str]) -> str:
     return f"{len(names):,}" if names else "–"
 
 
-def _what(change: Change) -> str:
-    kind = change.kind
+def named(kind: Kind) -> str:
+    """A kind of finding in words."""
     if kind.issue:
         return f"{kind.issue}: {title(kind.issue)}"
     return f"{kind.property_}: {kind.what}"
@@ -75,7 +75,11 @@ def changes(found: Iterable[Change]) -> Table:
             Text(change.status, style=style),
             change.kind.backend,
             _severity(change),
-            Text(_what(change) if change.kind.issue else f"{_what(change)}: {change.example}"),
+            Text(
+                named(change.kind)
+                if change.kind.issue
+                else f"{named(change.kind)}: {change.example}"
+            ),
             _count(change.baseline),
             _count(change.candidate),
         )
@@ -140,7 +144,7 @@ def _stories(result: Result, report: Path) -> list[Text]:
     for change in result.changes:
         if not change.worse:
             continue
-        lines.append(Text(f"new: {_what(change)}", style="bold red"))
+        lines.append(Text(f"new: {named(change.kind)}", style="bold red"))
         if instead(change.kind.issue):
             lines.append(Text(f"  instead: {' '.join(instead(change.kind.issue).split())}"))
         folder = result.folders.get(change.kind)
