@@ -57,6 +57,12 @@ def named(kind: Kind) -> str:
     return f"{kind.property_}: {kind.what}"
 
 
+def _told(change: Change) -> str:
+    """A row of the table: what is known has a title, all else an example."""
+    said = named(change.kind)
+    return said if change.kind.issue else f"{said}: {change.example}"
+
+
 def _severity(change: Change) -> str:
     """What either side calls it."""
     before, after = change.severities
@@ -75,11 +81,7 @@ def changes(found: Iterable[Change]) -> Table:
             Text(change.status, style=style),
             change.kind.backend,
             _severity(change),
-            Text(
-                named(change.kind)
-                if change.kind.issue
-                else f"{named(change.kind)}: {change.example}"
-            ),
+            Text(_told(change)),
             _count(change.baseline),
             _count(change.candidate),
         )
