@@ -170,7 +170,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
         variance = point.state["batch_norm_1.moving_variance"].value
         evidence = at(evidence, point.action, "weights", "batch_norm_1.moving_variance", variance)
     observed_as(monkeypatch, evidence)
-    monkeypatch.setattr(judging.ledger, "applying", lambda backend: (ISSUE,))
+    monkeypatch.setattr(judging.ledger, "applying", lambda backend, installed: (ISSUE,))
 
 
 @pytest.mark.usefixtures("known")
