@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from invariants.case import Case, CaseError, read_case
+from invariants.gate import command
+from invariants.gate.errors import GateError
 
 if TYPE_CHECKING:
     from invariants.faults.trial import Trial
@@ -266,6 +268,10 @@ def _outcome(trial: Trial) -> str:
     return "FALSE ALARM" if trial.false_alarm else trial.property_ or "NOT FOUND"
 
 
+for _command in (command.gate, command.record, command.bisect):
+    app.add_command(_command)
+
+
 def main() -> None:
     """The entry point of the command."""
     try:
@@ -273,7 +279,7 @@ def main() -> None:
     except click.ClickException as error:
         print(f"invariants: {error.format_message()}", file=sys.stderr)
         sys.exit(2)
-    except (CannotRun, CaseError) as error:
+    except (CannotRun, CaseError, GateError) as error:
         print(f"invariants: {error}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):

@@ -33,7 +33,7 @@ judging = import_module("invariants.judge")
 
 def observed_as(monkeypatch: pytest.MonkeyPatch, evidence: Evidence) -> None:
     """From here on every run gives the observation of `evidence`."""
-    monkeypatch.setattr(judging, "observe", lambda case, backend: evidence.observation)
+    monkeypatch.setattr(judging, "observe", lambda case, backend, place: evidence.observation)
 
 
 def moved_frozen() -> Evidence:
@@ -170,7 +170,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
         variance = point.state["batch_norm_1.moving_variance"].value
         evidence = at(evidence, point.action, "weights", "batch_norm_1.moving_variance", variance)
     observed_as(monkeypatch, evidence)
-    monkeypatch.setattr(judging.ledger, "applying", lambda backend: (ISSUE,))
+    monkeypatch.setattr(judging.ledger, "applying", lambda backend, installed: (ISSUE,))
 
 
 @pytest.mark.usefixtures("known")
@@ -196,7 +196,7 @@ def test_a_second_run_is_made_only_where_determinism_is_judged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runs = iter((real().observation, moved_frozen().observation))
-    monkeypatch.setattr(judging, "observe", lambda case, backend: next(runs))
+    monkeypatch.setattr(judging, "observe", lambda case, backend, place: next(runs))
     assert judge(real().case, "torch").findings == ()
     runs = iter((real().observation, moved_frozen().observation))
     found = judge(real().case, "torch", repeat=True).findings

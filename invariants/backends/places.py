@@ -105,6 +105,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
                 env=environment,
+                start_new_session=True,  # an interrupt is for the one who asks, not for the case
             )
         except OSError as error:
             self.errors.close()

@@ -17,7 +17,8 @@ import numpy as np
 
 _HEAD = struct.Struct("<4sIII")  # magic, length of the body, of what it unpacks to, checksum
 _JSON = struct.Struct("<I")
-_MAGIC = b"FIW1"
+#: How every message begins.
+MAGIC = b"FIW1"
 
 
 class DamagedMessage(ValueError):
@@ -30,7 +31,7 @@ def packed(value: Any) -> bytes:
     tree = json.dumps(_plain(value, raws), separators=(",", ":")).encode("ascii")
     plain = b"".join([_JSON.pack(len(tree)), tree, *raws])
     body = zlib.compress(plain, 1)
-    return _HEAD.pack(_MAGIC, len(body), len(plain), zlib.crc32(body)) + body
+    return _HEAD.pack(MAGIC, len(body), len(plain), zlib.crc32(body)) + body
 
 
 def _plain(value: Any, raws: list[bytes]) -> Any:
@@ -61,7 +62,7 @@ def unpacked(message: bytes) -> Any:
         raise DamagedMessage("it is cut off")
     magic, length, size, checksum = _HEAD.unpack_from(message)
     body = message[_HEAD.size :]
-    if magic != _MAGIC:
+    if magic != MAGIC:
         raise DamagedMessage("it is not of this format")
     if len(body) != length:
         raise DamagedMessage("it is cut off")
@@ -132,7 +133,7 @@ def read(stream: IO[bytes]) -> bytes | None:
     if len(head) < _HEAD.size:
         raise DamagedMessage("it is cut off")
     magic, length, _, _ = _HEAD.unpack(head)
-    if magic != _MAGIC:
+    if magic != MAGIC:
         raise DamagedMessage("it is not of this format")
     return head + _exactly(stream, length)
 

@@ -5,6 +5,7 @@ An environment is made once for each resolved set and Python, and kept.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from invariants.backends import versions
+from invariants.backends import BACKENDS, versions
 from invariants.backends.places import CASE_LIMIT, Apart
 from invariants.gate.errors import GateError
 from invariants.gate.installing import Installer, python_in
@@ -108,6 +109,25 @@ def _beside(requirements: Sequence[str]) -> list[str]:
     return more
 
 
+def offered(environment: Environment) -> list[str]:
+    """The backends whose packages are there; importing them may still fail. Raises GateError."""
+    names = [package for backend in BACKENDS.values() for package in backend.PACKAGES]
+    code = "import importlib.util as u, sys; print([n for n in sys.argv[1:] if u.find_spec(n)])"
+    settings = {n: v for n, v in os.environ.items() if environment.side.own or n != "PYTHONPATH"}
+    try:
+        told = subprocess.run(
+            [environment.python, "-c", code, *names],
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise GateError(f"{environment.python} does not start ({error})") from None
+    there = set(ast.literal_eval(told.stdout))
+    return [name for name, backend in BACKENDS.items() if there.issuperset(backend.PACKAGES)]
+
+
 def cache_folder() -> Path:
     """Where environments are kept unless another folder is named."""
     return platformdirs.user_cache_path("freeze-invariants") / "environments"
@@ -148,7 +168,7 @@ def resolved(requirements: Sequence[str], python: str, tools: Installer) -> tupl
 
 def _key(python: str, pins: Sequence[str]) -> str:
     """A name for the environment: the same for the same Python and packages."""
-    code = "import sys, platform; print(sys.version, sys.platform, platform.machine(), sys.base_prefix)"
+    code = "import platform as p, sys; print(sys.version, p.platform(), sys.base_prefix)"
     try:
         told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -39,7 +39,7 @@ class Pip:
 
     def resolve(self, python: str, requirements: Sequence[str]) -> tuple[str, ...]:
         command = [python, "-m", "pip", "install", "--quiet", "--no-input", "--dry-run"]
-        told = _output([*command, "--ignore-installed", "--report", "-", *requirements])
+        told = output([*command, "--ignore-installed", "--report", "-", *requirements])
         try:
             found = json.loads(told)["install"]
             return tuple(sorted(_pinned(entry) for entry in found))
@@ -47,9 +47,9 @@ class Pip:
             raise GateError(f"{python} has a pip without --report: upgrade it to 22.3") from None
 
     def install(self, python: str, folder: Path, pins: Sequence[str]) -> None:
-        _output([python, "-m", "venv", "--without-pip", str(folder)])
+        output([python, "-m", "venv", "--without-pip", str(folder)])
         command = [python, "-m", "pip", "--python", str(python_in(folder)), "install", "--quiet"]
-        _output([*command, "--no-input", "--no-deps", *pins])
+        output([*command, "--no-input", "--no-deps", *pins])
 
 
 def _pinned(entry: dict[str, object]) -> str:
@@ -70,14 +70,14 @@ class Uv:
 
     def resolve(self, python: str, requirements: Sequence[str]) -> tuple[str, ...]:
         command = [self.uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
-        told = _output([*command, "--python", python, "-"], "\n".join(requirements))
+        told = output([*command, "--python", python, "-"], "\n".join(requirements))
         lines = (line.strip() for line in told.splitlines())
         return tuple(sorted(line for line in lines if line))
 
     def install(self, python: str, folder: Path, pins: Sequence[str]) -> None:
-        _output([self.uv, "venv", "--quiet", "--python", python, str(folder)])
+        output([self.uv, "venv", "--quiet", "--python", python, str(folder)])
         command = [self.uv, "pip", "install", "--quiet", "--no-deps", "--python"]
-        _output([*command, str(python_in(folder)), "-r", "-"], "\n".join(pins))
+        output([*command, str(python_in(folder)), "-r", "-"], "\n".join(pins))
 
 
 def python_in(folder: Path) -> Path:
@@ -85,7 +85,7 @@ def python_in(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _output(command: Sequence[str], given: str = "") -> str:
+def output(command: Sequence[str], given: str = "") -> str:
     """What a command prints; raises GateError where it fails."""
     settings = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
     settings.pop("PYTHONPATH", None)

@@ -1,0 +1,120 @@
+"""Which release is the first to show what another one shows.
+
+The two ends are gated; what is new in the bad one is then looked for in the releases between, by
+the smallest case of each. A release that cannot be installed or imported is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from packaging.version import InvalidVersion, Version
+
+from invariants.backends import BACKENDS
+from invariants.backends.runner import BackendUnavailable
+from invariants.case import Case, read_case
+from invariants.gate import environments, installing
+from invariants.gate.comparison import Kind
+from invariants.gate.errors import GateError
+from invariants.gate.reducing import differing
+from invariants.gate.running import Settings, Watcher, decided, environment_of
+
+
+def bisected(
+    package: str,
+    good: str,
+    bad: str,
+    others: Sequence[str],
+    settings: Settings,
+    report: Path,
+    watcher: Watcher,
+) -> dict[Kind, tuple[str, str]]:
+    """For what is new in `bad`: the last release without it and the first one with it.
+
+    others: requirements beside the package. Raises GateError.
+    """
+    if package not in {p for backend in BACKENDS.values() for p in backend.PACKAGES}:
+        raise GateError(f"{package} is no package of a backend: bisect torch, tensorflow or keras")
+
+    def side(name: str, release: str) -> environments.Side:
+        return environments.side(name, [f"{package}=={release}", *others])
+
+    between = released(package, good, bad, settings.python or sys.executable)
+    ends = side("baseline", good), side("candidate", bad)
+    result = decided(*ends, settings, report, watcher)
+    found = {}
+    for kind, folder in result.folders.items():
+        case = read_case(report / folder / "case.json")
+
+        def shows(release: str, kind: Kind = kind, case: Case = case) -> bool | None:
+            return _shows(side("candidate", release), kind, case, settings, watcher)
+
+        found[kind] = narrowed(good, bad, between, shows)
+    return found
+
+
+def is_version(text: str) -> bool:
+    """Whether it is one as Python packages have them."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def released(package: str, good: str, bad: str, python: str) -> list[str]:
+    """The final releases between the two, in the order from good to bad; raises GateError."""
+    said = installing.output([python, "-m", "pip", "index", "versions", package])
+    listed = re.search(r"^Available versions: (.*)$", said, re.MULTILINE)
+    if listed is None:
+        raise GateError(f"pip does not say which releases of {package} there are")
+    known = sorted({Version(text) for text in listed[1].split(", ")})
+    for release in (good, bad):
+        if Version(release) not in known:
+            raise GateError(f"there is no {package} {release}; the newest is {known[-1]}")
+    first, last = sorted((Version(good), Version(bad)))
+    inside = [str(v) for v in known if first < v < last and not v.is_prerelease]
+    return inside if Version(good) == first else inside[::-1]
+
+
+def narrowed(
+    good: str, bad: str, between: Sequence[str], shows: Callable[[str], bool | None]
+) -> tuple[str, str]:
+    """The last release that does not show it and the next one that does, by halving.
+
+    shows: None for a release that cannot be asked.
+    """
+    left = [*between]
+    while left:
+        middle = len(left) // 2
+        seen = shows(left[middle])
+        if seen is None:
+            del left[middle]
+        elif seen:
+            bad, left = left[middle], left[:middle]
+        else:
+            good, left = left[middle], left[middle + 1 :]
+    return good, bad
+
+
+def _shows(
+    side: environments.Side, kind: Kind, case: Case, settings: Settings, watcher: Watcher
+) -> bool | None:
+    """Whether a release shows a kind of finding on a case."""
+    try:
+        place = environment_of(side, settings, watcher).place(settings.case_limit)
+    except GateError as error:
+        watcher.say(f"passed over: {error}")
+        return None
+    try:
+        seen = differing(kind, case, None, place) is not None
+    except BackendUnavailable as error:
+        watcher.say(f"passed over: {error}")
+        return None
+    finally:
+        place.close()
+    watcher.say(f"{side.text}: {'shows it' if seen else 'does not show it'}")
+    return seen

@@ -1,0 +1,276 @@
+"""The commands `gate`, `record` and `bisect`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from invariants.gate.errors import GateError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from invariants.gate.running import Settings
+
+#: Where a gate writes unless --report names a folder.
+DEFAULT_REPORT = Path("invariants-gate")
+
+
+class Spread(click.Command):
+    """A command some of whose options take all that stands behind them, up to the next option."""
+
+    spread: tuple[str, ...] = ("--baseline", "--candidate", "--with")
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`--baseline A B` is read as `--baseline A --baseline B`."""
+        repeated: list[str] = []
+        option = ""
+        for arg, following in zip(args, [*args[1:], "-"], strict=True):
+            if not arg.startswith("-"):
+                repeated += [option, arg] if option else [arg]
+                continue
+            option = arg if arg in self.spread else ""
+            if option and following.startswith("-"):
+                raise click.BadOptionUsage(option, f"Option {option!r} requires an argument.")
+            repeated += [] if option else [arg]
+        return super().parse_args(ctx, repeated)
+
+
+class Progress:
+    """Says how far a gate is: a bar on a terminal, a line at the end of each part elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)
+
+    @contextmanager
+    def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        from rich import progress
+
+        started = time.monotonic()
+        bar = progress.Progress(
+            what,
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal or not total,
+        )
+        with bar:
+            task = bar.add_task(what, total=total)
+            yield lambda: bar.advance(task)
+        if total:
+            self.say(f"{what}: {total:,} ({time.monotonic() - started:.1f} s)")
+
+
+def _watcher() -> Progress:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 110
+    return Progress(Console(file=sys.stdout, width=width, soft_wrap=True))
+
+
+#: name of a parameter of `Settings` -> its option, for the commands that have it.
+_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "backends": click.option(
+        "--backend",
+        "backends",
+        multiple=True,
+        metavar="NAME",
+        help="torch or tensorflow; repeatable. By default all that both have.",
+    ),
+    "cases": click.option(
+        "--cases", type=click.IntRange(1), default=400, metavar="N", help="For each backend: 400."
+    ),
+    "seed": click.option(
+        "--seed", type=click.IntRange(0), default=0, metavar="N", help="Draw the cases of it: 0."
+    ),
+    "modes": click.option(
+        "--mode", "modes", multiple=True, metavar="NAME", help="In this mode alone; repeatable."
+    ),
+    "corpus": click.option(
+        "--corpus",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Run the saved cases in this folder instead.",
+    ),
+    "case_limit": click.option(
+        "--case-limit",
+        type=click.FloatRange(0, min_open=True),
+        default=60.0,
+        metavar="SECONDS",
+        help="What a case may take: 60.",
+    ),
+    "python": click.option(
+        "--python", default="", metavar="PATH", help="Make environments with this Python."
+    ),
+    "cache": click.option(
+        "--environments",
+        "cache",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Keep environments there.",
+    ),
+    "resume": click.option(
+        "--resume", is_flag=True, help="Go on where an earlier run of the same was ended."
+    ),
+    "reduce_seconds": click.option(
+        "--reduce-seconds",
+        type=click.FloatRange(0),
+        default=60.0,
+        metavar="SECONDS",
+        help="For each new finding: 60.",
+    ),
+}
+
+
+def _settings(*names: str) -> Callable[[Any], Any]:
+    """The options of these names, in this order."""
+
+    def add(command: Any) -> Any:
+        for name in reversed(names):
+            command = _OPTIONS[name](command)
+        return command
+
+    return add
+
+
+def _checked(**given: Any) -> Settings:
+    from invariants.backends import BACKENDS
+    from invariants.gate.running import Settings
+    from invariants.oracle.contract import CONTRACTS
+
+    settings = Settings(**given)
+    for name in settings.backends:
+        if name not in BACKENDS:
+            raise GateError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
+    offered = [mode for contract in CONTRACTS.values() for mode in contract.mode_names]
+    for mode in settings.modes:
+        if mode not in offered:
+            raise GateError(f"unknown mode {mode!r}: choose from {', '.join(offered)}")
+    return settings
+
+
+@click.command(cls=Spread)
+@click.option(
+    "--baseline",
+    multiple=True,
+    required=True,
+    metavar="REQ [REQ...]",
+    help="Requirements such as keras==3.12.0, current, the path of a Python, or a recording.",
+)
+@click.option(
+    "--candidate",
+    multiple=True,
+    required=True,
+    metavar="REQ [REQ...]",
+    help="The same, but for a recording.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_REPORT,
+    metavar="DIR",
+    help=f"Write the result, recordings and findings here: {DEFAULT_REPORT}.",
+)
+@_settings(*_OPTIONS)
+def gate(
+    baseline: tuple[str, ...], candidate: tuple[str, ...], report: Path, **options: Any
+) -> None:
+    """Compare two environments: 0 the candidate is no worse, 1 it is, 2 it cannot be told."""
+    from invariants.gate import environments, recording
+    from invariants.gate.running import decided
+    from invariants.report.gate import closing, versions
+    from invariants.suite.session import OptionError, writable
+
+    started = time.monotonic()
+    settings, watcher = _checked(**options), _watcher()
+    old = Path(baseline[0])
+    is_file = len(baseline) == 1 and old.is_file() and recording.is_recording(old)
+    before = old if is_file else environments.side("baseline", baseline)
+    after = environments.side("candidate", candidate)
+    try:
+        writable(report)
+    except OptionError as error:
+        raise GateError(str(error)) from None
+    result = decided(before, after, settings, report, watcher)
+    document = {**result.document(), "seconds": round(time.monotonic() - started, 1)}
+    (report / "result.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+    for name, head in (("baseline", result.baseline), ("candidate", result.candidate)):
+        watcher.say(f"{name} ({head.asked}): {versions(head)}")
+    for part in closing(result, report, time.monotonic() - started):
+        watcher.console.print(part, highlight=False)
+    sys.exit(1 if result.worse else 0)
+
+
+@click.command()
+@click.argument("requirements", nargs=-1, metavar="[REQ]...")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Write the recording there.",
+)
+@_settings("backends", "cases", "seed", "modes", "corpus", "case_limit", "python", "cache")
+def record(requirements: tuple[str, ...], output: Path, **options: Any) -> None:
+    """Record what an environment does, for `gate --baseline FILE`: of this one by default."""
+    from invariants.gate import environments
+    from invariants.gate.running import recorded
+
+    settings, watcher = _checked(**options), _watcher()
+    side = environments.side("baseline", requirements or ("current",))
+    written = recorded(side, settings, output, watcher)
+    watcher.say(f"{len(written.records):,} cases recorded in {output}")
+
+
+@click.command()
+@click.argument("package")
+@click.option("--good", required=True, metavar="V", help="A release that does not show it.")
+@click.option("--bad", required=True, metavar="V", help="A later or earlier one that does.")
+@click.option(
+    "--with", "others", multiple=True, metavar="REQ", help="Packages beside it; repeatable."
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_REPORT,
+    metavar="DIR",
+    help=f"Write the gate of the two here: {DEFAULT_REPORT}.",
+)
+@_settings(*_OPTIONS)
+def bisect(
+    package: str, good: str, bad: str, others: tuple[str, ...], report: Path, **options: Any
+) -> None:
+    """Find the first release that violates: 0 none does, 1 it is told, 2 it cannot be told."""
+    from invariants.gate.bisecting import bisected, is_version
+    from invariants.report.gate import named
+    from invariants.suite.session import OptionError, writable
+
+    settings, watcher = _checked(**options), _watcher()
+    try:
+        writable(report)
+    except OptionError as error:
+        raise GateError(str(error)) from None
+    for release in (good, bad):
+        if not is_version(release):
+            raise GateError(f"{release!r} is no version")
+    if good == bad:
+        raise GateError("--good and --bad are the same release: there is nothing between them")
+    found = bisected(package, good, bad, others, settings, report, watcher)
+    for kind, (last, first) in found.items():
+        watcher.say(f"{package} {first} is the first to show, {last} does not: {named(kind)}")
+    if not found:
+        watcher.say(f"{package} {bad} shows nothing that {good} does not")
+    sys.exit(1 if found else 0)

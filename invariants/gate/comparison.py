@@ -1,0 +1,170 @@
+"""What differs between two sides: each kind of finding is new in the candidate, gone in it, or in
+both; and the points of the contract that changed with it.
+
+A kind of finding is a known issue, a hazard, or what a property says of some weight. One side may
+stop short of what the other shows (a layer that it lacks, an action that it raises at): what shows
+behind that is unmasked, neither new nor gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from invariants.finding import Finding
+from invariants.gate.judging import Judged
+from invariants.ledger import KnownIssue, known_issues
+from invariants.oracle.contract import CONTRACTS
+
+Status = Literal["new", "gone", "both", "unmasked"]
+
+
+@dataclass(frozen=True, order=True)
+class Kind:
+    """What makes two findings the same. issue: a known issue or a hazard; what: in words."""
+
+    backend: str
+    property_: str
+    issue: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One kind of finding, and the cases that show it on either side.
+
+    status: of the kind. severities: on either side, "" where it does not show.
+    decisive: the cases that make it new or gone. example: what one of them expected and got.
+    """
+
+    kind: Kind
+    status: Status
+    severities: tuple[str, str]
+    baseline: tuple[str, ...]
+    candidate: tuple[str, ...]
+    decisive: tuple[str, ...]
+    example: str = ""
+
+    @property
+    def worse(self) -> bool:
+        return self.status == "new"
+
+
+@dataclass(frozen=True)
+class ChangedPoint:
+    """A point of a contract that the two sides keep otherwise, as a known issue has it."""
+
+    backend: str
+    point: str
+    documented: Any
+    baseline: Any
+    candidate: Any
+    issue: str
+
+
+def kinds(finding: Finding) -> tuple[Kind, ...]:
+    """The kinds that a finding is of: each issue that explains it, or what it says itself."""
+    if finding.issue:
+        return tuple(Kind(finding.backend, "", name, "") for name in finding.issue.split(" + "))
+    what = finding.message
+    if finding.subject:
+        what = what.replace(finding.subject, "a weight")
+    return (Kind(finding.backend, finding.property_, "", what),)
+
+
+def compared(
+    pairs: Sequence[tuple[Judged, Judged]], installed: Mapping[str, Sequence[Mapping[str, str]]]
+) -> list[Change]:
+    """Every kind of finding, the new ones first.
+
+    installed: backend -> the versions of its packages in the baseline and in the candidate.
+    """
+    shown: dict[Kind, tuple[dict[str, Finding], dict[str, Finding]]] = {}
+    for pair in pairs:
+        for number, side in enumerate(pair):
+            for finding in side.findings:
+                for kind in kinds(finding):
+                    held = shown.setdefault(kind, ({}, {}))[number]
+                    held.setdefault(side.entry.name, finding)
+    by_name = {pair[0].entry.name: pair for pair in pairs}
+    changes = [
+        _change(kind, before, after, by_name, _both_have(kind, installed))
+        for kind, (before, after) in shown.items()
+    ]
+    order = {"new": 0, "unmasked": 1, "gone": 2, "both": 3}
+    return sorted(changes, key=lambda change: (order[change.status], change.kind))
+
+
+def _change(
+    kind: Kind,
+    before: Mapping[str, Finding],
+    after: Mapping[str, Finding],
+    pairs: Mapping[str, tuple[Judged, Judged]],
+    both_have: bool,
+) -> Change:
+    came = [name for name in after if name not in before]
+    went = [name for name in before if name not in after]
+    # An issue that shows on both sides, or that both are known to have, shows where it is met.
+    if both_have or (kind.issue and before and after):
+        came, went = [], []
+    appeared = [n for n in came if was_seen(pairs[n][0], after[n])]
+    vanished = [n for n in went if was_seen(pairs[n][1], before[n])]
+    status: Status = "both"
+    if appeared:
+        status = "new"
+    elif vanished and not after:
+        status = "gone"
+    elif not both_have and not (before and after):
+        status = "unmasked"
+    severities = (_severity(before.values()), _severity(after.values()))
+    decisive = {"new": appeared, "gone": vanished, "unmasked": came or went}.get(status, [])
+    shown = {**before, **after}
+    return Change(
+        kind=kind,
+        status=status,
+        severities=severities,
+        baseline=tuple(before),
+        candidate=tuple(after),
+        decisive=tuple(decisive),
+        example=_example(shown[decisive[0] if decisive else next(iter(shown))]),
+    )
+
+
+def _example(finding: Finding) -> str:
+    return f"expected {finding.expected}, got {finding.got}"
+
+
+def was_seen(other: Judged, finding: Finding) -> bool:
+    """Whether the other side was judged so far that it would have shown the finding."""
+    return finding.action <= other.end and not other.lacking
+
+
+def _severity(findings: Iterable[Finding]) -> str:
+    """The gravest of them."""
+    named = {finding.severity for finding in findings}
+    return next((s for s in ("violation", "known issue", "hazard") if s in named), "")
+
+
+def _both_have(kind: Kind, installed: Mapping[str, Sequence[Mapping[str, str]]]) -> bool:
+    """Whether the ledger says it of either side."""
+    issue = _issue(kind.issue)
+    return issue is not None and all(issue.applies(dict(v)) for v in installed[kind.backend])
+
+
+def _issue(name: str) -> KnownIssue | None:
+    return next((issue for issue in known_issues() if issue.id == name), None)
+
+
+def changed_points(changes: Iterable[Change]) -> list[ChangedPoint]:
+    """The points of the contracts that an issue changes on one side alone."""
+    found = []
+    for change in changes:
+        issue = _issue(change.kind.issue)
+        if issue is None or change.status not in ("new", "gone"):
+            continue
+        for point, value in issue.as_if.items():
+            documented = CONTRACTS[issue.backend].clauses[point].value
+            sides = (value, documented) if change.status == "gone" else (documented, value)
+            found.append(ChangedPoint(issue.backend, point, documented, *sides, issue.id))
+    return found

@@ -1,0 +1,114 @@
+"""The cases that both sides of a gate run: drawn with a fixed seed, or read from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import seed as seeded
+
+from invariants.backends.needs import missing_modes
+from invariants.case import Case, CaseError, read_case
+from invariants.gate.errors import GateError
+from invariants.generate.cases import cases
+from invariants.ledger import known_issues, pinned_case
+from invariants.oracle.contract import CONTRACTS
+
+#: Cases drawn by one Hypothesis run, which holds on to memory.
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One case, and the backend that it runs on."""
+
+    backend: str
+    case: Case
+
+    @property
+    def name(self) -> str:
+        return f"{self.backend}-{self.case.name}"
+
+
+def drawn(backends: Sequence[str], count: int, seed: int, modes: Sequence[str]) -> list[Entry]:
+    """`count` cases of each backend, in its quick modes or equally in each of `modes`.
+
+    Before them stand those that show known issues, so that each of these is seen to come or go.
+    """
+    corpus = pinned(backends, modes)
+    for backend in backends:
+        contract = CONTRACTS[backend]
+        asked = [m for m in modes if m in contract.mode_names and m not in missing_modes(backend)]
+        shares = {m: count // len(asked) + (n < count % len(asked)) for n, m in enumerate(asked)}
+        for mode, share in (shares or ({} if modes else {"": count})).items():
+            place = 1 + contract.mode_names.index(mode) if mode else 0
+            corpus += _of_mode(backend, mode, share, seed * 1_000_003 + 10_007 * place)
+    return corpus
+
+
+def pinned(backends: Sequence[str], modes: Sequence[str]) -> list[Entry]:
+    """The cases of the ledger, in the quick modes or in these."""
+    entries: dict[str, Entry] = {}
+    for issue in known_issues():
+        entry = Entry(issue.backend, read_case(pinned_case(issue)))
+        if issue.backend in backends:
+            mode = CONTRACTS[issue.backend].mode(entry.case.realisations[issue.backend].mode)
+            if (mode.name in modes) if modes else mode.quick:
+                entries.setdefault(entry.name, entry)
+    return [*entries.values()]
+
+
+def _of_mode(backend: str, mode: str, count: int, seed: int) -> list[Entry]:
+    """`count` cases, each of them once."""
+    found: dict[str, Entry] = {}
+
+    def keep(case: Case) -> None:
+        entry = Entry(backend, case)
+        found.setdefault(entry.name, entry)
+
+    while len(found) < count:
+        # Each run begins with the simplest case, so one of a few might bring nothing new.
+        draw = settings(
+            max_examples=min(_BATCH, 10 + count - len(found)),
+            database=None,
+            deadline=None,
+            derandomize=False,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+            print_blob=False,
+        )
+        seeded(seed)(draw(given(cases((backend,), mode=mode))(keep)))()
+        seed += 101
+    return [*found.values()][:count]
+
+
+def read(folder: Path, backends: Sequence[str]) -> list[Entry]:
+    """The cases in a folder and those below it, by name of file; raises GateError.
+
+    The files that stand beside the case of a finding are known, and left alone.
+    """
+    if not folder.is_dir():
+        raise GateError(f"--corpus: there is no folder {folder}")
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not _beside_a_case(p))
+    corpus: dict[str, Entry] = {}
+    for file in files:
+        try:
+            case = read_case(file)
+        except CaseError as error:
+            raise GateError(f"--corpus: {error}") from None
+        for backend in backends:
+            if backend in case.realisations:
+                entry = Entry(backend, case)
+                corpus.setdefault(entry.name, entry)
+    if not corpus:
+        raise GateError(f"--corpus: {folder} has no case for {' or '.join(backends)}")
+    return [*corpus.values()]
+
+
+def _beside_a_case(path: Path) -> bool:
+    """Whether it is one of the other files of a finding's folder."""
+    others = ("repro.py", "finding.json", "picture.svg")
+    return path.name in others and path.with_name("case.json").is_file()

@@ -1,0 +1,116 @@
+"""How far the numbers of two sides are apart where neither is wrong, in spreads.
+
+Counted are the gradients and the weights that were judged on both sides, by the family of their
+layer and by the mode: how many have the same bits, and how far the worst element of each of the
+others is from its twin. Both are within λ spreads of what is expected, so they are within 2λ of one
+another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from invariants.architecture.layers import LAYERS
+from invariants.judge import Verdict
+from invariants.observation import Array, Draws, same_bits
+from invariants.oracle.rounding import Estimate, deviation
+from invariants.properties.evidence import Evidence
+
+
+@dataclass
+class Drift:
+    """The arrays of one family or mode. apart: the worst element of each that has other bits."""
+
+    backend: str
+    by: str  # "layers" or "mode"
+    name: str
+    arrays: int = 0
+    apart: list[float] = field(default_factory=list)
+
+    @property
+    def equal(self) -> float:
+        """The share of arrays with the same bits."""
+        return 1.0 - len(self.apart) / self.arrays if self.arrays else 1.0
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.apart)) if self.apart else 0.0
+
+    @property
+    def largest(self) -> float:
+        return max(self.apart, default=0.0)
+
+
+def family(kind: str) -> str:
+    """The family of a kind of layer, named like the file that it stands in."""
+    return LAYERS[kind].__module__.rpartition(".")[2]
+
+
+@dataclass
+class Drifts:
+    """All of a gate, counted case by case."""
+
+    found: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
+
+    def count(self, before: Verdict | None, after: Verdict | None) -> None:
+        """Adds a case, if it was judged on both sides and nothing was found on either."""
+        if before is None or after is None or before.findings or after.findings:
+            return
+        mine, theirs = before.evidence, after.evidence
+        kinds = {p.path: p.layer.kind for p in mine.case.architecture.layers}
+        for name, apart in _apart(mine, theirs):
+            path = name.rpartition(".")[0]
+            layers = family(kinds[path]) if path in kinds else "inputs"
+            for by, what in (("layers", layers), ("mode", mine.mode.name)):
+                key = (mine.backend, by, what)
+                drift = self.found.setdefault(key, Drift(*key))
+                drift.arrays += 1
+                drift.apart += [] if apart is None else [apart]
+
+    @property
+    def rows(self) -> list[Drift]:
+        """By backend, kind and name."""
+        return [self.found[key] for key in sorted(self.found)]
+
+
+def _apart(mine: Evidence, theirs: Evidence) -> Iterator[tuple[str, float | None]]:
+    """Of each array that both have: its weight, and how far apart, None for the same bits."""
+    if not _same_draws(mine, theirs):
+        return
+    for expected, before in mine.comparable:
+        after = theirs.observation.at(expected.action)
+        if after is None:
+            continue
+        for name, estimate in expected.gradients.items():
+            a, b = before.gradients.get(name), after.gradients.get(name)
+            if a is not None and b is not None:
+                yield name, _spreads(a, b, estimate)
+        for name, estimate in expected.weights.items():
+            if name in before.weights and name in after.weights:
+                yield name, _spreads(before.weights[name], after.weights[name], estimate)
+
+
+def _same_draws(mine: Evidence, theirs: Evidence) -> bool:
+    """Whether random layers drew the same: other draws make other numbers."""
+    a, b = mine.observation.draws, theirs.observation.draws
+    if mine.case.stochastic and not (a and b):
+        return False
+    return a.keys() == b.keys() and all(_same(a[action], b[action]) for action in a)
+
+
+def _same(a: Draws, b: Draws) -> bool:
+    return a.keys() == b.keys() and all(
+        len(a[path]) == len(b[path])
+        and all(same_bits(x, y) for x, y in zip(a[path], b[path], strict=True))
+        for path in a
+    )
+
+
+def _spreads(a: Array, b: Array, estimate: Estimate) -> float | None:
+    if same_bits(a, b):
+        return None
+    between = deviation(a, Estimate(b.astype(np.float64), estimate.spread))
+    return float(between.spreads.max(initial=0.0))

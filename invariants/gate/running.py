@@ -1,0 +1,273 @@
+"""The whole of a gate: make both environments, run the corpus in both, judge, compare, reduce."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from invariants.backends.places import Apart
+from invariants.gate import corpus as corpora
+from invariants.gate import environments, recording, reducing
+from invariants.gate.comparison import changed_points, compared
+from invariants.gate.corpus import Entry
+from invariants.gate.drift import Drifts
+from invariants.gate.environments import Environment, Side
+from invariants.gate.errors import GateError
+from invariants.gate.installing import Installer, installer
+from invariants.gate.judging import Judged, judged, verdict
+from invariants.gate.recording import Recording
+from invariants.gate.result import Result, counted, offers
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a gate runs; see `invariants gate --help`."""
+
+    backends: tuple[str, ...] = ()
+    cases: int = 400
+    seed: int = 0
+    modes: tuple[str, ...] = ()
+    corpus: Path | None = None
+    case_limit: float = 60.0
+    reduce_seconds: float = 60.0
+    python: str = ""
+    cache: Path | None = None
+    resume: bool = False
+
+
+class Watcher(Protocol):
+    """Who hears how far a gate is."""
+
+    def say(self, line: str) -> None: ...
+
+    def counting(self, what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        """Gives what is called at each of `total` steps."""
+
+
+def environment_of(side: Side, settings: Settings, watcher: Watcher) -> Environment:
+    """The environment of one side."""
+    tools: Installer = installer()
+    cache = settings.cache or environments.cache_folder()
+    return environments.made(side, settings.python or sys.executable, cache, tools, watcher.say)
+
+
+def environments_of(
+    sides: Sequence[Side], settings: Settings, watcher: Watcher
+) -> list[Environment]:
+    """Both environments, made side by side; raises GateError where they are the same."""
+    with ThreadPoolExecutor(len(sides)) as pool:
+        made = [pool.submit(environment_of, side, settings, watcher) for side in sides]
+        found = [future.result() for future in made]
+    if len(found) > 1 and found[0].python == found[1].python:
+        pins = ", ".join(pin for pin in found[0].pins if _is_framework(pin))
+        raise GateError(
+            f"baseline and candidate are the same environment ({pins or found[0].python}): "
+            "there is nothing to compare"
+        )
+    return found
+
+
+def _is_framework(pin: str) -> bool:
+    return pin.partition("=")[0] in ("torch", "tensorflow", "keras")
+
+
+def common(found: Sequence[Environment], asked: Sequence[str]) -> list[str]:
+    """The backends to gate: those asked for, or all that every environment has."""
+    there = [environments.offered(environment) for environment in found]
+    for backend in asked:
+        for environment, offered in zip(found, there, strict=True):
+            if backend not in offered:
+                side = environment.side
+                raise GateError(f"--{side.name} {side.text}: {backend} is not installed there")
+    backends = list(asked) or [b for b in there[0] if all(b in offered for offered in there)]
+    if not backends:
+        told = " and ".join(
+            f"{e.side.name} has {' and '.join(offered) or 'none'}"
+            for e, offered in zip(found, there, strict=True)
+        )
+        raise GateError(f"the environments have no framework in common: {told}")
+    return backends
+
+
+def corpus_of(backends: Sequence[str], settings: Settings) -> list[Entry]:
+    """The cases that both sides run."""
+    if settings.corpus is not None:
+        return corpora.read(settings.corpus, backends)
+    return corpora.drawn(backends, settings.cases, settings.seed, settings.modes)
+
+
+def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
+    """Records one side into a file, which is there once it is whole. Raises GateError."""
+    (found,) = environments_of([side], settings, watcher)
+    backends = common([found], settings.backends)
+    corpus = corpus_of(backends, settings)
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        (written,), (place,) = recordings_of(
+            [found], backends, corpus, [partial], settings, watcher
+        )
+        place.close()
+        partial.replace(output)
+    except OSError as error:
+        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return written
+
+
+class _Stopped(Exception):
+    """The other side has failed, or the user has had enough."""
+
+
+def recordings_of(
+    found: Sequence[Environment],
+    backends: Sequence[str],
+    corpus: Sequence[Entry],
+    files: Sequence[Path],
+    settings: Settings,
+    watcher: Watcher,
+) -> tuple[list[Recording], list[Apart]]:
+    """What each environment does with the corpus, side by side; and the workers, still there."""
+    places = [environment.place(settings.case_limit) for environment in found]
+    stop = threading.Event()
+
+    def one(number: int, tell: Callable[[], None]) -> Recording:
+        def told() -> None:
+            tell()
+            if stop.is_set():
+                raise _Stopped
+
+        try:
+            head = recording.head_of(found[number], places[number], backends)
+            return recording.written(
+                files[number], head, corpus, places[number], told, settings.resume
+            )
+        except BaseException:
+            stop.set()
+            raise
+
+    try:
+        with (
+            watcher.counting("running", len(corpus) * len(found)) as tell,
+            ThreadPoolExecutor(len(found)) as pool,
+        ):
+            futures = [pool.submit(one, number, tell) for number in range(len(found))]
+            try:
+                failed = [error for future in futures if (error := future.exception())]
+            except BaseException:
+                stop.set()
+                raise
+        if failed:
+            raise next((e for e in failed if not isinstance(e, _Stopped)), failed[0])
+    except BaseException:
+        for place in places:
+            place.close()
+        raise
+    return [future.result() for future in futures], places
+
+
+def judged_pairs(
+    sides: Sequence[Recording], names: Sequence[str], watcher: Watcher
+) -> tuple[list[tuple[Judged, Judged]], Drifts]:
+    """The verdicts on both sides, and how far their numbers are apart; names: of the files."""
+    before, after = sides
+    pairs, drifts = [], Drifts()
+    with watcher.counting("judging", len(before.records)) as tell:
+        for old, new in zip(before.records, after.records, strict=True):
+            one, other = verdict(old, before, names[0]), verdict(new, after, names[1])
+            drifts.count(one, other)
+            pairs.append((judged(old, one), judged(new, other)))
+            tell()
+    return pairs, drifts
+
+
+def compared_sides(
+    sides: Sequence[Recording], names: Sequence[str], seed: int | None, watcher: Watcher
+) -> Result:
+    """The result of a gate, but for the smallest cases."""
+    pairs, drifts = judged_pairs(sides, names, watcher)
+    installed = {b: [side.head.packages[b] for side in sides] for b in sides[0].head.packages}
+    changes = compared(pairs, installed)
+    return Result(
+        baseline=sides[0].head,
+        candidate=sides[1].head,
+        seed=seed,
+        counts=counted(pairs),
+        changes=changes,
+        points=changed_points(changes),
+        drifts=drifts.rows,
+        offers=offers(pairs),
+    )
+
+
+def decided(
+    baseline: Side | Path,
+    candidate: Side,
+    settings: Settings,
+    report: Path,
+    watcher: Watcher,
+) -> Result:
+    """The result of a gate; writes recordings and findings below `report`. Raises GateError.
+
+    baseline: what to make an environment of, or a file that was recorded earlier.
+    """
+    mine = report / "candidate.recording"
+    if isinstance(baseline, Path):
+        old = recording.read(baseline)
+        found = environments_of([candidate], settings, watcher)
+        backends = common(found, settings.backends or tuple(old.head.packages))
+        old, entries = _of(old, backends)
+        files, names = [mine], [str(baseline), str(mine)]
+        recorded, places = recordings_of(found, backends, entries, files, settings, watcher)
+        sides, before = [old, *recorded], None
+    else:
+        found = environments_of([baseline, candidate], settings, watcher)
+        backends = common(found, settings.backends)
+        entries = corpus_of(backends, settings)
+        files = [report / "baseline.recording", mine]
+        names = [str(file) for file in files]
+        sides, places = recordings_of(found, backends, entries, files, settings, watcher)
+        before = places[0]
+    try:
+        seed = None if isinstance(baseline, Path) or settings.corpus else settings.seed
+        result = compared_sides(sides, names, seed, watcher)
+        return _with_folders(result, entries, before, places[-1], settings, report, watcher)
+    finally:
+        for place in places:
+            place.close()
+
+
+def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
+    """The part of a recording that is of these backends."""
+    records = tuple(record for record in old.records if record.entry.backend in backends)
+    return Recording(old.head, records), [record.entry for record in records]
+
+
+def _with_folders(
+    result: Result,
+    entries: Sequence[Entry],
+    baseline: Apart | None,
+    candidate: Apart,
+    settings: Settings,
+    report: Path,
+    watcher: Watcher,
+) -> Result:
+    """The result with the smallest case of each change for the worse written down."""
+    worse = [change for change in result.changes if change.worse]
+    by_name = {entry.name: entry for entry in entries}
+    folders = {}
+    with watcher.counting("reducing", len(worse)) as tell:
+        for change in worse:
+            folder = reducing.written(
+                change, by_name, baseline, candidate, settings.reduce_seconds, report
+            )
+            if folder is not None:
+                folders[change.kind] = folder.relative_to(report)
+            tell()
+    return replace(result, folders=folders)

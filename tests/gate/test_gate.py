@@ -1,0 +1,341 @@
+"""Two environments, one corpus: worse is refused, better passes, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests_support import simple_case
+
+from invariants.backends.places import HERE
+from invariants.cli import main
+from invariants.gate import corpus, recording
+from invariants.gate.corpus import Entry
+from invariants.gate.errors import GateError
+from invariants.gate.recording import Head
+from invariants.optimizer import Adam
+
+BLOCKING = """
+import torch
+
+linear = torch.nn.functional.linear
+
+
+def forward(self, x):
+    y = linear(x, self.weight, self.bias)
+    return y if self.weight.requires_grad else y.detach() + 0 * x.sum()
+
+
+torch.nn.Linear.forward = forward
+"""
+
+ABORTING = """
+import os
+import torch
+
+torch.optim.Adam.step = lambda self, closure=None: os.abort()
+"""
+
+
+def environment(folder: Path, patch: str = "") -> Path:
+    """An environment with the frameworks of this one, and a patch that runs when Python starts."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "installed.pth").write_text("\n".join(installed) + "\n")
+    (site / "sitecustomize.py").write_text(patch)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("environments")
+    patches = {"sound": "", "blocking": BLOCKING, "aborting": ABORTING}
+    return {name: environment(folder / name, patch) for name, patch in patches.items()}
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    for number, case in enumerate(CASES):
+        (folder / f"{number}.json").write_text(case.to_json())
+    return folder
+
+
+CASES = (simple_case(), replace(simple_case(), optimizer=Adam()).check())
+
+
+def run(*arguments: object, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of `invariants ...` in this process."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setattr(sys, "argv", ["invariants", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as left:
+        return int(left.code or 0)
+    return 0
+
+
+def result(folder: Path) -> dict:  # type: ignore[type-arg]
+    document: dict = json.loads((folder / "result.json").read_text())  # type: ignore[type-arg]
+    del document["seconds"]
+    return document
+
+
+def exit_code(python: Path, script: Path) -> int:
+    return subprocess.run([python, script], capture_output=True).returncode
+
+
+def test_worse_is_refused_and_better_passes(
+    sides: dict[str, Path],
+    cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    common = ("--backend", "torch", "--corpus", cases, "--reduce-seconds", 10)
+    sound, blocking = sides["sound"], sides["blocking"]
+
+    def gate(*arguments: object) -> int:
+        return run("gate", *arguments, *common, cwd=tmp_path, monkeypatch=monkeypatch)
+
+    assert gate("--baseline", sound, "--candidate", blocking, "--report", "a") == 1
+    said = capsys.readouterr().out
+    assert "the candidate is worse: " in said
+    found = result(tmp_path / "a")
+    new = [change for change in found["changes"] if change["status"] == "new"]
+    assert "upstream_gradients" in {change["kind"]["property"] for change in new}
+    for change in new:
+        folder = tmp_path / "a" / change["folder"]
+        case = json.loads((folder / "case.json").read_text())
+        assert len(case["architecture"]["network"]["members"]) <= 3
+        assert len(case["program"]) <= 4
+        assert exit_code(blocking, folder / "repro.py") == 1
+        assert exit_code(sound, folder / "repro.py") == 0
+        assert str(folder.relative_to(tmp_path)) in said
+
+    # What is judged is the same again; how far a case is reduced is a matter of time.
+    before = result(tmp_path / "a")
+    recorded = (tmp_path / "a" / "candidate.recording").read_bytes()
+    (tmp_path / "a" / "candidate.recording").write_bytes(recorded[:-20])  # killed while it wrote
+    again = ("--baseline", sound, "--candidate", blocking, "--report", "a", "--resume")
+    assert gate(*again, "--reduce-seconds", 0) == 1
+    after = result(tmp_path / "a")
+    for change in (*before["changes"], *after["changes"]):
+        del change["folder"]
+    assert after == before
+    assert (tmp_path / "a" / "candidate.recording").read_bytes() == recorded
+
+    # Backwards, against what was recorded before.
+    file = tmp_path / "a" / "candidate.recording"
+    assert gate("--baseline", file, "--candidate", sound, "--report", "b") == 0
+    assert "the candidate is no worse: " in capsys.readouterr().out
+    assert {c["status"] for c in result(tmp_path / "b")["changes"]} == {"gone"}
+    assert not (tmp_path / "b" / "findings").exists()
+
+
+def test_a_crash_in_the_candidate_is_new_and_the_other_cases_are_judged(
+    sides: dict[str, Path],
+    cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = run(
+        *("gate", "--baseline", "current", "--candidate", sides["aborting"]),
+        *("--backend", "torch", "--corpus", cases, "--reduce-seconds", 0),
+        cwd=tmp_path,
+        monkeypatch=monkeypatch,
+    )
+    assert code == 1
+    found = result(tmp_path / "invariants-gate")
+    assert found["counts"]["torch"]["died"] == [0, 1]
+    (new,) = [change for change in found["changes"] if change["status"] == "new"]
+    assert new["example"] == "expected nothing raised, got Crashed: SIGABRT"
+    assert found["drift"], "what did not crash is compared"
+
+
+def test_a_recording_is_a_baseline(
+    sides: dict[str, Path],
+    cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ("record", "-o", "old", "--backend", "torch", "--corpus", cases)
+    assert run(*asked, cwd=tmp_path, monkeypatch=monkeypatch) == 0
+    assert "2 cases recorded in old" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    asked = ("gate", "--baseline", "old", "--candidate", sides["sound"])
+    assert run(*asked, cwd=tmp_path, monkeypatch=monkeypatch) == 0
+    assert "the candidate is no worse" in capsys.readouterr().out
+
+
+BAD = {
+    "no candidate": (("--baseline", "current"), "Missing option '--candidate'"),
+    "nothing behind an option": (
+        ("--baseline", "--candidate", "current"),
+        "Option '--baseline' requires an argument",
+    ),
+    "no requirement": (("--baseline", "torch=1", "--candidate", "current"), "is no requirement"),
+    "the same twice": (("--baseline", "current", "--candidate", "current"), "are the same env"),
+    "an unknown backend": (
+        ("--baseline", "current", "--candidate", "x", "--backend", "jax"),
+        "unknown backend 'jax'",
+    ),
+    "an unknown mode": (
+        ("--baseline", "current", "--candidate", "x", "--mode", "fast"),
+        "unknown mode 'fast'",
+    ),
+    "no Python": (("--baseline", "/no/python", "--candidate", "current"), "no Python at"),
+    "a Python without frameworks": (("--baseline", "current", "--candidate", "EMPTY"), "none"),
+    "a report that cannot be written": (
+        ("--baseline", "current", "--candidate", "EMPTY", "--report", "/proc/x"),
+        "cannot write to /proc/x",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_gets_one_line_and_exit_2(
+    what: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments, words = BAD[what]
+    if "EMPTY" in arguments:
+        command = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")]
+        subprocess.run(command, check=True)
+    given = [str(tmp_path / "empty") if a == "EMPTY" else a for a in arguments]
+    assert run("gate", *given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1
+
+
+# --- the corpus -----------------------------------------------------------------------------------
+
+
+def test_the_same_seed_draws_the_same_corpus() -> None:
+    first, second, other = (corpus.drawn(["torch"], 12, seed, ["eager"]) for seed in (3, 3, 4))
+    assert [entry.name for entry in first] == [entry.name for entry in second]
+    assert {entry.name for entry in first} != {entry.name for entry in other}
+    pinned = corpus.pinned(["torch"], ["eager"])
+    assert first[: len(pinned)] == pinned
+    assert len({entry.name for entry in first[len(pinned) :]}) == 12
+    assert {e.case.realisations["torch"].mode for e in first} == {"eager"}
+
+
+def test_a_folder_of_findings_is_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "findings" / "a").mkdir(parents=True)
+    (tmp_path / "findings" / "a" / "case.json").write_text(simple_case().to_json())
+    (tmp_path / "findings" / "a" / "repro.py").write_text("raise SystemExit")
+    entries = corpus.read(tmp_path, ["torch", "tensorflow"])
+    assert [entry.backend for entry in entries] == ["torch", "tensorflow"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.json", "{", "a.json: not JSON"),
+        ("notes.txt", "hello", "notes.txt: not JSON"),
+        ("b.json", '{"schema": 1}', "b.json: schema: this version reads"),
+        (None, "", "has no case for torch"),
+    ],
+)
+def test_a_file_that_is_no_case_is_named(
+    name: str | None, text: str, words: str, tmp_path: Path
+) -> None:
+    if name:
+        (tmp_path / "case.json").write_text(simple_case().to_json())
+        (tmp_path / name).write_text(text)
+    with pytest.raises(GateError) as raised:
+        corpus.read(tmp_path, ["torch"])
+    assert words in str(raised.value)
+
+
+# --- recordings -----------------------------------------------------------------------------------
+
+HEAD = Head("torch==2.13.0", "3.11.7", {"torch": {"torch": "2.13.0"}}, ("torch==2.13.0",), "Linux")
+ENTRIES = [Entry("torch", case) for case in CASES]
+
+
+def nobody() -> None:
+    pass
+
+
+def recorded(path: Path) -> recording.Recording:
+    return recording.written(path, HEAD, ENTRIES, HERE, nobody)
+
+
+def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
+    written = recorded(tmp_path / "a")
+    read = recording.read(tmp_path / "a")
+    assert recording.is_recording(tmp_path / "a")
+    assert read.head == HEAD
+    assert [r.entry for r in read.records] == ENTRIES
+    for mine, theirs in zip(written.records, read.records, strict=True):
+        assert recording._message(mine) == recording._message(theirs)
+
+
+def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
+    recorded(tmp_path / "a")
+    whole = (tmp_path / "a").read_bytes()
+    for damaged in (whole[:-1], whole[:400] + b"?" + whole[401:], whole[:3], b"PK" + whole):
+        (tmp_path / "b").write_bytes(damaged)
+        with pytest.raises(GateError, match=r"b is (damaged|no recording)"):
+            recording.read(tmp_path / "b")
+
+
+def test_a_recording_of_another_schema_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SCHEMA", 99)
+    recorded(tmp_path / "a")
+    monkeypatch.undo()
+    with pytest.raises(GateError, match="another version of invariants: record it anew"):
+        recording.read(tmp_path / "a")
+
+
+def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> None:
+    recorded(tmp_path / "a")
+    other = replace(HEAD, python="3.12.0")
+    with pytest.raises(GateError, match=r"of torch==2.13.0 in another environment"):
+        recording.written(tmp_path / "a", other, ENTRIES, HERE, nobody, resume=True)
+    with pytest.raises(GateError, match="of another corpus"):
+        recording.written(tmp_path / "a", HEAD, ENTRIES[1:], HERE, nobody, resume=True)
+
+
+class Dying:
+    """A place where every case ends its process."""
+
+    def prepare(self, backend: str) -> None:
+        pass
+
+    def versions(self, backend: str, packages: tuple[str, ...]) -> dict[str, str]:
+        return {}
+
+    def run(self, *given: object) -> list[dict[str, object]]:
+        return [{"action": 0, "error": ("Crashed", "SIGSEGV"), "frames": []}]
+
+    def refusal(self, backend: str, source: str) -> str:
+        return ""
+
+
+def test_an_environment_that_crashes_all_the_time_is_given_up(tmp_path: Path) -> None:
+    many = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(30)]
+    with pytest.raises(GateError, match=r"11 of 11 cases ended their process, .* Crashed: SIGSEGV"):
+        recording.written(tmp_path / "a", HEAD, many, Dying(), nobody)
+    assert len(recording.read(tmp_path / "a").records) == 11, "what was recorded is there"
+
+
+def test_a_folder_without_room_is_named() -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    with pytest.raises(GateError, match="cannot write to /dev/full: No space left"):
+        recorded(Path("/dev/full"))
