@@ -148,6 +148,8 @@ def _carried(value: Value, position: int, change: Array) -> Array | None:
         return value.rounding.disturb(change - mean, 1.0, size + 3.0 * np.abs(mean[:1]))
     if value.name == "unjudged":  # its gradient alone is not known
         return change
+    if value.name == "differentiated_once":
+        return None
     vjp, params = primitive.vjps[position], dict(value.params)
     if vjp is None:
         return None

@@ -213,7 +213,14 @@ def kl_divergence(logits: Value, target: Array, contract: Contract, term: Term) 
 
 
 def cosine(y: Value, target: Array, contract: Contract, term: Term) -> Value:
-    """-Σ y·t / (|y||t|) over the last axis."""
+    """-Σ y·t / (|y||t|) over the last axis.
+
+    A vector that is shorter than rounding leaves of what it comes from is divided by a constant:
+    then its direction is rounding alone, and so is what its length changes by.
+    """
+    lengths = np.sqrt(np.square(y.data).sum(axis=-1))
+    if (lengths < contract["cosine_least_length"]).any():
+        y = y.apply("unjudged_again")
     length = np.sqrt((target**2).sum(axis=-1, keepdims=True))
     t = y.tape.constant((target / np.where(length > 0.0, length, 1.0))[None])
     unit = y * y.apply("square").sum(-1, keepdims=True).apply("rsqrt")

@@ -669,6 +669,10 @@ PRIMITIVES: dict[str, Primitive] = {
     "unjudged_again": Primitive(
         lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),
+    # The identity, whose gradient counts as a constant where it is differentiated.
+    "differentiated_once": Primitive(
+        lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
+    ),
     # The same number in another format.
     "narrowed": Primitive(lambda x: x, (lambda g, y, x: g,), vjp_ulps=0.0, grid=_KEEP),
     "widened": Primitive(lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),

@@ -241,6 +241,9 @@ NOTICED_BY = {
         "backward_hook_drops_at_frozen": "upstream_gradients",
         "offloaded_in_16_bits": "upstream_gradients",
         "retained_graph_forgets_its_share": "upstream_gradients",
+        "frozen_linear_is_differentiated_once": "upstream_gradients",
+        "frozen_conv_is_differentiated_once": "upstream_gradients",
+        "tanh_slope_is_constant": "upstream_gradients",
     },
     "tensorflow": {
         "frozen_conv3d_drifts": "upstream_gradients",
@@ -298,6 +301,7 @@ NOTICED_BY = {
         "loss_scale_leaves_one_scaled": "training_trajectory",
         "loss_scale_rounds_frozen": "frozen_weights",
         "loss_scale_grows_too_early": "training_trajectory",
+        "frozen_dense_is_differentiated_once": "upstream_gradients",
     },
 }
 

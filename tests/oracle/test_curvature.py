@@ -47,7 +47,7 @@ def gradient(name: str, row: Row, xs: list[Array], along: list[Array] | None = N
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
 def test_a_primitive_bends_as_its_products_change(name: str, row: Row, data: st.DataObject) -> None:
-    if name == "unjudged_again":
+    if name in ("unjudged_again", "differentiated_once"):
         return  # by design
     xs = draw_arrays(data, row)
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))

@@ -109,6 +109,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "straddle_maxima": (Row(params={"turn": 3}),),
     "unjudged": (),  # its gradient is not known, by design
     "unjudged_again": (Row(),),
+    "differentiated_once": (Row(),),
     "narrowed": (Row(),),
     "widened": (Row(),),
     # What optimizers alone do, behind which nothing is differentiated.

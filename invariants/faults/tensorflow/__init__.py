@@ -10,6 +10,7 @@ from invariants.faults.fault import Fault
 from invariants.faults.tensorflow import (
     activations,
     convolution,
+    curvature,
     dense,
     flags,
     lora,
@@ -47,4 +48,5 @@ FAULTS: tuple[Fault, ...] = (
     *programs.FAULTS,
     *schedules.FAULTS,
     *modes.FAULTS,
+    *curvature.FAULTS,
 )

@@ -11,6 +11,7 @@ from invariants.faults.torch import (
     activations,
     casts,
     convolution,
+    curvature,
     dense,
     flags,
     losses,
@@ -49,4 +50,5 @@ FAULTS: tuple[Fault, ...] = (
     *casts.FAULTS,
     *schedules.FAULTS,
     *modes.FAULTS,
+    *curvature.FAULTS,
 )

@@ -786,6 +786,17 @@ TENSORFLOW = Contract(
             "the mean in a variance changes with x.",
             _TF + "nn/moments",
         ),
+        "interpolation_curvature": Clause(
+            "chain_rule",
+            "NotDifferentiable should not be used for operations that have a well-defined gradient "
+            "that is not yet implemented: it has all gradients that an interpolation has.",
+            _TF + "no_gradient",
+        ),
+        "cosine_least_length": Clause(
+            1e-7,
+            "epsilon: a lower bound value for the norm, backend.epsilon() by default.",
+            _KERAS + "ops/nn/#normalize-function",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "gradient() returns a list or nested structure, one for each element in sources: of an "

@@ -812,6 +812,16 @@ TORCH = Contract(
             "the input.",
             _TORCH + "generated/torch.nn.LayerNorm.html",
         ),
+        "interpolation_curvature": Clause(
+            "chain_rule",
+            "Bilinear upsampling is linear: its gradient changes with what comes after it alone.",
+            _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "cosine_least_length": Clause(
+            1e-8,
+            "eps: small value to avoid division by zero, 1e-8 by default; a norm is no smaller.",
+            _TORCH + "generated/torch.nn.functional.cosine_similarity.html",
+        ),
         "gradient_by_nothing": Clause(
             None,
             "A backward pass accumulates into the leaves that it finds, named or not.",
