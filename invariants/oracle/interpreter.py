@@ -23,7 +23,7 @@ from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.passes import Pass, Passes
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import Estimates, estimate
-from invariants.oracle.scaling import LossScale
+from invariants.oracle.scaling import LossScale, if_not_skipped, stepped_on_a_scaled_loss
 from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tracing import Functions
 from invariants.oracle.world import World
@@ -239,6 +239,9 @@ class _Interpreter:
         steps = raises is None and action.action == "step"
         moved = (*point.moving, *self._dragging(point, moment)) if steps else ()
         if self.lost:
+            eager = self.scale.growth and not self.stepper.traced
+            if eager and action.action == "step" and moment.receiving:
+                point = if_not_skipped(point, self.contract["unreached_warning"])
             self.world.state_version += any(map(moves, forward))
             self.world.weights_version += bool(moved)
             dragged = self.stepper.step_unseen(moved) if moved else frozenset[str]()
@@ -261,8 +264,16 @@ class _Interpreter:
             result = replace(result, gradients=unclipped, lookups=lookups)
             if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
                 point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
-            if steps and self.scale.growth and result.overflowing & {*moment.receiving}:
-                point = replace(point, skipped=True)
+            if self.scale.growth and action.action == "step":
+                point = stepped_on_a_scaled_loss(
+                    point,
+                    {name: result.gradients[name] for name in moment.receiving},
+                    result.overflowing.intersection(moment.receiving),
+                    self.contract["unreached_warning"],
+                    self.stepper.traced,
+                )
+                raises = point.raises
+            if point.skipped:
                 moved = ()
                 replaced = self._after_skipping(moment)
                 break

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from invariants.oracle.expectation import ExpectedPoint
+from invariants.oracle.primitives import Array
 
 
 class LossScale:
@@ -31,3 +37,40 @@ class LossScale:
         self.made += 1
         if self.made == self.growth:
             self.factor, self.made = self.factor * 2.0, 0
+
+
+def if_not_skipped(point: ExpectedPoint, warning: str | None) -> ExpectedPoint:
+    """The point of a step that raises, and gives `warning`, only where it is not skipped."""
+    return replace(
+        point,
+        raises=None,
+        stops_midway=False,
+        may_raise=point.may_raise or point.raises,
+        warns=tuple(text for text in point.warns if text != warning),
+        may_warn=tuple(text for text in point.warns if text == warning),
+    )
+
+
+def stepped_on_a_scaled_loss(
+    point: ExpectedPoint,
+    gradients: Mapping[str, Array],
+    overflowing: Collection[str],
+    warning: str | None,
+    traced: bool,
+) -> ExpectedPoint:
+    """The point of a step that is skipped where a gradient is not finite.
+
+    gradients: those that the step is given. overflowing: whose are surely not finite. What the
+    optimizer inside would raise or warn of it does not then, unless both ways were traced. Where it
+    is not known whether a step is skipped, one that would raise moves nothing either way.
+    """
+    if overflowing:
+        point = replace(point, skipped=True)
+    elif all(np.isfinite(gradient).all() for gradient in gradients.values()):
+        return point
+    if traced:
+        return point
+    unsure = if_not_skipped(point, warning)
+    if not point.skipped:
+        return replace(unsure, skipped=point.raises is not None)
+    return replace(unsure, may_raise=point.may_raise, may_warn=())

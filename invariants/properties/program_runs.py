@@ -22,6 +22,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     named = {p.action: p.raises for p in evidence.expectation.points if p.raises is not None}
     possible = {p.action: p.may_raise for p in evidence.expectation.points}
     documented = {p.action: p.warns for p in evidence.expectation.points}
+    allowed = {p.action: p.may_warn for p in evidence.expectation.points}
     recorded = {point.action for point in evidence.observation.points}
     for action in range(-1, min(evidence.horizon + 1, len(evidence.case.program))):
         error = evidence.observation.errors.get(action)
@@ -50,7 +51,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             if error is not None and error.kind in DEATHS:
                 finding = replace(finding, relation="ends")
             yield finding
-        yield from _warnings(evidence, action, documented.get(action, ()))
+        yield from _warnings(evidence, action, documented.get(action, ()), allowed.get(action, ()))
     for point in evidence.expectation.points:
         if (
             point.raises is None
@@ -61,11 +62,13 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     yield from _dtypes(evidence)
 
 
-def _warnings(evidence: Evidence, action: int, documented: tuple[str, ...]) -> Iterator[Finding]:
+def _warnings(
+    evidence: Evidence, action: int, documented: tuple[str, ...], allowed: tuple[str, ...]
+) -> Iterator[Finding]:
     given = evidence.observation.warnings.get(action, ())
     idle = evidence.expectation.idle_warnings
     for kind, text in given:
-        if not any(said in text for said in (*documented, *idle)):
+        if not any(said in text for said in (*documented, *allowed, *idle)):
             yield _finding(evidence, action, "quiet", "no warning", f"{kind}: {_line(text)}")
     for said in documented:
         if not any(said in text for _, text in given):

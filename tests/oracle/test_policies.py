@@ -167,6 +167,20 @@ def test_a_step_whose_gradients_overflow_is_skipped_whole() -> None:
     assert all((last.weights[name] == array).all() for name, array in first.weights.items())
 
 
+def test_a_step_that_is_skipped_meets_no_unknown_variable() -> None:
+    program = (Freeze("dense_2"), Step(0), Thaw("dense_2"), Step(0))
+    case = _in("mixed_float16_skipped", program)
+    options = {"optimizer_build": "first_step", "optimizer_call": "apply"}
+    realisation = replace(case.realisations["tensorflow"], options=options)
+    verdict = judge(replace(case, realisations={"tensorflow": realisation}), "tensorflow")
+    assert verdict.findings == ()
+    assert verdict.evidence.observation.errors == {}
+    made = judge(
+        replace(case, realisations={"tensorflow": replace(realisation, mode="tape")}), "tensorflow"
+    )
+    assert {*made.evidence.observation.errors} == {3}
+
+
 def test_a_loss_scale_doubles_after_some_steps_and_halves_after_one_that_is_skipped() -> None:
     scale = LossScale({"scale": "8.0", "growth": "2"})
     factors = []
