@@ -91,6 +91,21 @@ def step_may_leave_the_range(tape: Tape) -> bool:
     return any(bool((np.abs(divisor.data) < least).any()) for divisor in divisors)
 
 
+def is_chaos(gradients: Mapping[str, Array]) -> bool:
+    """Whether a spread exceeds every gradient of a pass.
+
+    A second derivative that is large on a narrow stretch (a softmax that tips over from one key to
+    the next) is met by some samples and by others not, and by an implementation somewhere else.
+    """
+    largest = max((np.abs(g[0]).max(initial=0.0) for g in gradients.values()), default=0.0)
+    spreads = (
+        np.sqrt(np.square(g[1:] - g[0]).mean(axis=0)).max(initial=0.0)
+        for g in gradients.values()
+        if g.shape[0] > 1
+    )
+    return any(spread > largest for spread in spreads)
+
+
 def _may_lose_a_logarithm(tape: Tape) -> bool:
     """Whether a logarithm is taken of a number that an implementation may hold as 0.
 

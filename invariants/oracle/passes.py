@@ -14,6 +14,7 @@ from invariants.oracle.expectation import moves
 from invariants.oracle.forward import Draws, Forward
 from invariants.oracle.limits import (
     forward_may_leave_the_range,
+    is_chaos,
     may_leave_the_range,
     square_may_underflow,
     surely_overflows,
@@ -146,6 +147,8 @@ class Passes:
         leaves = {name: forward.versions[name] for name in self.wanted}
         leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves, along)
+        if along and is_chaos({name: gradients[name] for name in along}):
+            gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
         self.ties += tape.ties
         squares = "jit" in self.mode.traits and square_may_underflow(tape)
         trained = self.world.weights_version > 0

@@ -7,7 +7,7 @@ import pytest
 
 from invariants.optimizer import Adafactor, Adamax
 from invariants.oracle.contract import CONTRACTS
-from invariants.oracle.limits import may_leave_the_range, square_may_underflow
+from invariants.oracle.limits import is_chaos, may_leave_the_range, square_may_underflow
 from invariants.oracle.optimizers import step
 from invariants.oracle.rounding import PRECISIONS, Rounding
 from invariants.oracle.stepping import unmoved
@@ -73,3 +73,13 @@ def test_a_weight_that_is_not_known_is_not_known_to_stay(
     before: float, after: float, same: bool
 ) -> None:
     assert unmoved(np.full((1, 2), before), np.full((1, 2), after)) is same
+
+
+def test_a_spread_beyond_every_gradient_is_chaos() -> None:
+    samples = np.zeros((17, 2))
+    samples[:, 0] = 1.0
+    tipped = samples.copy()
+    tipped[3, 1] = 100.0
+    assert not is_chaos({"kernel": samples})
+    assert is_chaos({"kernel": samples, "query": tipped})
+    assert not is_chaos({"kernel": 1000.0 * samples, "query": tipped})
