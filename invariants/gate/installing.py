@@ -109,4 +109,4 @@ def reason(said: str) -> str:
     if any("╰─▶" in line for line in lines):  # uv draws a tree of reasons
         text = " ".join(lines).partition("╰─▶")[2]
         return " ".join(text.replace("│", " ").split())
-    return lines[-1] if lines else "it failed without a word"
+    return lines[-1].removeprefix("cause: ") if lines else "it failed without a word"

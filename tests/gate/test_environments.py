@@ -140,6 +140,9 @@ def test_the_reason_of_an_installer_is_one_line() -> None:
     assert reason(tree + "      version of x==9, nothing can be done.\n") == (
         "Because there is no version of x==9, nothing can be done."
     )
+    assert reason("error: No solution found\n  cause: Because there is none\n") == (
+        "Because there is none"
+    )
     assert reason("") == "it failed without a word"
 
 
