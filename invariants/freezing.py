@@ -29,11 +29,13 @@ class Flags:
     """The state of all flags of one architecture.
 
     frozen: the weights that are not trainable. flagged: the modules that remember being frozen.
+    apart: the weights that the flag of their module has not reached when it was made.
     """
 
     architecture: Architecture
     frozen: frozenset[str]
     flagged: frozenset[str]
+    apart: frozenset[str] = frozenset()
 
     @staticmethod
     def initial(architecture: Architecture) -> Flags:
@@ -77,14 +79,16 @@ class Flags:
                 reached = {w for w in reached if w.rpartition(".")[0] in modules}
             flagged = flagged | modules if value else flagged - modules
         weights = self.frozen | reached if value else self.frozen - reached
-        return replace(self, frozen=frozenset(weights), flagged=frozenset(flagged))
+        apart = self.apart - reached if sets_flag else self.apart
+        return replace(self, frozen=frozenset(weights), flagged=frozenset(flagged), apart=apart)
 
     def without(self, patterns: Collection[str], target: str = "") -> Flags:
         """With some weights in `target` trainable, whatever their layers remember.
 
         patterns: which ones (see `named`).
         """
-        return replace(self, frozen=self.frozen - named(self.architecture, patterns, target))
+        left = named(self.architecture, patterns, target)
+        return replace(self, frozen=self.frozen - left, apart=self.apart | left)
 
     def without_flags_of(self, kinds: Collection[str]) -> Flags:
         """With the layers of these kinds not flagged, whatever is frozen in them."""
@@ -108,7 +112,8 @@ class Flags:
         What a layer freezes itself is frozen once more.
         """
         flagged = {w for w in self.architecture.weights if w.rpartition(".")[0] in self.flagged}
-        return replace(self, frozen=Flags.initial(self.architecture).frozen | flagged)
+        held = Flags.initial(self.architecture).frozen
+        return replace(self, frozen=held | (flagged - self.apart))
 
     def _modules_in(self, target: str) -> frozenset[str]:
         return frozenset(m for m in self.architecture.paths if within(m, target))
