@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from invariants.backends.source import arrays_of_a_batch, indented, placed_weight
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
-from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.contract import CONTRACTS, Device
 from invariants.stretches import stretches
 
 NAME = "torch"
@@ -20,6 +20,18 @@ NAME = "torch"
 def traits(case: Case) -> Mapping[str, str]:
     """What the mode of a case does."""
     return CONTRACTS[NAME].mode(case.realisations[NAME].mode).traits
+
+
+def device(case: Case) -> Device:
+    """What a case runs on."""
+    return CONTRACTS[NAME].device(case.realisations[NAME].device)
+
+
+def placed(case: Case, dtype: str) -> str:
+    """The expression of a new model in a dtype, where the case runs."""
+    row = device(case)
+    place = f'"{row.place}", ' if row.name != "cpu" else ""
+    return f"Net().to({place}torch.{dtype})"
 
 
 def _compile(case: Case) -> str:
@@ -186,8 +198,8 @@ def evaluated(case: Case, number: int) -> list[str]:
 
 #: What propagates the loss: two passes through one graph, whose halves add up to the gradient.
 _RETAINED = (
-    "loss.backward(torch.tensor(0.5, dtype=loss.dtype), retain_graph=True)",
-    "loss.backward(torch.tensor(0.5, dtype=loss.dtype))",
+    "loss.backward(torch.full_like(loss, 0.5), retain_graph=True)",
+    "loss.backward(torch.full_like(loss, 0.5))",
 )
 
 

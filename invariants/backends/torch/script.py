@@ -94,7 +94,8 @@ def set_rate(optimizer, parameters, rate):
 #: The part of a gradient that a mask leaves.
 _EVERY_SECOND = """\
 def every_second(gradient):
-    return gradient * (torch.arange(gradient.numel()) % 2).reshape(gradient.shape)
+    mask = torch.arange(gradient.numel(), device=gradient.device) % 2
+    return gradient * mask.reshape(gradient.shape)
 """
 
 
@@ -234,6 +235,7 @@ def render(case: Case) -> str:
         "from torch import nn",
         "from torch.nn import functional as F",
         *modes.imports(case),
+        *modes.device(case).settings,
         "",
         "",
     ]
@@ -245,7 +247,7 @@ def render(case: Case) -> str:
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
     lines += [
-        f"model = Net().to(torch.{case.dtype})",
+        f"model = {modes.placed(case, case.dtype)}",
         "load(model)",
         f"model.{'train' if case.training else 'eval'}()",
         *modes.made(case),

@@ -10,6 +10,7 @@ from invariants.oracle.contract.clauses import (
     Reloading,
     Way,
 )
+from invariants.oracle.contract.tensorflow_devices import DEVICES
 from invariants.oracle.contract.tensorflow_modes import MODES
 
 _KERAS = "https://keras.io/api/"
@@ -993,6 +994,7 @@ TENSORFLOW = Contract(
         ),
     ),
     modes=MODES,
+    devices=DEVICES,
     options=(
         Option(
             "run_eagerly",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.torch_devices import DEVICES
 from invariants.oracle.contract.torch_modes import MODES
 
 _TORCH = "https://docs.pytorch.org/docs/stable/"
@@ -1053,6 +1054,7 @@ TORCH = Contract(
         ),
     ),
     modes=MODES,
+    devices=DEVICES,
     options=(
         Option(
             "optimizer_scope",
