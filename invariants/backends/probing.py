@@ -28,10 +28,10 @@ def lacks(backend: str, mode: str, place: Place = HERE) -> str:
 
 
 @cache
-def absent(backend: str, device: str) -> str:
+def absent(backend: str, device: str, place: Place = HERE) -> str:
     """Why a backend finds no such device here, in its own words; "" where it does.
 
     Raises BackendUnavailable where the framework itself cannot be used.
     """
     source = CONTRACTS[backend].device(device).absent
-    return runner.refusal(backend, source) if source else ""
+    return place.refusal(backend, source) if source else ""
