@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from invariants.architecture.graph import Block
 from invariants.backends.source import arrays_of_a_batch, indented, placed_weight
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.oracle.contract import CONTRACTS, Device
-from invariants.stretches import stretches
+from invariants.stretches import chain, stretches
 
 NAME = "torch"
 
@@ -274,7 +275,8 @@ def imports(case: Case) -> list[str]:
     """What a mode imports beside torch."""
     if not {"checkpoint", "stretches"} & {*traits(case)}:
         return []
-    return ["from torch.utils.checkpoint import checkpoint"]
+    function = "checkpoint_sequential" if "sequence" in traits(case) else "checkpoint"
+    return [f"from torch.utils.checkpoint import {function}"]
 
 
 def recomputed(
@@ -282,13 +284,31 @@ def recomputed(
 ) -> str:
     """The call of a module by a node of the block at `path`, recomputed where the mode says so."""
     given, plain = ", ".join(args), call == f"{module}({', '.join(args)})"
-    if "checkpoint" in traits(case):
+    if "checkpoint" in traits(case) and "sequence" not in traits(case):
         return f"checkpoint({module}, {given}, {traits(case)['checkpoint']})" if plain else call
     if "stretches" not in traits(case) or path or number not in stretches(case.architecture):
         return call
     once = ", ".join(dict.fromkeys(args))
     function, given = (module, given) if plain else (f"lambda {once}: {call}", once)
     return f"checkpoint({function}, {given}, {traits(case)['stretches']})"
+
+
+def sequence(case: Case, path: str, block: Block) -> range:
+    """The nodes of the block at `path` that are given to checkpoint_sequential."""
+    if "sequence" not in traits(case):
+        return range(0)
+    return chain(block, () if path else case.architecture.output_values)
+
+
+def function_of(call: str, module: str, value: str) -> str:
+    """A call of a module on one value, as a function of it."""
+    return module if call == f"{module}({value})" else f"lambda {value}: {call}"
+
+
+def in_sequence(case: Case, functions: Sequence[str], value: str) -> str:
+    """The call of functions one after the other, in up to three segments, the last one kept."""
+    given = f"[{', '.join(functions)}], {min(3, len(functions))}, {value}"
+    return f"checkpoint_sequential({given}, {traits(case)['checkpoint']})"
 
 
 def draws_can_be_told(case: Case) -> bool:

@@ -30,6 +30,7 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
     placed = {p.path: p for p in case.architecture.layers}
     made, body = [], []
     values = [f"x{i}" for i in range(block.arity)]
+    chained, functions = modes.sequence(case, path, block), list[str]()
     for number, node in enumerate(block.nodes):
         name = block.name(node.member)
         args = [values[i] for i in node.inputs]
@@ -45,6 +46,12 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
         if construct and line not in made:
             made.append(line)
         values.append(f"x{block.arity + number}")
+        if number in chained:
+            functions.append(modes.function_of(call, f"self.{name}", *args))
+            if number < chained[-1]:
+                continue
+            (start,) = block.nodes[chained[0]].inputs
+            call = modes.in_sequence(case, functions, values[start])
         body.append(f"{values[-1]} = {call}")
     ends = (-1,) if path else case.architecture.output_values
     body.append(f"return {', '.join(values[n] for n in ends)}")

@@ -120,6 +120,15 @@ MODES: tuple[Mode, ...] = (
         seconds=0.04,
     ),
     Mode(
+        "checkpointed_sequential",
+        _RECOMPUTED + " A list of modules or functions that run in order is divided in segments, "
+        "and each is checkpointed but the last one: here the longest chain of calls in every "
+        "module, in up to three segments.",
+        _TORCH + "checkpoint.html#torch.utils.checkpoint.checkpoint_sequential",
+        traits={"checkpoint": "use_reentrant=False", "sequence": "yes"},
+        seconds=0.04,
+    ),
+    Mode(
         "checkpointed_reentrant",
         _RECOMPUTED + " The reentrant variant runs a stretch without a graph first; at least one "
         "of its inputs must have requires_grad=True.",
