@@ -172,7 +172,7 @@ def _penalties(case: Case) -> list[str]:
     """The lines that add the penalties to `loss`."""
     size = {"l1": "abs()", "l2": "square()"}
     return [
-        f"loss = loss + {factor!r} * {weight}.{size[kind]}.sum()"
+        f"loss = loss + {modes.share(case)}{factor!r} * {weight}.{size[kind]}.sum()"
         for name, penalty in case.penalties.items()
         for weight in (modes.penalised(case, name, _attribute(case, name)),)
         for kind, factor in penalty.parts
@@ -182,7 +182,8 @@ def _penalties(case: Case) -> list[str]:
 def _loss(case: Case) -> list[str]:
     """The lines that compute `loss`."""
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    return [*loss_lines(case, modes.called(case, names), losses.value), *_penalties(case)]
+    value = losses.value_of_a_sample if modes.share(case) else losses.value
+    return [*loss_lines(case, modes.called(case, names), value), *_penalties(case)]
 
 
 def _clipping(case: Case) -> list[str]:

@@ -834,6 +834,11 @@ TORCH = Contract(
             "unless it is of a higher category.",
             _TORCH + "tensor_attributes.html#type-promotion-doc",
         ),
+        "kernel_gradient_of_a_sample": Clause(
+            None,
+            "vmap over grad gives the gradient of each sample; silent on what a kernel refuses.",
+            "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
+        ),
         "step_with_nothing": Clause(
             None,
             "Silent; backward() has raised before the optimizer is asked.",
