@@ -406,7 +406,7 @@ class _Interpreter:
 
     def _in_the_layout_of_a_sample(self, moment: Moment) -> bool:
         """Whether transposed convolutions in 16 bits have gradients of their kernels one by one."""
-        if "samples" not in self.mode.traits or self.rounding.precision.significand_bits > 11:
+        if "samples" not in self.mode.traits or self.world.rounding.precision.significand_bits > 11:
             return False
         kernels = {
             f"{placed.path}.kernel"

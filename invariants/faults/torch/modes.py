@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
@@ -219,8 +220,7 @@ def sequence_forgets_its_first_segment(checkpoint_sequential: Any) -> Any:
         first, *others = functions
         if isinstance(first, torch.nn.Module):
             held = {name: p.detach() for name, p in first.named_parameters()}
-            call = torch.func.functional_call
-            first, module = lambda *xs: call(module, held, xs), first
+            first = partial(torch.func.functional_call, first, held)
         return checkpoint_sequential([first, *others], segments, value, **options)
 
     return forgetful
