@@ -82,6 +82,10 @@ DEVICES: tuple[Device, ...] = (
         dtypes=("float32", "bfloat16", "float16"),
         without=dict.fromkeys(_AUTOCAST, _OTHER_OPERATIONS),
         unoffered=("MPS", "on mps tensors"),
-        absent='import torch\ntorch.ones(1, device="mps")\n',
+        absent=(
+            "import torch\n"
+            "if not torch.backends.mps.is_available():\n"
+            '    raise RuntimeError("torch finds no GPU of a Mac")\n'
+        ),
     ),
 )
