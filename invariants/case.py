@@ -13,7 +13,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,7 +151,8 @@ class Batch(Document):
 
 @dataclass(frozen=True)
 class Realisation(Document):
-    """How one backend runs the program: its mode, a way for each freeze and thaw, its options.
+    """How one backend runs the program: its mode, a way for each freeze and thaw, its options, and
+    the device that it runs on.
 
     `ways` has one entry for each action of the program, None where an action has but one way.
     """
@@ -159,6 +160,7 @@ class Realisation(Document):
     mode: str
     ways: tuple[str | None, ...]
     options: dict[str, str]
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -299,6 +301,11 @@ class Case(Document):
     def options(self, backend: str) -> dict[str, str]:
         """The options of a realisation, those included that it leaves at their first value."""
         return CONTRACTS[backend].chosen(self.realisations[backend].options)
+
+    def on(self, device: str) -> Case:
+        """The same case on another device, by every backend."""
+        realisations = {n: replace(r, device=device) for n, r in self.realisations.items()}
+        return replace(self, realisations=realisations)
 
     def course(self, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
         """The moment after each action, as the backend's contract has it."""
@@ -505,6 +512,9 @@ class Case(Document):
             if missing:
                 what = f"{missing[0]}: {mode.lacks[missing[0]]}"
             raise CaseError(f"{where}: {mode.name} does not take {what}")
+        reason = not_placed(realisation.device, mode.name, dtypes, contract)
+        if reason:
+            raise CaseError(f"{where}: {reason}")
         if mode.trains_itself:
             reason = not_compiled(self.program, self.modes, self.objective, self.architecture)
             reason = reason or ("input gradients" if self.input_gradient else "")
@@ -672,6 +682,17 @@ def not_by(
     if by == "rate" and options.get("optimizer_loop") == "fused":
         return f"{way}: a fused step may stop between two groups"
     return ""
+
+
+def not_placed(device: str, mode: str, dtypes: Iterable[Dtype], contract: Contract) -> str:
+    """Why a device does not run what a mode computes in some formats; "" where it does."""
+    if device not in contract.device_names:
+        return f"unknown device {device!r}, it has {' and '.join(contract.device_names)}"
+    row = contract.device(device)
+    if mode in row.without:
+        return f"no {mode} on {device}: {row.without[mode]}"
+    lacking = [dtype for dtype in dtypes if row.dtypes and dtype not in row.dtypes]
+    return f"no {lacking[0]} on {device}" if lacking else ""
 
 
 def not_cast(averaged: bool, contract: Contract) -> str:

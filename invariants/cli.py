@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ case_limit = click.option(
     metavar="SECONDS",
     help="What a case may take in a worker: 60; implies --isolate.",
 )
+on_device = click.option("--device", metavar="NAME", help="Run on cpu (default), cuda or mps.")
 case_file = click.argument("file", metavar="CASE.JSON", type=click.Path(path_type=Path))
 
 
@@ -57,6 +59,7 @@ def app() -> None:
 @click.option(
     "--mode", "modes", multiple=True, metavar="NAME", help="Verify this mode alone; repeatable."
 )
+@on_device
 @click.option("--max-examples", type=int, metavar="N", help="Cases for each backend.")
 @click.option("--seed", type=int, metavar="N", help="Draw the cases of this seed.")
 @click.option(
@@ -75,6 +78,7 @@ def verify(
     backends: tuple[str, ...],
     profile: str,
     modes: tuple[str, ...],
+    device: str | None,
     max_examples: int | None,
     seed: int | None,
     workers: int,
@@ -100,6 +104,7 @@ def verify(
             ignore_known_issues,
             modes,
             case_limit_of(isolate, case_limit),
+            device or "cpu",
         )
     except OptionError as error:
         raise CannotRun(str(error)) from None
@@ -113,6 +118,8 @@ def verify(
         arguments += ["--invariants-backend", name]
     for name in modes:
         arguments += ["--invariants-mode", name]
+    if device is not None:
+        arguments += ["--invariants-device", device]
     if max_examples is not None:
         arguments += ["--invariants-max-examples", str(max_examples)]
     if seed is not None:
@@ -148,25 +155,38 @@ def _backends_of(case: Case, chosen: tuple[str, ...]) -> list[str]:
     return names
 
 
+def _placed(case: Case, name: str, device: str | None) -> Case:
+    """The case as one backend runs it, on another device where one is asked for."""
+    alone = replace(case, realisations={name: case.realisations[name]})
+    return case if device is None else alone.on(device).check()
+
+
 @app.command()
 @case_file
 @backends
+@on_device
 @ignoring
-def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> None:
+def replay(
+    file: Path, backends: tuple[str, ...], device: str | None, ignore_known_issues: bool
+) -> None:
     """Run a saved case again and judge it: 0 all holds, 1 a violation."""
     from invariants.backends.needs import missing_modes
+    from invariants.backends.probing import absent
     from invariants.backends.runner import BackendUnavailable
     from invariants.judge import judge
     from invariants.report.findings import text
 
     _read_ledger()
-    case = read_case(file)
+    read = read_case(file)
     violated = False
-    for name in _backends_of(case, backends):
-        mode = case.realisations[name].mode
+    for name in _backends_of(read, backends):
+        case = _placed(read, name, device)
+        mode, place = case.realisations[name].mode, case.realisations[name].device
         if mode in missing_modes(name):
             raise CannotRun(f"{name}: the mode {mode!r} cannot run: {missing_modes(name)[mode]}")
         try:
+            if reason := absent(name, place):
+                raise CannotRun(f"there is no device {place!r} for {name} here: {reason}")
             verdict = judge(case, name, repeat=True, ignore_known_issues=ignore_known_issues)
         except BackendUnavailable as error:
             raise CannotRun(str(error)) from None
@@ -191,7 +211,8 @@ def replay(file: Path, backends: tuple[str, ...], ignore_known_issues: bool) -> 
     "--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the architecture there."
 )
 @click.option("--backend", metavar="NAME", help="Print the script of this backend.")
-def show(file: Path, svg: Path | None, backend: str | None) -> None:
+@on_device
+def show(file: Path, svg: Path | None, backend: str | None, device: str | None) -> None:
     """Draw a saved case: its program and its architecture, frozen layers marked."""
     from invariants.backends import BACKENDS
     from invariants.report import picture
@@ -201,6 +222,7 @@ def show(file: Path, svg: Path | None, backend: str | None) -> None:
     name = backend or next(iter(case.realisations))
     if name not in case.realisations:
         raise CannotRun(f"the case has no realisation for {name}")
+    case = _placed(case, name, device)
     last = max(i for i, a in enumerate(case.program) if a.action in ("gradient", "step"))
     flags = case.flags(name)[last]
     if svg is not None:

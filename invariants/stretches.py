@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from invariants.architecture.graph import Architecture
+from invariants.architecture.graph import Architecture, Block
 
 
 def stretches(architecture: Architecture) -> tuple[int, ...]:
@@ -47,3 +47,22 @@ def without_inputs(
         inside = architecture.weights_in(block.name(node.member))
         needs.append(above or (number not in chosen and not trainable.isdisjoint(inside)))
     return frozenset(found)
+
+
+def chain(block: Block, taps: Collection[int] = ()) -> range:
+    """The longest run of nodes each of which takes the value before it, which nothing else reads.
+
+    The first one takes any one value. taps: the values that leave the block. There is no chain of
+    one node.
+    """
+    read = [value for node in block.nodes for value in node.inputs]
+    found = run = range(0)
+    for number, node in enumerate(block.nodes):
+        before = block.arity + number - 1
+        goes_on = run and node.inputs == (before,) and read.count(before) == 1
+        if goes_on and before not in taps:
+            run = range(run.start, number + 1)
+        else:
+            run = range(number, number + (len(node.inputs) == 1))
+        found = max(found, run, key=len)
+    return found if len(found) > 1 else range(0)

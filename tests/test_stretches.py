@@ -6,15 +6,17 @@ from dataclasses import replace
 
 from forging import torch_case
 
+from invariants.architecture.graph import Block, Node
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.shaping import Add
 from invariants.backends import BACKENDS
 from invariants.case import Case
 from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.program import Freeze, Gradient, Step, Thaw
-from invariants.stretches import stretches, without_inputs
+from invariants.stretches import chain, stretches, without_inputs
 
 ISSUE = "torch-reentrant-checkpoint-loses-gradients"
 LAYERS = (Dense(units=3), Tanh(), Dense(units=2), Dense(units=2), Dense(units=1))
@@ -63,3 +65,20 @@ def test_what_is_lost_has_no_gradient_and_the_rest_has_its_own() -> None:
     lost, whole = (expect(case, "torch", c).points[0].gradients for c in (contract, None))
     assert set(whole) - set(lost) == {"dense_2.kernel", "dense_2.bias"}
     assert (lost["dense_3.kernel"].value == whole["dense_3.kernel"].value).all()
+
+
+def test_the_longest_run_of_calls_that_nothing_else_reads_is_a_chain() -> None:
+    members = (Dense(units=2), Tanh(), Dense(units=2), Add())
+    skipped = (Node(0, (0,)), Node(1, (1,)), Node(2, (2,)), Node(3, (1, 3)))
+    assert chain(Block(members=members, nodes=skipped)) == range(1, 3)
+    assert chain(Block(members=members[:3], nodes=skipped[:3])) == range(3)
+    assert chain(Block(members=members[:3], nodes=skipped[:3]), taps=(2,)) == range(2)
+    assert chain(Block(members=members[:1], nodes=skipped[:1])) == range(0)
+
+
+def test_a_chain_is_given_to_checkpoint_sequential_as_modules_and_functions() -> None:
+    case = recomputing(Gradient(0))
+    realisation = replace(case.realisations["torch"], mode="checkpointed_sequential")
+    source = BACKENDS["torch"].render(replace(case, realisations={"torch": realisation}).check())
+    called = "self.dense_0, self.tanh_1, self.dense_2, self.dense_3, self.dense_4"
+    assert f"checkpoint_sequential([{called}], 3, x0, use_reentrant=False)" in source

@@ -28,7 +28,9 @@ def missing(mode: Mode) -> str:
     return _PROBES[mode.needs]()
 
 
-def missing_modes(backend: str) -> dict[str, str]:
-    """The modes of a backend that cannot run on this machine, and why."""
-    reasons = {mode.name: missing(mode) for mode in CONTRACTS[backend].modes}
+def missing_modes(backend: str, device: str = "cpu") -> dict[str, str]:
+    """The modes of a backend that cannot run on this machine, or on a device of it, and why."""
+    contract = CONTRACTS[backend]
+    without = contract.device(device).without
+    reasons = {mode.name: missing(mode) or without.get(mode.name, "") for mode in contract.modes}
     return {name: reason for name, reason in reasons.items() if reason}

@@ -1,4 +1,7 @@
-"""What an installation may lack for a mode, and how to tell: a script that fails where it does."""
+"""What an installation may lack for a mode, or a machine for a device, and how to tell.
+
+A script fails where it does.
+"""
 
 from __future__ import annotations
 
@@ -22,3 +25,13 @@ def lacks(backend: str, mode: str, place: Place = HERE) -> str:
     traits = CONTRACTS[backend].mode(mode).traits
     said = (place.refusal(backend, source) for trait, source in PROBES.items() if trait in traits)
     return next((reason for reason in said if reason), "")
+
+
+@cache
+def absent(backend: str, device: str, place: Place = HERE) -> str:
+    """Why a backend finds no such device here, in its own words; "" where it does.
+
+    Raises BackendUnavailable where the framework itself cannot be used.
+    """
+    source = CONTRACTS[backend].device(device).absent
+    return place.refusal(backend, source) if source else ""

@@ -40,9 +40,9 @@ class Recorder:
 
     def batch(self, number):
         batch = self.arrays["batches"][number]
-        tensors = (torch.from_numpy(array.copy()) for array in batch)
-        dtype = next(self.model.parameters()).dtype
-        return tuple(t.to(dtype) if t.is_floating_point() else t for t in tensors)
+        held = next(self.model.parameters())
+        tensors = (torch.from_numpy(array.copy()).to(held.device) for array in batch)
+        return tuple(t.to(held.dtype) if t.is_floating_point() else t for t in tensors)
 
     @contextlib.contextmanager
     def action(self, number):

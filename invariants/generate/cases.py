@@ -22,6 +22,7 @@ from invariants.case import (
     not_by,
     not_cast,
     not_compiled,
+    not_placed,
     ways_of,
 )
 from invariants.course import flags_after
@@ -181,17 +182,18 @@ _WITHOUT_GROUPS = (("optimizer_scope", "trainable"), ("optimizer_loop", "fused")
 
 
 def _modes(
-    contract: Contract, fitted: bool, asked: str, takes: Callable[[Mode], bool]
+    contract: Contract, fitted: bool, asked: str, device: str, takes: Callable[[Mode], bool]
 ) -> Sequence[str]:
     """The modes of a program, each as often as it is drawn, the simplest first.
 
     fitted: those in which a model trains by itself, where there are any. asked: one that is asked
     for, which a program with a loss that is written by hand cannot have if models train themselves
-    in it. takes: whether a mode takes the case.
+    in it. device: what it runs on. takes: whether a mode takes the case.
     """
     if asked in contract.mode_names and contract.mode(asked).trains_itself == fitted:
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
+    modes = [mode for mode in modes if not not_placed(device, mode.name, (), contract)]
     simple, *others = [mode.name for mode in modes if mode.quick and takes(mode)]
     return [*[simple] * (1 if fitted else 16), *others]
 
@@ -213,7 +215,11 @@ def _contracts(backends: Sequence[str], mode: str) -> list[Contract]:
 
 @st.composite
 def _cases(
-    draw: Callable[[st.SearchStrategy[Any]], Any], backends: tuple[str, ...], layer: str, mode: str
+    draw: Callable[[st.SearchStrategy[Any]], Any],
+    backends: tuple[str, ...],
+    layer: str,
+    mode: str,
+    device: str,
 ) -> Case:
     contracts = _contracts(backends, mode)
     asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
@@ -231,6 +237,7 @@ def _cases(
             for dtype in _DTYPES
             if all(dtype in p.layer.dtypes for p in architecture.layers)
             and all(not one.dtypes or dtype in one.dtypes for one in asked)
+            and not any(not_placed(device, mode, (dtype,), contract) for contract in contracts)
         ]
         kept = len(dtypes) < 2 or any(not_cast(averaged, contract) for contract in contracts)
         castable = () if kept else dtypes
@@ -286,6 +293,7 @@ def _cases(
                         CONTRACTS[name],
                         not written,
                         mode,
+                        device,
                         lambda one: one.takes((dtype, *cast_to), optimizer.kind, kinds),
                     )
                 ),
@@ -296,7 +304,7 @@ def _cases(
         },
     )
     choice.settle()
-    return _settled(case)
+    return _settled(case).on(device)
 
 
 def _settled(case: Case) -> Case:
@@ -321,14 +329,19 @@ def _settled(case: Case) -> Case:
 
 
 def cases(
-    backends: Sequence[str] = tuple(CONTRACTS), *, layer: str = "", mode: str = ""
+    backends: Sequence[str] = tuple(CONTRACTS),
+    *,
+    layer: str = "",
+    mode: str = "",
+    device: str = "cpu",
 ) -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
     layer: a kind of layer that their networks are to have, where their values allow; "" for none
     in particular. mode: the one that the backend which has it runs in; "" for those that are quick.
+    device: what they run on.
 
-    Raises ValueError for a backend, a layer or a mode that there is not.
+    Raises ValueError for a backend, a layer, a mode or a device that there is not.
     """
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
@@ -339,7 +352,11 @@ def cases(
     if mode and mode not in modes:
         raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
     contracts = _contracts(backends, mode)
+    for contract in contracts:
+        reason = not_placed(device, mode, (), contract)
+        if reason:
+            raise ValueError(f"{contract.backend}: {reason}")
     kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
     if layer and layer not in kinds:
         raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
-    return _cases(tuple(backends), layer, mode)
+    return _cases(tuple(backends), layer, mode, device)

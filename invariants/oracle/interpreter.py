@@ -236,6 +236,9 @@ class _Interpreter:
         ends = self.fitted and action.action == "step"
         if self.averages and ends and self.averages.misplaces(moment):
             point = replace(point, may_raise=MISPLACED)
+        if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
+            refused = self.contract["kernel_gradient_of_a_sample"]
+            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         steps = raises is None and action.action == "step"
         moved = (*point.moving, *self._dragging(point, moment)) if steps else ()
         if self.lost:
@@ -400,6 +403,17 @@ class _Interpreter:
         held = {name: result.gradients[name] for name in names}
         after = clipped(self.case.clip, self.contract, self.world.rounding, held, result.lookups)
         return replace(result, gradients={**result.gradients, **after})
+
+    def _in_the_layout_of_a_sample(self, moment: Moment) -> bool:
+        """Whether transposed convolutions in 16 bits have gradients of their kernels one by one."""
+        if "samples" not in self.mode.traits or self.world.rounding.precision.significand_bits > 11:
+            return False
+        kernels = {
+            f"{placed.path}.kernel"
+            for placed in self.case.architecture.layers
+            if placed.layer.kind in ("conv1d_transpose", "conv2d_transpose")
+        }
+        return not kernels.isdisjoint(moment.acting.trainable)
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.

@@ -11,7 +11,7 @@ import numpy as np
 
 from invariants.case import NARROW, Case, cast
 from invariants.observation import Array, Observation, ObservedPoint, same_bits
-from invariants.oracle.contract import CONTRACTS, Mode, Reloading
+from invariants.oracle.contract import CONTRACTS, Device, Mode, Reloading
 from invariants.oracle.expectation import Expectation, ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Deviation, deviation
 from invariants.program import Reload
@@ -58,6 +58,17 @@ class Evidence:
         return CONTRACTS[self.backend].reloading(
             self.case.realisations[self.backend].ways[action] or ""
         )
+
+    @property
+    def device(self) -> Device:
+        """The device that the case ran on."""
+        return CONTRACTS[self.backend].device(self.case.realisations[self.backend].device)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether all that ran is documented to give the same bits each time."""
+        kinds = {placed.layer.kind for placed in self.case.architecture.layers}
+        return not self.device.reorders(kinds | {term.loss for term in self.case.objective})
 
     @property
     def narrow(self) -> bool:

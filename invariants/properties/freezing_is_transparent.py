@@ -1,7 +1,8 @@
 """Two gradients at the same weights, state and batch agree to the bit, whatever is frozen.
 
-Where the contract names a layer whose kernels depend on flags, or a mode that optimises a graph as
-a whole, they agree within the spread, and where the loss is scaled by another factor.
+Where the contract names a layer whose kernels depend on flags, a mode that optimises a graph as a
+whole, or a device of which no more is known, they agree within the spread, and where the loss is
+scaled by another factor.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
 it was. It needs no oracle, so it also judges layers that are random: their random state is the same
@@ -30,7 +31,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     clipping = CONTRACTS[evidence.backend]["clipping"]
     in_place = evidence.case.clip is not None and clipping == "in_place"
     within_spread = (
-        evidence.mode.optimised or _kernels_depend_on_flags(evidence) or _rescaled(evidence)
+        evidence.mode.optimised
+        or not evidence.device.same_kernels
+        or _kernels_depend_on_flags(evidence)
+        or _rescaled(evidence)
     )
     for expected, observed in evidence.pairs:
         action = evidence.case.program[expected.action]

@@ -93,10 +93,14 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _missing_kernel(evidence: Evidence, error: Raised) -> str:
-    """What a framework says where it has no kernel for a 16-bit format: no promise is broken."""
-    said = CONTRACTS[evidence.backend]["missing_kernel"]
-    missing = evidence.narrow and any(part in error.message for part in said)
-    return _line(error.message) if missing else ""
+    """What a framework says where it has no kernel for a device or for a 16-bit format.
+
+    No promise is broken by that.
+    """
+    said = evidence.device.unoffered
+    if evidence.narrow:
+        said += CONTRACTS[evidence.backend]["missing_kernel"]
+    return _line(error.message) if any(part in error.message for part in said) else ""
 
 
 def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:

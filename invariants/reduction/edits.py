@@ -223,7 +223,7 @@ def _plain(case: Case, backend: str, realisation: Realisation) -> Realisation:
         ways_of(action, case.architecture, contract, realisation.mode)[0] for action in case.program
     )
     options = {option.name: option.values[0] for option in contract.options}
-    return Realisation(realisation.mode, ways, options)
+    return replace(realisation, ways=ways, options=options)
 
 
 def plainer_numbers(case: Case) -> Iterator[Case]:

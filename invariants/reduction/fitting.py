@@ -9,7 +9,7 @@ import numpy as np
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers.base import Spec
-from invariants.case import Batch, Case, Realisation, frozen
+from invariants.case import Batch, Case, frozen
 from invariants.oracle.losses import LOSSES
 from invariants.program import Action, Freeze, Thaw
 
@@ -146,7 +146,7 @@ def with_program(case: Case, actions: Sequence[Taken]) -> Case:
         case,
         program=tuple(action for action, _ in actions),
         realisations={
-            name: Realisation(r.mode, tuple(ways[name] for _, ways in actions), r.options)
+            name: replace(r, ways=tuple(ways[name] for _, ways in actions))
             for name, r in case.realisations.items()
         },
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from invariants.oracle.contract import CONTRACTS, Clause, Contract, Mode
+from invariants.oracle.contract import CONTRACTS, Clause, Contract, Device, Mode
 
 _INTRODUCTION = """\
 # What the frameworks document
@@ -37,6 +37,25 @@ def _cell(text: object) -> str:
 def _lacking(mode: Mode) -> str:
     """Which layers a mode cannot run."""
     return f" Not with {', '.join(f'`{kind}`' for kind in mode.lacks)}." if mode.lacks else ""
+
+
+def _unordered(device: Device) -> str:
+    """What gives other bits at a second run on a device: each operation, and who calls it."""
+    callers: dict[str, list[str]] = {}
+    for kind, operation in device.unordered.items():
+        callers.setdefault(operation, []).extend([f"`{kind}`"] if kind else [])
+    return "; ".join(
+        operation + (f" ({', '.join(kinds)})" if kinds else "")
+        for operation, kinds in callers.items()
+    )
+
+
+def _without(device: Device) -> str:
+    """Which modes a device does not run, and why."""
+    reasons: dict[str, list[str]] = {}
+    for mode, reason in device.without.items():
+        reasons.setdefault(reason, []).append(f"`{mode}`")
+    return "".join(f" Not in {', '.join(modes)}: {why}." for why, modes in reasons.items())
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
@@ -117,6 +136,20 @@ def _of(contract: Contract) -> Iterator[str]:
                 f"{mode.sentence}{_lacking(mode)} ([source]({mode.source}))",
             ]
             for mode in contract.modes
+        ],
+    )
+    yield "### Devices\n"
+    yield from _table(
+        ["device", "dtypes", "not deterministic", "other kernels under other flags", "documented"],
+        [
+            [
+                f"`{device.name}`",
+                ", ".join(device.dtypes) or "all",
+                _unordered(device),
+                "no" if device.same_kernels else "perhaps",
+                f"{device.sentence}{_without(device)} ([source]({device.source}))",
+            ]
+            for device in contract.devices
         ],
     )
     yield "### Options\n"

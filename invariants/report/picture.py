@@ -382,7 +382,11 @@ def program(
 
 
 def _where(case: Case, backend: str | None) -> str:
-    where = "" if backend is None else f"{backend}, {case.realisations[backend].mode}, "
+    where = ""
+    if backend is not None:
+        realisation = case.realisations[backend]
+        on = "" if realisation.device == "cpu" else f" on {realisation.device}"
+        where = f"{backend}{on}, {realisation.mode}, "
     return f"{where}{case.dtype}, {'training' if case.training else 'inference'} mode"
 
 

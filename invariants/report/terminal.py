@@ -31,10 +31,14 @@ def header(options: Options) -> list[str]:
     ]
     for backend in BACKENDS:
         if backend in options.backends:
-            lines.append(f"verifying {backend}: {_packages(backend)}")
+            on = f" on {options.device}" if options.device != "cpu" else ""
+            lines.append(f"verifying {backend}{on}: {_packages(backend)}")
             lacks = CONTRACTS[backend].lacks
             lines += [f"  no {kind}: {reason}" for kind, reason in lacks.items()]
-            lines += [f"  no {mode}: {why}" for mode, why in missing_modes(backend).items()]
+            missing = missing_modes(backend, options.device)
+            lines += [f"  no {mode}: {why}" for mode, why in missing.items()]
+        elif options.device not in CONTRACTS[backend].device_names:
+            lines.append(f"not verified: {backend} (has no device {options.device})")
         elif installed(backend):
             lines.append(f"not verified: {backend} (not asked for)")
         else:

@@ -37,7 +37,7 @@ class Plan:
     """What one batch does.
 
     compare: another backend that runs each case too, for backends_agree; "" for none.
-    mode: that of the cases; "" for those that are quick.
+    mode: that of the cases; "" for those that are quick. device: what they run on.
     stop_at_first: end the batch with its first finding.
     case_limit: run the cases in a worker process, each for so many seconds at most; 0: in this one.
     """
@@ -50,6 +50,7 @@ class Plan:
     ignore_known_issues: bool = False
     stop_at_first: bool = False
     mode: str = ""
+    device: str = "cpu"
     case_limit: float = 0.0
 
     @property
@@ -82,7 +83,7 @@ class Hunt:
         @st.composite
         def counted(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
             tally.started += 1
-            case: Case = draw(cases(backends, mode=self.plan.mode))
+            case: Case = draw(cases(backends, mode=self.plan.mode, device=self.plan.device))
             return case
 
         @seed(self.plan.seed)

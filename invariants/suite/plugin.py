@@ -47,6 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": "verify this mode alone (eager, compiled, fit, ...); repeatable",
     },
+    "device": {"metavar": "NAME", "help": "run on cpu (default), cuda or mps"},
     "max-examples": {
         "type": int,
         "metavar": "N",
@@ -126,6 +127,7 @@ def _options(config: pytest.Config) -> Options:
             config.option.invariants_ignore_known_issues,
             config.option.invariants_mode or [],
             case_limit_of(config.option.invariants_isolate, config.option.invariants_case_limit),
+            config.option.invariants_device or "cpu",
         )
     except OptionError as error:
         raise pytest.UsageError(str(error)) from None
@@ -136,7 +138,7 @@ def _options(config: pytest.Config) -> Options:
 @pytest.hookimpl(trylast=True)  # behind the plugins that bring a reporter
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "invariants: a test of the shipped suite")
-    given = ("backend", "mode", "profile", "max_examples", "seed", "report")
+    given = ("backend", "mode", "device", "profile", "max_examples", "seed", "report")
     if any(getattr(config.option, f"invariants_{name}") is not None for name in given):
         _options(config)
     if not hasattr(config, "workerinput"):
@@ -341,6 +343,7 @@ class Controller:
             return
         summary = {
             "profile": options.profile,
+            "device": options.device,
             "seed": options.seed,
             "interrupted": self.interrupted,
             "unavailable": self.unavailable,

@@ -9,6 +9,8 @@ from pathlib import Path
 from invariants.backends import BACKENDS, installed
 from invariants.backends.needs import missing_modes
 from invariants.backends.places import CASE_LIMIT, Place, place_for
+from invariants.backends.probing import absent
+from invariants.backends.runner import BackendUnavailable
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
@@ -30,6 +32,7 @@ class Options:
     ignore_known_issues: bool
     modes: tuple[str, ...] = ()
     case_limit: float = 0.0  # seconds; 0 where cases run in the process that judges
+    device: str = "cpu"
 
     @staticmethod
     def checked(
@@ -41,6 +44,7 @@ class Options:
         ignore_known_issues: bool,
         modes: Sequence[str] = (),
         case_limit: float = 0.0,
+        device: str = "cpu",
     ) -> Options:
         """The options, checked; raises OptionError."""
         for name in backends:
@@ -61,11 +65,12 @@ class Options:
             raise OptionError(
                 "neither torch nor tensorflow is installed: pip install 'freeze-invariants[all]'"
             )
+        chosen = _with_device(device, chosen, bool(backends))
         offered = [mode for name in chosen for mode in CONTRACTS[name].mode_names]
         for mode in modes:
             if mode not in offered:
                 raise OptionError(f"unknown mode {mode!r}: choose from {', '.join(offered)}")
-        missing = {mode: why for b in chosen for mode, why in missing_modes(b).items()}
+        missing = {mode: why for b in chosen for mode, why in missing_modes(b, device).items()}
         if modes and not set(modes) - set(missing):
             raise OptionError(f"the mode {modes[0]!r} cannot run: {missing[modes[0]]}")
         folder = writable(Path(report)) if report else None
@@ -78,6 +83,7 @@ class Options:
             ignore_known_issues,
             tuple(modes),
             case_limit,
+            device,
         )
 
     @property
@@ -90,7 +96,7 @@ class Options:
         profile = PROFILES[self.profile]
         plans: list[Plan] = []
         for backend in sorted(self.backends, key=lambda name: name != "tensorflow"):
-            missing = missing_modes(backend)
+            missing = missing_modes(backend, self.device)
             modes = {
                 mode.name: profile.share(mode)
                 for mode in CONTRACTS[backend].modes
@@ -127,6 +133,7 @@ class Options:
                 ignore_known_issues=self.ignore_known_issues,
                 mode=mode,
                 case_limit=self.case_limit,
+                device=self.device,
             )
             left -= examples
             number += 1
@@ -137,6 +144,29 @@ def case_limit_of(isolate: bool, seconds: float | None) -> float:
     if seconds is not None and not seconds > 0:
         raise OptionError(f"--case-limit must be more than 0, not {seconds:g}")
     return seconds or (CASE_LIMIT if isolate else 0.0)
+
+
+def _with_device(device: str, chosen: tuple[str, ...], asked: bool) -> tuple[str, ...]:
+    """The backends among the chosen that have a device; raises OptionError where it is not there.
+
+    asked: they were asked for by name, so that none may be left out.
+    """
+    known = dict.fromkeys(name for one in CONTRACTS.values() for name in one.device_names)
+    if device not in known:
+        raise OptionError(f"unknown device {device!r}: choose from {', '.join(known)}")
+    having = tuple(name for name in chosen if device in CONTRACTS[name].device_names)
+    if not having or (asked and having != chosen):
+        name = next(name for name in chosen if name not in having)
+        names = " and ".join(CONTRACTS[name].device_names)
+        raise OptionError(f"{name} has no device {device!r}, but {names}")
+    for name in having:
+        try:
+            reason = absent(name, device)
+        except BackendUnavailable:  # its batches say so
+            continue
+        if reason:
+            raise OptionError(f"there is no device {device!r} for {name} here: {reason}")
+    return having
 
 
 def writable(folder: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from forging import torch_case
 from hypothesis import Phase, find, given, seed, settings
@@ -11,12 +12,14 @@ from tests_support import simple_case
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm
 from invariants.architecture.layers.recurrent import LSTM
 from invariants.backends import BACKENDS
-from invariants.case import Case, CaseError, read_case
+from invariants.case import Case, CaseError, frozen, read_case
 from invariants.generate.cases import cases
 from invariants.judge import judge
 from invariants.ledger import KnownIssue, known_issues, pinned_case
+from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS, Mode
 from invariants.program import Freeze, Gradient, Step, Thaw
 
@@ -142,3 +145,33 @@ def test_a_fused_step_misreads_an_assigned_gradient_as_known() -> None:
 
 def _issue(name: str) -> KnownIssue:
     return next(issue for issue in known_issues() if issue.id == name)
+
+
+@pytest.mark.parametrize(
+    ("term", "counted"),
+    [
+        (Term(), "loss = share * loss_function("),
+        (Term(reduction="sum"), "loss = loss_function("),
+        (Term(weighting="mask"), "* w).sum()"),
+    ],
+)
+def test_the_gradients_of_samples_add_up_to_that_of_the_batch(term: Term, counted: str) -> None:
+    """Each with its share of a mean; a mean of what a mask leaves is shared by the mask."""
+    case = torch_case((Dense(units=2), Dense(units=1)), (Gradient(0), Freeze("dense_1"), Step(0)))
+    (batch,) = case.batches
+    weights = frozen(np.array([1.0, 0.0, 1.0, 1.0])) if term.weighting == "mask" else None
+    case = replace(case, objective=(term,), batches=(replace(batch, weights=(weights,)),))
+    case = in_mode(case, "torch", "per_sample")
+    source = BACKENDS["torch"].render(case)
+    assert counted in source
+    assert ("(w / w.sum()).unsqueeze(1)" in source) is (term.weighting == "mask")
+    verdict = judge(case, "torch")
+    assert verdict.findings == ()
+    assert verdict.measures.gradients > 0
+
+
+@pytest.mark.parametrize(("mode", "why"), [("per_sample", "couple"), ("linearized", "captures")])
+def test_a_batch_norm_is_refused_where_samples_or_calls_stand_alone(mode: str, why: str) -> None:
+    case = torch_case((Dense(units=2), BatchNorm()), (Gradient(0),))
+    with pytest.raises(CaseError, match=f"{mode} does not take batch_norm: .*{why}"):
+        in_mode(case, "torch", mode)

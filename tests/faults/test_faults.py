@@ -238,6 +238,8 @@ NOTICED_BY = {
         "scaler_leaves_one_scaled": "upstream_gradients",
         "functional_call_takes_its_own": "upstream_gradients",
         "forward_mode_misses_last": "upstream_gradients",
+        "sequence_forgets_its_first_segment": "upstream_gradients",
+        "vmap_repeats_the_first_sample": "upstream_gradients",
         "backward_hook_drops_at_frozen": "upstream_gradients",
         "offloaded_in_16_bits": "upstream_gradients",
         "retained_graph_forgets_its_share": "upstream_gradients",

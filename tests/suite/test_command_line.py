@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from _pytest.config import _prepareconfig
 from tests_support import simple_case
 
 from invariants import ledger
+from invariants.backends.probing import absent
 from invariants.cli import main
+from invariants.oracle.contract import CONTRACTS
 from invariants.suite.plugin import _options
 from invariants.suite.session import Options
 
@@ -54,6 +57,11 @@ BAD = {
     "no workers": (("verify", "-n", "0"), "must be at least 1"),
     "an unknown option": (("verify", "--fast"), "--fast"),
     "a folder that cannot be written": (("verify", "--report", "/proc/x"), "cannot write"),
+    "an unknown device": (("verify", "--device", "tpu"), "unknown device 'tpu'"),
+    "a device that a backend has not": (
+        ("verify", "--backend", "tensorflow", "--device", "mps"),
+        "tensorflow has no device 'mps', but cpu and cuda",
+    ),
     "no case": (("replay", "nothing.json"), "nothing.json"),
     "a case that is none": (("show", "none.json"), "not JSON"),
     "an unknown fault": (("faults", "--backend", "torch", "--fault", "x"), "unknown fault"),
@@ -113,6 +121,41 @@ def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
         assert words in said
     monkeypatch.undo()
     ledger.known_issues.cache_clear()
+
+
+@pytest.mark.parametrize("command", ["verify", "replay"])
+def test_a_device_that_is_not_there_is_one_line(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    torch = CONTRACTS["torch"]
+    gone = replace(torch.device("cuda"), absent='raise RuntimeError("no such card\\nat all")')
+    devices = tuple(gone if device.name == "cuda" else device for device in torch.devices)
+    monkeypatch.setitem(CONTRACTS, "torch", replace(torch, devices=devices))
+    absent.cache_clear()
+    file = tmp_path / "case.json"
+    file.write_text(simple_case().to_json())
+    arguments = ("verify",) if command == "verify" else ("replay", str(file))
+    said = said_of((*arguments, "--backend", "torch", "--device", "cuda"), monkeypatch, capsys)
+    absent.cache_clear()
+    assert said == (
+        "invariants: there is no device 'cuda' for torch here: RuntimeError: no such card\n"
+    )
+
+
+def test_a_script_is_shown_as_it_runs_on_another_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "case.json"
+    file.write_text(simple_case().to_json())
+    arguments = ["show", str(file), "--backend", "torch", "--device", "mps"]
+    monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
+    main()
+    shown = capsys.readouterr().out
+    assert "torch on mps, eager" in shown
+    assert 'model = Net().to("mps", torch.float32)' in shown
 
 
 EDITED: dict[str, tuple[Callable[[Any], Any], str]] = {

@@ -57,6 +57,45 @@ def test_a_mode_that_no_chosen_backend_has_is_refused() -> None:
         Options.checked(["torch"], "quick", None, 3, None, False, ["fit"])
 
 
+def on(device: str, backends: list[str], modes: list[str] | None = None) -> Options:
+    return Options.checked(backends, "quick", None, 3, None, False, modes or [], device=device)
+
+
+def test_every_batch_runs_on_the_device_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("invariants.suite.session.absent", lambda backend, device: "")
+    plans = on("cuda", BOTH).plans()
+    assert {plan.device for plan in plans} == {"cuda"}
+    assert {plan.backend for plan in plans} == {*BOTH}
+    assert {plan.device for plan in options(BOTH).plans()} == {"cpu"}
+
+
+def test_a_mode_that_a_device_lacks_has_no_batch_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("invariants.suite.session.absent", lambda backend, device: "")
+    without = CONTRACTS["torch"].device("cuda").without
+    drawn = {plan.mode for plan in on("cuda", ["torch"]).plans()}
+    assert drawn
+    assert drawn.isdisjoint(without)
+    with pytest.raises(OptionError, match="'scaled_float16' cannot run: autocast lowers other"):
+        on("cuda", ["torch"], ["scaled_float16"])
+
+
+def test_a_backend_without_the_device_is_left_out_unless_it_was_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("invariants.suite.session.absent", lambda backend, device: "")
+    assert on("mps", []).backends == ("torch",)
+    with pytest.raises(OptionError, match="tensorflow has no device 'mps', but cpu and cuda"):
+        on("mps", BOTH)
+
+
+def test_a_device_that_is_not_there_says_so_in_the_words_of_the_framework(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("invariants.suite.session.absent", lambda backend, device: "No: no card")
+    with pytest.raises(OptionError, match="there is no device 'cuda' for torch here: No: no card"):
+        on("cuda", ["torch"])
+
+
 @pytest.mark.parametrize("examples", [1, 7, 100, 1001])
 def test_a_number_of_cases_holds_for_each_backend(examples: int) -> None:
     drawn: Counter[str] = Counter()

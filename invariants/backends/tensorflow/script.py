@@ -234,7 +234,14 @@ def render(case: Case) -> str:
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
     lines += [*modes.scaling(case), *learning.definitions(case)]
-    lines += [
+    device = CONTRACTS[NAME].device(case.realisations[NAME].device)
+    lines += [*device.settings, f'with tf.device("{device.place}"):', *indented(_program(case))]
+    return "\n".join(lines) + "\n"
+
+
+def _program(case: Case) -> list[str]:
+    """The lines that make the model, and run the program on it."""
+    lines = [
         "model = build_network()",
         *(["model.trainable = False"] if _made_frozen(case).get("") == "before_build" else []),
         *_regularizers(case),
@@ -242,6 +249,7 @@ def render(case: Case) -> str:
         *(f"{name} = {losses.made(term)}" for name, term, _ in named_terms(case)),
         *_made(case),
     ]
+    ways = case.realisations[NAME].ways
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
             body = [*_set_trainable(case, action, way), *modes.made_anew(case)]
@@ -254,4 +262,4 @@ def render(case: Case) -> str:
             made, anew = _made(case), _regularizers(case)
             body = actions.lines(case, number, action, way, made, anew, _given(case))
         lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
-    return "\n".join(lines) + "\n"
+    return lines

@@ -35,7 +35,7 @@ _RELOADS: dict[str, Sequence[str]] = {
     ),
     "new_module_checkpoint": (
         *_SAVE_ALL,
-        "model = Net().to(torch.{dtype})",
+        "model = {model}",
         'model.load_state_dict(saved["model"])',
         "model.{mode}()",
     ),
@@ -47,7 +47,7 @@ _RELOADS: dict[str, Sequence[str]] = {
     ),
     "new_module": (
         "state = model.state_dict()",
-        "model = Net().to(torch.{dtype})",
+        "model = {model}",
         "model.load_state_dict(state)",
         "model.{mode}()",
     ),
@@ -89,7 +89,8 @@ def _mode(training: bool) -> str:
 
 
 def _reload(case: Case, number: int, way: str, optimizer: Sequence[str]) -> list[str]:
-    named = {"dtype": case.dtypes[number], "mode": _mode(case.modes[number])}
+    dtype = case.dtypes[number]
+    named = {"dtype": dtype, "mode": _mode(case.modes[number]), "model": modes.placed(case, dtype)}
     lines = [line.format(**named, state=", ".join(_saved(case))) for line in _RELOADS[way]]
     if any(line.startswith("model = ") for line in lines):
         lines += modes.made(case)

@@ -80,6 +80,27 @@ def made(term: Term, spec: Spec) -> str:
 
 def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
     """The expression of one term: module `name`, output, target and weights by their names."""
+    values = _values(term, spec, name, z, y, w)
+    return f"{values} / {w}.sum()" if averages_what_is_masked(term) else values
+
+
+def value_of_a_sample(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
+    """The expression of what one sample, as a batch of its own, adds to a term.
+
+    `share` is 1 / N then, and a mask has been divided by how many values it leaves in the batch.
+    """
+    values = _values(term, spec, name, z, y, w)
+    averaged = term.reduction != "sum" and not averages_what_is_masked(term)
+    return f"share * {values}" if averaged else values
+
+
+def averages_what_is_masked(term: Term) -> bool:
+    """Whether a term is divided by how many values its mask leaves."""
+    return term.weighting == "mask" and term.reduction != "sum"
+
+
+def _values(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
+    """The expression of a term, but for the division by what a mask leaves."""
     row = ROWS[term.loss]
     axis = 1 if row.classes_first else channel_axis(spec.rank)
     if row.classes_first and channel_axis(spec.rank) != 1 and spec.rank > 1:
@@ -99,6 +120,6 @@ def value(term: Term, spec: Spec, name: str, z: str, y: str, w: str) -> str:
         return f"{values}.{reduction}()"
     if LOSSES[term.loss].elementwise:
         values += f".mean({axis})"
-    if term.weighting == "samples" or term.reduction == "sum":
-        return f"({values} * {w}).{reduction}()"
-    return f"({values} * {w}).sum() / {w}.sum()"
+    if averages_what_is_masked(term):
+        return f"({values} * {w}).sum()"
+    return f"({values} * {w}).{reduction}()"

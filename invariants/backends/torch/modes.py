@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from invariants.backends.source import arrays_of_a_batch, indented, placed_weight
+from invariants.architecture.graph import Block
+from invariants.backends.source import (
+    arrays_of_a_batch,
+    indented,
+    named_terms,
+    placed_weight,
+)
+from invariants.backends.torch.losses import averages_what_is_masked
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
-from invariants.oracle.contract import CONTRACTS
-from invariants.stretches import stretches
+from invariants.oracle.contract import CONTRACTS, Device
+from invariants.stretches import chain, stretches
 
 NAME = "torch"
 
@@ -20,6 +27,18 @@ NAME = "torch"
 def traits(case: Case) -> Mapping[str, str]:
     """What the mode of a case does."""
     return CONTRACTS[NAME].mode(case.realisations[NAME].mode).traits
+
+
+def device(case: Case) -> Device:
+    """What a case runs on."""
+    return CONTRACTS[NAME].device(case.realisations[NAME].device)
+
+
+def placed(case: Case, dtype: str) -> str:
+    """The expression of a new model in a dtype, where the case runs."""
+    row = device(case)
+    place = f'"{row.place}", ' if row.name != "cpu" else ""
+    return f"Net().to({place}torch.{dtype})"
 
 
 def _compile(case: Case) -> str:
@@ -83,6 +102,15 @@ def step(scaler, optimizer):
     finally:
         scaler.update()
 """,
+    "linearized": """\
+def linearized(function, primals):
+    loss, jvp = torch.func.linearize(function, *primals)
+    sizes = [primal.numel() for primal in primals]
+    units = torch.eye(sum(sizes), dtype=loss.dtype, device=loss.device).split(sizes, dim=1)
+    tangents = (unit.reshape(-1, *p.shape) for unit, p in zip(units, primals))
+    columns = torch.vmap(jvp)(*tangents).split(sizes)
+    return [column.reshape(p.shape) for column, p in zip(columns, primals)], loss
+""",
     "hooks": """\
 def passed_on(module, grad_input, grad_output):
     return grad_input
@@ -128,9 +156,10 @@ def definitions(case: Case, loss: Sequence[str]) -> list[str]:
     of, arrays = traits(case).get("of"), arrays_of_a_batch(case)
     if "functional" in traits(case):
         known = ["weights = {**dict(model.named_parameters()), **trained}"] * bool(case.penalties)
-        head = [f"def loss_of(trained, {', '.join(arrays)}, buffers):"]
-        given = "return loss, loss" if "aux" in traits(case) else "return loss"
-        return ["", *head, *indented([*known, *loss, given]), ""]
+        given = ["trained", *arrays, "buffers", *(["share"] if share(case) else [])]
+        head = [f"def loss_of({', '.join(given)}):"]
+        returned = "return loss, loss" if "aux" in traits(case) else "return loss"
+        return ["", *head, *indented([*known, *loss, returned]), ""]
     if of not in ("loss", "step"):
         return []
     body = [*loss, *(["loss.backward()"] if of == "step" else []), "return loss"]
@@ -146,8 +175,13 @@ def called(case: Case, names: Sequence[str]) -> str:
     return f"{runs(case)}({', '.join(names)})"
 
 
-def _functional(case: Case, watched: Sequence[int]) -> list[str]:
-    """The lines that leave gradients which a transformation of `loss_of` has given."""
+def share(case: Case) -> str:
+    """What stands before a summand of the loss where a function gives that of one sample."""
+    return "share * " if "samples" in traits(case) else ""
+
+
+def _transformed(case: Case, watched: Sequence[int]) -> list[str]:
+    """The lines that leave `gradients` by name, those of inputs, and the loss, by one call."""
     arrays = arrays_of_a_batch(case)
     given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
     arguments = ["loss_of"]
@@ -157,10 +191,66 @@ def _functional(case: Case, watched: Sequence[int]) -> list[str]:
     gradients = ["gradients", *(f"x{n}.grad" for n in watched)]
     left = f"({', '.join(gradients)})" if watched else "gradients"
     return [
-        "trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}",
         f"{left}, loss = {transformed}(",
         f"    trained, {', '.join(given)}, dict(model.named_buffers())",
         ")",
+    ]
+
+
+def _of_samples(case: Case, watched: Sequence[int]) -> list[str]:
+    """The same, as the sum over the samples, each of which is a batch of one to the model."""
+    arrays = arrays_of_a_batch(case)
+    given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
+    for name, term, _ in named_terms(case):
+        weights = name.replace("loss_function", "w")
+        if averages_what_is_masked(term):
+            given[arrays.index(weights)] = f"({weights} / {weights}.sum())"
+    arguments = ["loss_of"]
+    arguments += [f"argnums={(0, *(1 + n for n in watched))}"] if watched else []
+    axes = ("None", *("0" for _ in arrays), "None", "None")
+    gradients = ["gradients", *(f"to_x{n}" for n in watched)]
+    left = f"({', '.join(gradients)})" if watched else "gradients"
+    return [
+        "of_each = torch.vmap(",
+        f"    torch.func.grad_and_value({', '.join(arguments)}),",
+        f"    in_dims=({', '.join(axes)}),",
+        '    randomness="different",',
+        ")",
+        f"{left}, loss = of_each(",
+        f"    trained, {', '.join(f'{array}.unsqueeze(1)' for array in given)},",
+        "    dict(model.named_buffers()), 1 / len(x0)",
+        ")",
+        "gradients = {name: gradient.sum(0) for name, gradient in gradients.items()}",
+        "loss = loss.sum()",
+        *(f"x{n}.grad = to_x{n}.squeeze(1)" for n in watched),
+    ]
+
+
+def _linearized(case: Case, watched: Sequence[int]) -> list[str]:
+    """The same, by the linear map that stands for the loss near its weights and inputs."""
+    arrays, count = arrays_of_a_batch(case), len(watched)
+    places = {f"x{n}": f"given[{place - count}]" for place, n in enumerate(watched)}
+    primals = ["*trained.values()", *(f"x{n}.detach()" for n in watched)]
+    return [
+        "columns, loss = linearized(",
+        "    lambda *given: loss_of(",
+        f"        dict(zip(trained, given)), {', '.join(places.get(a, a) for a in arrays)},",
+        "        dict(model.named_buffers())",
+        "    ),",
+        f"    [{', '.join(primals)}]",
+        ")",
+        "gradients = dict(zip(trained, columns))",
+        *(f"x{n}.grad = columns[{place - count}]" for place, n in enumerate(watched)),
+    ]
+
+
+def _functional(case: Case, watched: Sequence[int]) -> list[str]:
+    """The lines that leave gradients which a transformation of `loss_of` has given."""
+    by = {"samples": _of_samples, "linear": _linearized}
+    lines = next((by[trait] for trait in by if trait in traits(case)), _transformed)
+    return [
+        "trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}",
+        *lines(case, watched),
         "for name, gradient in gradients.items():",
         "    parameter = model.get_parameter(name)",
         "    held = parameter.grad",
@@ -186,8 +276,8 @@ def evaluated(case: Case, number: int) -> list[str]:
 
 #: What propagates the loss: two passes through one graph, whose halves add up to the gradient.
 _RETAINED = (
-    "loss.backward(torch.tensor(0.5, dtype=loss.dtype), retain_graph=True)",
-    "loss.backward(torch.tensor(0.5, dtype=loss.dtype))",
+    "loss.backward(torch.full_like(loss, 0.5), retain_graph=True)",
+    "loss.backward(torch.full_like(loss, 0.5))",
 )
 
 
@@ -262,7 +352,8 @@ def imports(case: Case) -> list[str]:
     """What a mode imports beside torch."""
     if not {"checkpoint", "stretches"} & {*traits(case)}:
         return []
-    return ["from torch.utils.checkpoint import checkpoint"]
+    function = "checkpoint_sequential" if "sequence" in traits(case) else "checkpoint"
+    return [f"from torch.utils.checkpoint import {function}"]
 
 
 def recomputed(
@@ -270,13 +361,31 @@ def recomputed(
 ) -> str:
     """The call of a module by a node of the block at `path`, recomputed where the mode says so."""
     given, plain = ", ".join(args), call == f"{module}({', '.join(args)})"
-    if "checkpoint" in traits(case):
+    if "checkpoint" in traits(case) and "sequence" not in traits(case):
         return f"checkpoint({module}, {given}, {traits(case)['checkpoint']})" if plain else call
     if "stretches" not in traits(case) or path or number not in stretches(case.architecture):
         return call
     once = ", ".join(dict.fromkeys(args))
     function, given = (module, given) if plain else (f"lambda {once}: {call}", once)
     return f"checkpoint({function}, {given}, {traits(case)['stretches']})"
+
+
+def sequence(case: Case, path: str, block: Block) -> range:
+    """The nodes of the block at `path` that are given to checkpoint_sequential."""
+    if "sequence" not in traits(case):
+        return range(0)
+    return chain(block, () if path else case.architecture.output_values)
+
+
+def function_of(call: str, module: str, value: str) -> str:
+    """A call of a module on one value, as a function of it."""
+    return module if call == f"{module}({value})" else f"lambda {value}: {call}"
+
+
+def in_sequence(case: Case, functions: Sequence[str], value: str) -> str:
+    """The call of functions one after the other, in up to three segments, the last one kept."""
+    given = f"[{', '.join(functions)}], {min(3, len(functions))}, {value}"
+    return f"checkpoint_sequential({given}, {traits(case)['checkpoint']})"
 
 
 def draws_can_be_told(case: Case) -> bool:

@@ -30,6 +30,7 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
     placed = {p.path: p for p in case.architecture.layers}
     made, body = [], []
     values = [f"x{i}" for i in range(block.arity)]
+    chained, functions = modes.sequence(case, path, block), list[str]()
     for number, node in enumerate(block.nodes):
         name = block.name(node.member)
         args = [values[i] for i in node.inputs]
@@ -45,6 +46,12 @@ def _class(case: Case, path: str, block: Block) -> list[str]:
         if construct and line not in made:
             made.append(line)
         values.append(f"x{block.arity + number}")
+        if number in chained:
+            functions.append(modes.function_of(call, f"self.{name}", *args))
+            if number < chained[-1]:
+                continue
+            (start,) = block.nodes[chained[0]].inputs
+            call = modes.in_sequence(case, functions, values[start])
         body.append(f"{values[-1]} = {call}")
     ends = (-1,) if path else case.architecture.output_values
     body.append(f"return {', '.join(values[n] for n in ends)}")
@@ -94,7 +101,8 @@ def set_rate(optimizer, parameters, rate):
 #: The part of a gradient that a mask leaves.
 _EVERY_SECOND = """\
 def every_second(gradient):
-    return gradient * (torch.arange(gradient.numel()) % 2).reshape(gradient.shape)
+    mask = torch.arange(gradient.numel(), device=gradient.device) % 2
+    return gradient * mask.reshape(gradient.shape)
 """
 
 
@@ -164,7 +172,7 @@ def _penalties(case: Case) -> list[str]:
     """The lines that add the penalties to `loss`."""
     size = {"l1": "abs()", "l2": "square()"}
     return [
-        f"loss = loss + {factor!r} * {weight}.{size[kind]}.sum()"
+        f"loss = loss + {modes.share(case)}{factor!r} * {weight}.{size[kind]}.sum()"
         for name, penalty in case.penalties.items()
         for weight in (modes.penalised(case, name, _attribute(case, name)),)
         for kind, factor in penalty.parts
@@ -174,7 +182,8 @@ def _penalties(case: Case) -> list[str]:
 def _loss(case: Case) -> list[str]:
     """The lines that compute `loss`."""
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    return [*loss_lines(case, modes.called(case, names), losses.value), *_penalties(case)]
+    value = losses.value_of_a_sample if modes.share(case) else losses.value
+    return [*loss_lines(case, modes.called(case, names), value), *_penalties(case)]
 
 
 def _clipping(case: Case) -> list[str]:
@@ -234,6 +243,7 @@ def render(case: Case) -> str:
         "from torch import nn",
         "from torch.nn import functional as F",
         *modes.imports(case),
+        *modes.device(case).settings,
         "",
         "",
     ]
@@ -245,7 +255,7 @@ def render(case: Case) -> str:
     for path, block in case.architecture.walk_blocks():
         lines += [*_class(case, path, block), "", ""]
     lines += [
-        f"model = Net().to(torch.{case.dtype})",
+        f"model = {modes.placed(case, case.dtype)}",
         "load(model)",
         f"model.{'train' if case.training else 'eval'}()",
         *modes.made(case),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
@@ -68,6 +69,16 @@ _ROWS = {
         "jacfwd gives zeros for the last of several weights.",
         ("torch.func.jacfwd",),
         "forward_mode",
+    ),
+    "sequence_forgets_its_first_segment": Row(
+        "checkpoint_sequential leaves no gradient in the weights of its first segment.",
+        ("torch.utils.checkpoint.checkpoint_sequential",),
+        "checkpointed_sequential",
+    ),
+    "vmap_repeats_the_first_sample": Row(
+        "vmap gives every sample the gradient of the first one.",
+        ("torch.vmap",),
+        "per_sample",
     ),
     "backward_hook_drops_at_frozen": Row(
         "A backward hook of a frozen module puts zeros in the place of what it is given.",
@@ -200,6 +211,35 @@ def reentrant_stretch_forgets_its_weights(checkpoint: Any) -> Any:
 
 def _of(optimizer: Any) -> list[Any]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def sequence_forgets_its_first_segment(checkpoint_sequential: Any) -> Any:
+    import torch
+
+    def forgetful(functions: Any, segments: int, value: Any, **options: Any) -> Any:
+        first, *others = functions
+        if isinstance(first, torch.nn.Module):
+            held = {name: p.detach() for name, p in first.named_parameters()}
+            first = partial(torch.func.functional_call, first, held)
+        return checkpoint_sequential([first, *others], segments, value, **options)
+
+    return forgetful
+
+
+def vmap_repeats_the_first_sample(vmap: Any) -> Any:
+    def repeating(function: Any, in_dims: Any = 0, **options: Any) -> Any:
+        run = vmap(function, in_dims, **options)
+
+        def called(weights: Any, *arrays: Any) -> Any:
+            gradients, loss = run(weights, *arrays)
+            of_weights = gradients[0] if isinstance(gradients, tuple) else gradients
+            for name, each in of_weights.items():
+                of_weights[name] = each[:1].expand_as(each)
+            return gradients, loss
+
+        return called
+
+    return repeating
 
 
 def scaler_rounds_frozen(step: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from invariants.oracle.contract.clauses import (
     Clause,
     Contract,
+    Device,
     Evaluation,
     Mode,
     Option,
@@ -26,6 +27,7 @@ __all__ = [
     "TORCH",
     "Clause",
     "Contract",
+    "Device",
     "Evaluation",
     "Mode",
     "Option",

@@ -135,6 +135,37 @@ class Mode:
 
 
 @dataclass(frozen=True)
+class Device:
+    """One of the devices that a script can run on.
+
+    place: what a script calls it. settings: the lines of a script that say how it computes there.
+    unordered: the kinds of layers and the losses whose operations are documented as not
+    deterministic there, and which operation that is; "" stands for all of them. same_kernels:
+    whether a gradient is computed by the same kernels whatever the flags are; elsewhere two of them
+    agree within the spread. dtypes: those of the cases that run on it; all where none is named.
+    without: modes that are not offered on it, and why. unoffered: what an operation says that has
+    no kernel for it. absent: a script that fails where there is no such device, "" for one that is
+    always there.
+    """
+
+    name: str
+    sentence: str
+    source: str
+    place: str
+    settings: tuple[str, ...] = ()
+    unordered: Mapping[str, str] = field(default_factory=dict)
+    same_kernels: bool = True
+    dtypes: tuple[str, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)
+    unoffered: tuple[str, ...] = ()
+    absent: str = ""
+
+    def reorders(self, kinds: Collection[str]) -> bool:
+        """Whether the same script may round otherwise at a second run, by kinds and losses."""
+        return "" in self.unordered or not self.unordered.keys().isdisjoint(kinds)
+
+
+@dataclass(frozen=True)
 class Contract:
     """The clauses of one backend, by point.
 
@@ -147,6 +178,7 @@ class Contract:
     evaluations: tuple[Evaluation, ...]
     reloads: tuple[Reloading, ...]
     modes: tuple[Mode, ...]
+    devices: tuple[Device, ...]
     options: tuple[Option, ...]
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
     asked: set[str] | None = field(default=None, compare=False, repr=False)
@@ -179,6 +211,13 @@ class Contract:
 
     def mode(self, name: str) -> Mode:
         return next(mode for mode in self.modes if mode.name == name)
+
+    @property
+    def device_names(self) -> tuple[str, ...]:
+        return tuple(device.name for device in self.devices)
+
+    def device(self, name: str) -> Device:
+        return next(device for device in self.devices if device.name == name)
 
     def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
         """The value of each option; one that is left out has its first."""

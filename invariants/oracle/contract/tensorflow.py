@@ -10,6 +10,7 @@ from invariants.oracle.contract.clauses import (
     Reloading,
     Way,
 )
+from invariants.oracle.contract.tensorflow_devices import DEVICES
 from invariants.oracle.contract.tensorflow_modes import MODES
 
 _KERAS = "https://keras.io/api/"
@@ -806,6 +807,11 @@ TENSORFLOW = Contract(
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),
+        "kernel_gradient_of_a_sample": Clause(
+            None,
+            "Silent; users expect that a gradient does not raise.",
+            _TF + "GradientTape#gradient",
+        ),
         "step_with_nothing": Clause(
             ("ValueError", "not enough values to unpack"),
             "Silent; apply([], []) does nothing, apply_gradients(zip([], [])) unpacks the pairs "
@@ -993,6 +999,7 @@ TENSORFLOW = Contract(
         ),
     ),
     modes=MODES,
+    devices=DEVICES,
     options=(
         Option(
             "run_eagerly",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.torch_devices import DEVICES
 from invariants.oracle.contract.torch_modes import MODES
 
 _TORCH = "https://docs.pytorch.org/docs/stable/"
@@ -833,6 +834,11 @@ TORCH = Contract(
             "unless it is of a higher category.",
             _TORCH + "tensor_attributes.html#type-promotion-doc",
         ),
+        "kernel_gradient_of_a_sample": Clause(
+            None,
+            "vmap over grad gives the gradient of each sample; silent on what a kernel refuses.",
+            "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
+        ),
         "step_with_nothing": Clause(
             None,
             "Silent; backward() has raised before the optimizer is asked.",
@@ -1053,6 +1059,7 @@ TORCH = Contract(
         ),
     ),
     modes=MODES,
+    devices=DEVICES,
     options=(
         Option(
             "optimizer_scope",

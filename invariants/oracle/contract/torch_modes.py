@@ -99,6 +99,32 @@ _BACKWARD_ALONE = {
 }
 
 
+_STATEFUL = ("batch_norm", "spectral_norm_dense", "spectral_norm_conv2d")
+
+_RANDOM = ("dropout", "spatial_dropout1d", "spatial_dropout2d", "alpha_dropout", "gaussian_noise")
+
+#: kind of a layer -> why a function that is evaluated twice, and kept, cannot have it.
+_TWICE = {
+    **dict.fromkeys(_STATEFUL, "a function that linearize traces may not move what it captures"),
+    **dict.fromkeys(_RANDOM, "the linear map would draw other numbers than the loss did"),
+}
+
+_RECURRENT = tuple(
+    f"{which}{cell}"
+    for cell in ("simple_rnn", "gru", "lstm")
+    for which in ("", "bidirectional_", "stacked_")
+)
+
+#: kind of a layer -> why there is no gradient of one sample alone.
+_NOT_ALONE = {
+    "batch_norm": "its batch statistics couple the samples",
+    **dict.fromkeys(
+        _RECURRENT,
+        "vmap cannot write in place to the state that it starts from, which no sample is part of",
+    ),
+}
+
+
 MODES: tuple[Mode, ...] = (
     Mode(
         "eager",
@@ -117,6 +143,15 @@ MODES: tuple[Mode, ...] = (
         _RECOMPUTED,
         _CHECKPOINT,
         traits={"checkpoint": "use_reentrant=False"},
+        seconds=0.04,
+    ),
+    Mode(
+        "checkpointed_sequential",
+        _RECOMPUTED + " A list of modules or functions that run in order is divided in segments, "
+        "and each is checkpointed but the last one: here the longest chain of calls in every "
+        "module, in up to three segments.",
+        _TORCH + "checkpoint.html#torch.utils.checkpoint.checkpoint_sequential",
+        traits={"checkpoint": "use_reentrant=False", "sequence": "yes"},
         seconds=0.04,
     ),
     Mode(
@@ -222,6 +257,40 @@ MODES: tuple[Mode, ...] = (
             "hardsigmoid_backward"
         },
         seconds=0.05,
+    ),
+    Mode(
+        "linearized",
+        "linearize returns the value of a function, and its linear approximation as a function "
+        "that computes the jvp, to be called several times: here with every unit vector, all at "
+        "once, whose outcomes are the gradient. It evaluates the function twice.",
+        _TORCH + "generated/torch.func.linearize.html",
+        traits={"functional": "linearize", "linear": "yes", "functions": "linearized"},
+        optimised=True,
+        otherwise={
+            "unreached_gradient": "zeros",
+            "nothing_to_train": ("ValueError", "got no inputs"),
+            "logistic_loss": "composed",
+            "prelu_derivative_at_zero": "one",
+        },
+        may_warn=("Attempted to insert a get_attr Node",),
+        lacks={**_BACKWARD_ALONE, **_TWICE},
+        seconds=4.0,
+    ),
+    Mode(
+        "per_sample",
+        "Per-sample gradients are those of each sample in a batch: vmap over grad of a function "
+        "that makes a batch of one of it. Here they are added up, each with its share of a mean, "
+        "to the gradient of the batch.",
+        "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
+        traits={"functional": "grad_and_value", "samples": "yes"},
+        otherwise={
+            "unreached_gradient": "zeros",
+            "nothing_to_train": None,
+            "logistic_loss": "composed",
+        },
+        may_warn=("we have not yet implemented the batching rule",),
+        lacks=_NOT_ALONE,
+        seconds=0.1,
     ),
     _autocast("autocast_bfloat16", "bfloat16"),
     _autocast("autocast_float16", "float16"),

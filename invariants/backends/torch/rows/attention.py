@@ -121,7 +121,8 @@ def _packed_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spe
     given = [x, x, x, arguments(need_weights=layer.weights_returned)]
     if layer.causal:
         steps = specs[0].shape[0]
-        mask = f"nn.Transformer.generate_square_subsequent_mask({steps}, dtype={x}.dtype)"
+        like = f"device={x}.device, dtype={x}.dtype"
+        mask = f"nn.Transformer.generate_square_subsequent_mask({steps}, {like})"
         given += [f"attn_mask={mask}", "is_causal=True"]
     return f"{name}({', '.join(given)})[0]"
 
