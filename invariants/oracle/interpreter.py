@@ -206,8 +206,8 @@ class _Interpreter:
         raises = self._raises(action, moment, asked)
         if "function" in self.mode.traits:
             raises = self._called(index, action, moment, raises)
-        if raises is not None and self.stepper.traced:
-            return self._raised_in_tracing(index, action, moment, raises)
+        if raises is not None and (self.stepper.traced or self._told_before(raises)):
+            return self._raised_before(index, action, moment, raises)
         forward = self.passes.signature(moment)
         version = self.world.weights_version
         draws = [self._draws(index, batch) for batch in batches]
@@ -323,10 +323,15 @@ class _Interpreter:
             averages=self._estimates(self.averages.held if self.averages else {}),
         )
 
-    def _raised_in_tracing(
+    def _told_before(self, raises: tuple[str, str]) -> bool:
+        """Whether an action raises before its forward pass has run."""
+        nothing = raises == self.contract["nothing_to_train"]
+        return nothing and self.contract["nothing_to_train_told"] == "before_the_pass"
+
+    def _raised_before(
         self, index: int, action: Any, moment: Moment, raises: tuple[str, str]
     ) -> ExpectedPoint:
-        """The point of a step that raises while it is traced: nothing of it has run.
+        """The point of an action that raises while it is traced, or before: nothing of it has run.
 
         But for one that has made variables too late: of that nothing says how far it got.
         """

@@ -112,6 +112,14 @@ def test_forward_mode_is_not_asked_for_what_has_no_tangent() -> None:
         in_mode(case, "torch", "forward_mode")
 
 
+@pytest.mark.parametrize("mode", ["eager", "forward_mode"])
+def test_with_nothing_to_train_a_forward_pass_has_run_where_it_comes_first(mode: str) -> None:
+    layers = (BatchNorm(), Dense(units=1))
+    program = (Freeze(""), Gradient(0), Thaw(""), Gradient(0))
+    case = in_mode(torch_case(layers, program, inputs=(3,)), "torch", mode)
+    assert judge(case, "torch").findings == ()
+
+
 def _with_an_idle_head() -> Case:
     case = torch_case((Dense(units=2), Dense(units=1), Dense(units=1)), (Gradient(0),))
     block = Block(

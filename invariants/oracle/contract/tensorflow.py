@@ -807,6 +807,11 @@ TENSORFLOW = Contract(
         "nothing_to_train": Clause(
             None, "The gradient of no variables is an empty list.", _TF + "GradientTape#gradient"
         ),
+        "nothing_to_train_told": Clause(
+            "after_the_pass",
+            "The forward pass has run when the tape is asked for the gradient.",
+            _TF + "GradientTape#gradient",
+        ),
         "kernel_gradient_of_a_sample": Clause(
             None,
             "Silent; users expect that a gradient does not raise.",

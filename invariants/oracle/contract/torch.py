@@ -797,6 +797,11 @@ TORCH = Contract(
             "'element 0 of tensors does not require grad and does not have a grad_fn'.",
             _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
         ),
+        "nothing_to_train_told": Clause(
+            "after_the_pass",
+            "The forward pass has run when backward() is called, and has moved states.",
+            _TORCH + "notes/autograd.html#locally-disabling-gradient-computation",
+        ),
         "weight_norm_curvature": Clause(
             "chain_rule",
             "A weight is g · v / |v|, in every derivative.",

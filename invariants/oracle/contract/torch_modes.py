@@ -223,6 +223,7 @@ MODES: tuple[Mode, ...] = (
         otherwise={
             "unreached_gradient": "zeros",
             "nothing_to_train": ("AssertionError", "at least one element"),
+            "nothing_to_train_told": "before_the_pass",
             "logistic_loss": "composed",
             "prelu_derivative_at_zero": "one",
         },
@@ -269,6 +270,7 @@ MODES: tuple[Mode, ...] = (
         otherwise={
             "unreached_gradient": "zeros",
             "nothing_to_train": ("ValueError", "got no inputs"),
+            "nothing_to_train_told": "before_the_pass",
             "logistic_loss": "composed",
             "prelu_derivative_at_zero": "one",
         },
