@@ -1,11 +1,12 @@
 """What verifying costs: against the same rendered scripts run bare, in one process.
 
-    python -m benchmarks.cost [--rounds N] [--torch CASES] [--tensorflow CASES]
+    python -m benchmarks.cost [--rounds N] [--torch CASES] [--tensorflow CASES] [--mode NAME ...]
 
 A bare run executes the very sources that the suite renders, with the loading of weights and
 batches and nothing else: no generation, no recording, no oracle, no judging. Cases that a framework
-compiles have costs of their own and are left out. The ratio is taken round by round, the two side
-by side; printed are medians, and where the time of verifying goes.
+compiles are left out, but for those of a mode that is asked for. The ratio is taken round by round,
+the two side by side, now the one first, now the other; printed are medians, and where the time of
+verifying goes.
 """
 
 from __future__ import annotations
@@ -65,15 +66,23 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def one_round(backend: str, count: int, seed: int) -> dict[str, float]:
-    """Seconds a case of each part of verifying, and of running bare; of `count` those eager."""
+def one_round(backend: str, count: int, seed: int, mode: str = "") -> dict[str, float]:
+    """Seconds a case of each part of verifying, and of running bare.
+
+    Of `count` cases those in a mode that is asked for, or else those that are eager.
+    """
     every: list[Case] = []
-    parts = {"drawing": seconds(lambda: every.extend(drawn(backend, count, seed)))}
-    held = [case for case in every if eager(case, backend)]
+    parts = {"drawing": seconds(lambda: every.extend(drawn(backend, count, seed, mode)))}
+    held = [case for case in every if mode or eager(case, backend)]
     parts["drawing"] *= len(held) / len(every)
     rendered = [(BACKENDS[backend].render(c), native_arrays(c, backend)) for c in held]
-    parts["bare"] = seconds(lambda: [run_bare(backend, s, a) for s, a in rendered])
-    parts["verifying"] = parts["drawing"] + seconds(lambda: [judge(c, backend) for c in held])
+    whole: dict[str, Callable[[], object]] = {
+        "bare": lambda: [run_bare(backend, s, a) for s, a in rendered],
+        "verifying": lambda: [judge(c, backend) for c in held],
+    }
+    for part in sorted(whole, reverse=seed % 2 == 0):
+        parts[part] = seconds(whole[part])
+    parts["verifying"] += parts["drawing"]
 
     recorded: list[Any] = []
     parts["running and recording"] = seconds(
@@ -105,20 +114,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--torch", type=int, default=200, metavar="CASES")
     parser.add_argument("--tensorflow", type=int, default=40, metavar="CASES")
+    parser.add_argument("--mode", action="append", default=[], metavar="NAME")
     arguments = parser.parse_args()
     for backend in ("torch", "tensorflow"):
-        count = getattr(arguments, backend)
-        one_round(backend, 10, 0)  # imports and first calls
-        rounds = [one_round(backend, count, 1 + n) for n in range(arguments.rounds)]
-        ratios = [r["verifying"] / r["bare"] for r in rounds]
-        print(
-            f"{backend}: verifying costs {statistics.median(ratios):.2f} times the bare scripts "
-            f"(rounds {', '.join(f'{r:.2f}' for r in ratios)}; {count} cases a round)"
-        )
-        for part in rounds[0]:
-            share = statistics.median(r[part] / r["bare"] for r in rounds)
-            per_case = statistics.median(r[part] for r in rounds) * 1e3
-            print(f"  {part:22s} {share:5.2f}   {per_case:7.2f} ms a case")
+        modes = [m for m in arguments.mode if m in CONTRACTS[backend].mode_names]
+        for mode in modes if arguments.mode else [""]:
+            told(backend, mode, getattr(arguments, backend), arguments.rounds)
+
+
+def told(backend: str, mode: str, count: int, many: int) -> None:
+    """Measures so many rounds and prints what they cost."""
+    one_round(backend, min(count, 10), 0, mode)  # imports and first calls
+    rounds = [one_round(backend, count, 1 + n, mode) for n in range(many)]
+    ratios = [r["verifying"] / r["bare"] for r in rounds]
+    print(
+        f"{backend}{f', {mode}' if mode else ''}: verifying costs "
+        f"{statistics.median(ratios):.2f} times the bare scripts "
+        f"(rounds {', '.join(f'{r:.2f}' for r in ratios)}; {count} cases a round)"
+    )
+    for part in rounds[0]:
+        share = statistics.median(r[part] / r["bare"] for r in rounds)
+        per_case = statistics.median(r[part] for r in rounds) * 1e3
+        print(f"  {part:22s} {share:5.2f}   {per_case:7.2f} ms a case")
 
 
 if __name__ == "__main__":

@@ -13,17 +13,20 @@ from invariants.generate.cases import cases
 BATCH = 200
 
 
-def drawn(backend: str, count: int, start: int) -> Iterator[Case]:
-    """`count` cases for `backend`, drawn in batches from the seed `start` on."""
+def drawn(backend: str, count: int, start: int, mode: str = "") -> Iterator[Case]:
+    """`count` cases for `backend`, drawn in batches from the seed `start` on.
+
+    mode: the one that they run in; "" for those that are quick.
+    """
     number = 0
     while count > 0:
-        held = _batch(backend, min(BATCH, count), start * 1_000_003 + number)
+        held = _batch(backend, min(BATCH, count), start * 1_000_003 + number, mode)
         yield from held
         count -= len(held)
         number += 1
 
 
-def _batch(backend: str, count: int, start: int) -> list[Case]:
+def _batch(backend: str, count: int, start: int, mode: str) -> list[Case]:
     held: list[Case] = []
 
     @seed(start)
@@ -34,7 +37,7 @@ def _batch(backend: str, count: int, start: int) -> list[Case]:
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases((backend,)))
+    @given(cases((backend,), mode=mode))
     def draw(case: Case) -> None:
         held.append(case)
 
