@@ -114,7 +114,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--torch", type=int, default=200, metavar="CASES")
     parser.add_argument("--tensorflow", type=int, default=40, metavar="CASES")
-    parser.add_argument("--mode", action="append", default=[], metavar="NAME")
+    named = [name for contract in CONTRACTS.values() for name in contract.mode_names]
+    parser.add_argument("--mode", action="append", default=[], metavar="NAME", choices=named)
     arguments = parser.parse_args()
     for backend in ("torch", "tensorflow"):
         modes = [m for m in arguments.mode if m in CONTRACTS[backend].mode_names]

@@ -47,6 +47,7 @@ SHOWN_BY = {
     },
     "tensorflow": {
         "average_misses_frozen": {"use_ema"},
+        "average_stays": {"use_ema"},
         "average_taken_but_for_last": {"use_ema", "finalize_variable_values"},
         "average_overwrites_nothing": {"ema_overwrite_frequency"},
         "cast_of_a_frozen_variable_stays": {".trainable"},
