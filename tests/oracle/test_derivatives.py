@@ -30,14 +30,10 @@ Array = np.ndarray
 
 
 def difference(function: Callable[[Any], Any], h: Any, noise: Any) -> tuple[Any, Any]:
-    """The derivative of `function` at 0, and a bound of its error; `noise` is the function's.
-
-    Where the slope itself jumps in its derivative at 0 (Huber's loss at its bend), the finer of two
-    differences is off by as much as they differ, and by what is smooth beside it: hence twice that.
-    """
+    """The derivative of `function` at 0, and a bound of its error; `noise` is the function's."""
     central = [(function(k * h) - function(-k * h)) / (2 * k * h) for k in (1, 2, 4)]
     fine, coarse = ((4 * a - b) / 3 for a, b in pairwise(central))
-    return fine, 2 * np.abs(fine - coarse) + 2 * noise / h
+    return fine, np.abs(fine - coarse) + 2 * noise / h
 
 
 # --- one primitive ------------------------------------------------------------------------------
@@ -250,7 +246,8 @@ def off_the_grid(case: Case, seed: int) -> Case:
         x if spec.vocabulary is not None else moved(x)
         for x, spec in zip(batch.inputs, case.architecture.inputs, strict=True)
     )
-    realisation = replace(case.realisations["torch"], ways=(None,))
+    # A mode with another objective than the loss has another gradient.
+    realisation = replace(case.realisations["torch"], ways=(None,), mode="eager")
     return replace(
         case,
         weights={name: moved(array) for name, array in case.weights.items()},
