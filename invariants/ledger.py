@@ -51,6 +51,7 @@ class KnownIssue:
     instead: str
     at_random: bool = False  # it depends on what memory held
     documented: bool = False  # a hazard: what it does is written down, and moves what is frozen
+    modes: tuple[str, ...] = ()  # it is of these alone, where some are named
 
     def applies(self, installed: dict[str, str]) -> bool:
         """Whether the installed versions are among those that have the issue."""
@@ -80,6 +81,7 @@ _KINDS: dict[str, tuple[type, str]] = {
     "properties": (list, "a list"),
     "at_random": (bool, "true or false"),
     "documented": (bool, "true or false"),
+    "modes": (list, "a list"),
 }
 
 
@@ -102,6 +104,11 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
         if name not in [*PROPERTIES]:
             known = ", ".join(PROPERTIES)
             raise LedgerError(f"{where}: unknown property {name!r}, there are {known}")
+    offered = CONTRACTS[entry["backend"]].mode_names
+    for mode in entry.get("modes", ()):
+        if mode not in offered:
+            known = ", ".join(offered)
+            raise LedgerError(f"{where}: unknown mode {mode!r}, there are {known}")
     for point in entry["as_if"]:
         if point not in CONTRACTS[entry["backend"]].clauses:
             raise LedgerError(f"{where}: the contract has no point {point!r}")
@@ -116,7 +123,8 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
             raise LedgerError(
                 f"{where}: {text!r} is no version specifier of {package}, such as '>=2.13,<2.14'"
             ) from None
-    return KnownIssue(**{**entry, "versions": specifiers, "properties": tuple(entry["properties"])})
+    lists = {name: tuple(entry.get(name, ())) for name in ("properties", "modes")}
+    return KnownIssue(**{**entry, **lists, "versions": specifiers})
 
 
 @lru_cache(maxsize=1)
@@ -194,9 +202,15 @@ def _explained(
 
 
 def _met(evidence: Evidence, issues: Sequence[KnownIssue]) -> list[KnownIssue]:
-    """Those of `issues` that change a point which the case asks for, as it is or under them all."""
+    """Those of `issues` that change a point which the case asks for, as it is or under them all.
+
+    One of some modes alone is met in these.
+    """
     asked: set[tuple[str, str]] = set()
-    for one in (evidence, *([evidence.other] if evidence.other else [])):
+    sides = (evidence, *([evidence.other] if evidence.other else []))
+    ran_in = {one.backend: one.mode.name for one in sides}
+    issues = [i for i in issues if not i.modes or ran_in.get(i.backend) in i.modes]
+    for one in sides:
         changed = _expected(one, _changed(one.backend, issues))
         asked |= {(one.backend, point) for point in one.expectation.asked | changed.asked}
     return [i for i in issues if any((i.backend, point) in asked for point in i.as_if)]

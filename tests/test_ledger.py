@@ -6,7 +6,7 @@ really does becomes a known issue.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
@@ -75,6 +75,11 @@ BAD: dict[str, tuple[str, str]] = {
         with_line("properties", "properties = [[1]]"),
         r"unknown property \[1\], there are program_runs, ",
     ),
+    "a mode that there is not": (
+        ENTRY + 'modes = ["egaer"]\n',
+        "unknown mode 'egaer', there are eager, ",
+    ),
+    "modes that are no list": (ENTRY + 'modes = "eager"\n', "modes must be a list, not 'eager'"),
     "a title that is a number": (with_line("title", "title = 5"), "title must be a text, not 5"),
     **{f"{name} is missing": (with_line(name, ""), f"{name} is missing") for name in FIELDS},
 }
@@ -209,6 +214,14 @@ def test_what_an_issue_explains_is_labelled_with_it(monkeypatch: pytest.MonkeyPa
     labelled = label(found, evidence, (SLOPE,))
     assert labels(labelled) == {("known issue", "slope")}
     assert [finding.key for finding in labelled] == [finding.key for finding in found]
+
+
+def test_an_issue_of_another_mode_explains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence = judged(monkeypatch, "leaky_relu_slope")
+    found = findings(evidence)
+    assert label(found, evidence, (replace(SLOPE, modes=("compiled",)),)) == found
+    mine = replace(SLOPE, modes=("compiled", "eager"))
+    assert labels(label(found, evidence, (mine,))) == {("known issue", "slope")}
 
 
 def test_what_no_issue_explains_stays_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
