@@ -54,7 +54,7 @@ def run_bare(backend: str, source: str, arrays: dict[str, Any]) -> None:
 
 def eager(case: Case, backend: str) -> bool:
     """Whether a framework runs a case operation by operation."""
-    mode = CONTRACTS[backend].mode(case.realisations[backend].mode)
+    mode = case.runs_in(backend)
     traced = mode.trains_itself and case.options(backend)["run_eagerly"] == "no"
     return not traced and "compile" not in mode.traits
 

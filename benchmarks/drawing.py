@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed
 
 from invariants.case import Case
 from invariants.generate.cases import cases
+from invariants.generate.series import drawing
 
 #: One Hypothesis run holds on to memory, so long series are drawn in batches.
 BATCH = 200
@@ -30,13 +31,7 @@ def _batch(backend: str, count: int, start: int, mode: str) -> list[Case]:
     held: list[Case] = []
 
     @seed(start)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
+    @drawing(count)
     @given(cases((backend,), mode=mode))
     def draw(case: Case) -> None:
         held.append(case)

@@ -36,7 +36,7 @@ from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
 from invariants.optimizer import Clip, Optimizer, Positive, refused
-from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.contract import CONTRACTS, Contract, Mode
 from invariants.oracle.losses import CLASSIFYING, LOSSES
 from invariants.program import (
     Action,
@@ -306,6 +306,10 @@ class Case(Document):
         """The same case on another device, by every backend."""
         realisations = {n: replace(r, device=device) for n, r in self.realisations.items()}
         return replace(self, realisations=realisations)
+
+    def runs_in(self, backend: str) -> Mode:
+        """The mode of a realisation."""
+        return CONTRACTS[backend].mode(self.realisations[backend].mode)
 
     def course(self, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
         """The moment after each action, as the backend's contract has it."""

@@ -202,7 +202,6 @@ class _Course:
             if isinstance(action, Freeze | Thaw)
         )
         self.reached = reached = _watched(case, realisation, contract)
-        mode = contract.mode(realisation.mode)
         self.stretches: Architecture | None = None
         if mode.traits.get("stretches") and contract["stretch_without_inputs"] == "loses_gradients":
             self.stretches = case.architecture

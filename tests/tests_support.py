@@ -1,4 +1,4 @@
-"""A small case that tests start from."""
+"""A small case that tests start from, and a framework that is broken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from invariants.case import Batch, Case, Realisation, frozen
 from invariants.objective import Term
 from invariants.optimizer import SGD
 from invariants.program import Freeze, Gradient, Step, Thaw
+
+#: A patch of torch: no gradient passes a frozen nn.Linear.
+BLOCKING = """
+import torch
+
+linear = torch.nn.functional.linear
+
+
+def forward(self, x):
+    y = linear(x, self.weight, self.bias)
+    return y if self.weight.requires_grad else y.detach() + 0 * x.sum()
+
+
+torch.nn.Linear.forward = forward
+"""
 
 
 def simple_case() -> Case:

@@ -22,7 +22,6 @@ from invariants.backends.source import (
 )
 from invariants.case import Case, numpy_dtype
 from invariants.observation import Array, Observation, ObservedPoint, Raised
-from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.losses import LOSSES
 
 
@@ -223,7 +222,7 @@ def _point(
 
 def record(case: Case, backend: str, place: Place = HERE) -> list[dict[str, Any]]:
     """Renders `case` and runs it on `backend`: the recorded points, in native names."""
-    seconds = CONTRACTS[backend].mode(case.realisations[backend].mode).seconds
+    seconds = case.runs_in(backend).seconds
     source, arrays = BACKENDS[backend].render(case), native_arrays(case, backend)
     return place.run(backend, source, arrays, seconds)
 

@@ -161,6 +161,16 @@ def _checked(**given: Any) -> Settings:
     return settings
 
 
+def _writable(report: Path) -> None:
+    """Raises GateError where nothing can be written below `report`."""
+    from invariants.suite.session import OptionError, writable
+
+    try:
+        writable(report)
+    except OptionError as error:
+        raise GateError(str(error)) from None
+
+
 @click.command(cls=Spread)
 @click.option(
     "--baseline",
@@ -191,7 +201,6 @@ def gate(
     from invariants.gate import environments, recording
     from invariants.gate.running import decided
     from invariants.report.gate import closing, versions
-    from invariants.suite.session import OptionError, writable
 
     started = time.monotonic()
     settings, watcher = _checked(**options), _watcher()
@@ -199,10 +208,7 @@ def gate(
     is_file = len(baseline) == 1 and old.is_file() and recording.is_recording(old)
     before = old if is_file else environments.side("baseline", baseline)
     after = environments.side("candidate", candidate)
-    try:
-        writable(report)
-    except OptionError as error:
-        raise GateError(str(error)) from None
+    _writable(report)
     result = decided(before, after, settings, report, watcher)
     document = {**result.document(), "seconds": round(time.monotonic() - started, 1)}
     (report / "result.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
@@ -256,13 +262,9 @@ def bisect(
     """Find the first release that violates: 0 none does, 1 it is told, 2 it cannot be told."""
     from invariants.gate.bisecting import bisected, is_version
     from invariants.report.gate import named
-    from invariants.suite.session import OptionError, writable
 
     settings, watcher = _checked(**options), _watcher()
-    try:
-        writable(report)
-    except OptionError as error:
-        raise GateError(str(error)) from None
+    _writable(report)
     for release in (good, bad):
         if not is_version(release):
             raise GateError(f"{release!r} is no version")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import given
 from hypothesis import seed as seeded
 
 from invariants.backends.needs import missing_modes
 from invariants.case import Case, CaseError, read_case
 from invariants.gate.errors import GateError
 from invariants.generate.cases import cases
+from invariants.generate.series import drawing
 from invariants.ledger import known_issues, pinned_case
 from invariants.oracle.contract import CONTRACTS
 
@@ -54,7 +55,7 @@ def pinned(backends: Sequence[str], modes: Sequence[str]) -> list[Entry]:
     for issue in known_issues():
         entry = Entry(issue.backend, read_case(pinned_case(issue)))
         if issue.backend in backends:
-            mode = CONTRACTS[issue.backend].mode(entry.case.realisations[issue.backend].mode)
+            mode = entry.case.runs_in(issue.backend)
             if (mode.name in modes) if modes else mode.quick:
                 entries.setdefault(entry.name, entry)
     return [*entries.values()]
@@ -70,16 +71,7 @@ def _of_mode(backend: str, mode: str, count: int, seed: int) -> list[Entry]:
 
     while len(found) < count:
         # Each run begins with the simplest case, so one of a few might bring nothing new.
-        draw = settings(
-            max_examples=min(_BATCH, 10 + count - len(found)),
-            database=None,
-            deadline=None,
-            derandomize=False,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-            print_blob=False,
-        )
+        draw = drawing(min(_BATCH, 10 + count - len(found)))
         seeded(seed)(draw(given(cases((backend,), mode=mode))(keep)))()
         seed += 101
     return [*found.values()][:count]

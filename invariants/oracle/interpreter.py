@@ -52,7 +52,7 @@ class _Interpreter:
         self.draws = draws
         self.contract = contract
         self.options = case.options(backend)
-        self.mode = contract.mode(case.realisations[backend].mode)
+        self.mode = case.runs_in(backend)
         self.blind = self.mode.trains_itself
         self.world = World(case, self.mode.traits.get("autocast"))
         self.moments = case.course(backend, contract)
@@ -62,7 +62,6 @@ class _Interpreter:
             if action.action in _LEARNING
             for name in moment.acting.trainable
         }
-        self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.layouts = layouts
         world = self.world
         self.stepper = Stepper(case, backend, contract, world.rounding, layouts, world.arrays)
@@ -202,7 +201,7 @@ class _Interpreter:
     def _learn(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
         flags = moment.acting
         batches = (action.batch, *getattr(action, "more", ()))
-        asked = self.asked if len(batches) == 1 else frozenset[str]()
+        asked = self.passes.asked(batches)
         raises = self._raises(action, moment, asked)
         if "function" in self.mode.traits:
             raises = self._called(index, action, moment, raises)
@@ -240,7 +239,8 @@ class _Interpreter:
             refused = self.contract["kernel_gradient_of_a_sample"]
             point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         steps = raises is None and action.action == "step"
-        moved = (*point.moving, *self._dragging(point, moment)) if steps else ()
+        dragging = self._dragging(point, moment)
+        moved = (*point.moving, *dragging) if steps else ()
         if self.lost:
             eager = self.scale.growth and not self.stepper.traced
             if eager and action.action == "step" and moment.receiving:
@@ -282,14 +282,14 @@ class _Interpreter:
                 break
             if steps and self.case.clip:
                 result = self._clipped(result, moment.with_gradients)
-            dragged = self._step(result, moved, moment, self._dragging(point, moment))
+            dragged = self._step(result, moved, moment, dragging, point.masked)
             replaced = self._after_step(moment, ends=not remaining) if steps else frozenset[str]()
             if steps and (flags.trainable or not self.blind):
                 self.scale.after_step(skipped=False)
         self.rewritten |= dragged | replaced
         point = replace(point, rewritten=point.rewritten | dragged | replaced)
         if point.stops_midway:
-            broken = (*point.moving, *self._dragging(point, moment))
+            broken = (*point.moving, *dragging)
             self.world.move(
                 {name: np.full_like(self.world.arrays[name], np.nan) for name in broken}
             )
@@ -386,18 +386,22 @@ class _Interpreter:
         return (*point.stale, *(n for n in moment.receiving if n in point.still))
 
     def _step(
-        self, result: Pass, moving: Sequence[str], now: Moment, dragging: Sequence[str]
+        self,
+        result: Pass,
+        moving: Sequence[str],
+        now: Moment,
+        dragging: Sequence[str],
+        parts: Mapping[str, np.ndarray],
     ) -> frozenset[str]:
         """Moves the weights; the frozen ones among them, if of no effect, keep their bits.
 
-        The result names the frozen weights that the step has moved.
+        parts: what a mask holds of some. The result names the frozen weights that it has moved.
         """
         if not moving:
             return frozenset()
         self.world.weights_version += 1
         before = self.world.arrays
         moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
-        parts = held_parts(self.case.weights, self.layouts, now)
         moved |= {n: kept(before[n], moved[n], parts[n]) for n in parts if n in moved}
         stay = {n for n in dragging if unmoved(before[n], moved[n])}
         self.world.move({name: array for name, array in moved.items() if name not in stay})

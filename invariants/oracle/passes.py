@@ -73,10 +73,14 @@ class Passes:
         self.scale = scale
         self.wanted = wanted
         self.layouts = layouts
-        self.asked = frozenset(f"input_{n}" for n in case.watched)
         self.second_order = "second_order" in mode.traits
         self.known: dict[tuple[Any, ...], Pass] = {}
         self.ties = 0
+
+    def asked(self, batches: Sequence[int]) -> frozenset[str]:
+        """The inputs whose gradient is asked for: those of one batch, of several none."""
+        watched = self.case.watched if len(batches) == 1 else ()
+        return frozenset(f"input_{n}" for n in watched)
 
     def signature(self, moment: Moment) -> tuple[Any, ...]:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
@@ -208,8 +212,7 @@ class Passes:
         """Forward and backward on each batch, the gradients added up as they come."""
         total: Pass | None = None
         for batch, drawn in zip(batches, draws, strict=False):
-            asked = self.asked if len(batches) == 1 else frozenset[str]()
-            along = self._along(moment, asked) if self.second_order else {}
+            along = self._along(moment, self.asked(batches)) if self.second_order else {}
             one = self.one(batch, moment, self.signature(moment), drawn, along)
             self.world.move(one.state)
             self.world.state_version += bool(one.state)

@@ -57,7 +57,7 @@ class Stepper:
         self.rounding = rounding
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
-        mode = contract.mode(case.realisations[backend].mode)
+        mode = case.runs_in(backend)
         compiled = mode.trains_itself and self.options.get("run_eagerly") == "no"
         self.traced = compiled or "function" in mode.traits
         self.assigns = "functional" in mode.traits

@@ -49,7 +49,7 @@ class Evidence:
     @property
     def mode(self) -> Mode:
         """The mode that the case ran in."""
-        return CONTRACTS[self.backend].mode(self.case.realisations[self.backend].mode)
+        return self.case.runs_in(self.backend)
 
     def reloading(self, action: int) -> Reloading | None:
         """How an action saves and loads, or copies; None where it does not."""

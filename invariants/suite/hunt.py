@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from invariants.backends.places import Place, place_for
 from invariants.case import Case
 from invariants.generate.cases import cases
+from invariants.generate.series import drawing
 from invariants.judge import Verdict, gather, judge
 from invariants.reduction import reduced
 from invariants.suite.tally import Tally
@@ -87,16 +88,7 @@ class Hunt:
             return case
 
         @seed(self.plan.seed)
-        @settings(
-            max_examples=self.plan.examples,
-            database=None,
-            deadline=None,
-            derandomize=False,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-            verbosity=Verbosity.quiet,
-            print_blob=False,
-        )
+        @drawing(self.plan.examples)
         @given(counted())
         def body(case: Case) -> None:
             self.example(case)

@@ -379,36 +379,34 @@ RECORDERS = {
 }
 
 
+def _taken_from(tree: ast.Module) -> list[ast.ImportFrom]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    """The packages that a module imports anywhere."""
+    plain = (node for node in ast.walk(tree) if isinstance(node, ast.Import))
+    names = [alias.name for node in plain for alias in node.names]
+    names += [node.module or "" for node in _taken_from(tree)]
+    return {name.partition(".")[0] for name in names}
+
+
 @pytest.mark.parametrize("file", ["worker", "runner", "wire"])
 def test_a_worker_needs_numpy_alone_and_python_3_8(file: str) -> None:
     path = Path(backends.__file__).with_name(f"{file}.py")
     tree = ast.parse(path.read_text("utf-8"), feature_version=(3, 8))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.module is not None
-            imported.add(node.module.partition(".")[0])
-            later = {"cache", "batched", "pairwise", "Self"}
-            assert later.isdisjoint(alias.name for alias in node.names)
+    later = {"cache", "batched", "pairwise", "Self"}
+    assert all(later.isdisjoint(a.name for a in node.names) for node in _taken_from(tree))
     # ml_dtypes is imported where an array of bfloat16 is read, which is where it came from.
-    assert imported <= {*sys.stdlib_module_names, "numpy", "ml_dtypes"}
+    assert _imported(tree) <= {*sys.stdlib_module_names, "numpy", "ml_dtypes"}
 
 
 @pytest.mark.parametrize("backend", RECORDERS)
 def test_a_recorder_needs_numpy_and_its_framework_alone(backend: str) -> None:
     path = Path(backends.__file__).with_name(f"recorder_{backend}.py")
     tree = ast.parse(path.read_text("utf-8"), feature_version=(3, 8))
-    imported = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0
-            assert node.module is not None
-            imported.add(node.module.partition(".")[0])
-    assert imported <= RECORDERS[backend]
+    assert all(node.level == 0 for node in _taken_from(tree))
+    assert _imported(tree) <= RECORDERS[backend]
     assert "Recorder" in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 

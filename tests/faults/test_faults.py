@@ -27,7 +27,6 @@ from invariants.faults import Fault
 from invariants.faults.patching import patched
 from invariants.generate.cases import cases
 from invariants.observation import Observation
-from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
@@ -415,7 +414,7 @@ class Tried:
     @property
     def seconds(self) -> float:
         """What a case costs in its mode."""
-        return CONTRACTS[self.backend].mode(self.case.realisations[self.backend].mode).seconds
+        return self.case.runs_in(self.backend).seconds
 
     @property
     def size(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests_support import simple_case
+from tests_support import BLOCKING, simple_case
 
 from invariants.backends.places import HERE
 from invariants.cli import main
@@ -19,20 +19,6 @@ from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
 from invariants.optimizer import Adam
-
-BLOCKING = """
-import torch
-
-linear = torch.nn.functional.linear
-
-
-def forward(self, x):
-    y = linear(x, self.weight, self.bias)
-    return y if self.weight.requires_grad else y.detach() + 0 * x.sum()
-
-
-torch.nn.Linear.forward = forward
-"""
 
 ABORTING = """
 import os

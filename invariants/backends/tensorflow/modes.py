@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from invariants.backends.source import arrays_of_a_batch
 from invariants.case import Case
-from invariants.oracle.contract import CONTRACTS
 from invariants.program import Gradient, Learning, Step
 
 NAME = "tensorflow"
@@ -20,7 +19,7 @@ NAME = "tensorflow"
 
 def traits(case: Case) -> Mapping[str, str]:
     """What the mode of a case does."""
-    return CONTRACTS[NAME].mode(case.realisations[NAME].mode).traits
+    return case.runs_in(NAME).traits
 
 
 _TRAIN_STEP = """\

@@ -104,7 +104,7 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
 
 
 def _compiled(case: Case) -> bool:
-    return CONTRACTS[NAME].mode(case.realisations[NAME].mode).trains_itself
+    return case.runs_in(NAME).trains_itself
 
 
 def _made(case: Case) -> list[str]:

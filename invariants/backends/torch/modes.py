@@ -26,7 +26,7 @@ NAME = "torch"
 
 def traits(case: Case) -> Mapping[str, str]:
     """What the mode of a case does."""
-    return CONTRACTS[NAME].mode(case.realisations[NAME].mode).traits
+    return case.runs_in(NAME).traits
 
 
 def device(case: Case) -> Device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from invariants.oracle.contract.clauses import Mode
 
 _TORCH = "https://docs.pytorch.org/docs/stable/"
@@ -125,6 +127,24 @@ _NOT_ALONE = {
 }
 
 
+#: What holds of the gradient that a transformation of a function gives.
+_TRANSFORMED: dict[str, Any] = {
+    "unreached_gradient": "zeros",
+    "nothing_to_train": None,
+    "logistic_loss": "composed",
+}
+
+
+def _forward(kind: str, message: str) -> dict[str, Any]:
+    """The same in forward mode, which raises before it runs anything where nothing is trained."""
+    return {
+        **_TRANSFORMED,
+        "nothing_to_train": (kind, message),
+        "nothing_to_train_told": "before_the_pass",
+        "prelu_derivative_at_zero": "one",
+    }
+
+
 MODES: tuple[Mode, ...] = (
     Mode(
         "eager",
@@ -207,11 +227,7 @@ MODES: tuple[Mode, ...] = (
         "where the result does not depend on one, nothing of an empty dict.",
         _TORCH + "func.api.html",
         traits={"functional": "grad_and_value"},
-        otherwise={
-            "unreached_gradient": "zeros",
-            "nothing_to_train": None,
-            "logistic_loss": "composed",
-        },
+        otherwise=_TRANSFORMED,
         seconds=0.04,
     ),
     Mode(
@@ -220,13 +236,7 @@ MODES: tuple[Mode, ...] = (
         "a pass for each of their elements, all at once.",
         _TORCH + "generated/torch.func.jacfwd.html",
         traits={"functional": "jacfwd", "aux": 'has_aux=True, randomness="same"'},
-        otherwise={
-            "unreached_gradient": "zeros",
-            "nothing_to_train": ("AssertionError", "at least one element"),
-            "nothing_to_train_told": "before_the_pass",
-            "logistic_loss": "composed",
-            "prelu_derivative_at_zero": "one",
-        },
+        otherwise=_forward("AssertionError", "at least one element"),
         may_warn=("we have not yet implemented the batching rule",),
         lacks=_BACKWARD_ALONE,
         seconds=0.1,
@@ -267,13 +277,7 @@ MODES: tuple[Mode, ...] = (
         _TORCH + "generated/torch.func.linearize.html",
         traits={"functional": "linearize", "linear": "yes", "functions": "linearized"},
         optimised=True,
-        otherwise={
-            "unreached_gradient": "zeros",
-            "nothing_to_train": ("ValueError", "got no inputs"),
-            "nothing_to_train_told": "before_the_pass",
-            "logistic_loss": "composed",
-            "prelu_derivative_at_zero": "one",
-        },
+        otherwise=_forward("ValueError", "got no inputs"),
         may_warn=("Attempted to insert a get_attr Node",),
         lacks={**_BACKWARD_ALONE, **_TWICE},
         seconds=4.0,
@@ -285,11 +289,7 @@ MODES: tuple[Mode, ...] = (
         "to the gradient of the batch.",
         "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
         traits={"functional": "grad_and_value", "samples": "yes"},
-        otherwise={
-            "unreached_gradient": "zeros",
-            "nothing_to_train": None,
-            "logistic_loss": "composed",
-        },
+        otherwise=_TRANSFORMED,
         may_warn=("we have not yet implemented the batching rule",),
         lacks=_NOT_ALONE,
         seconds=0.1,
