@@ -36,7 +36,7 @@ from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
 from invariants.optimizer import Clip, Optimizer, Positive, refused
-from invariants.oracle.contract import CONTRACTS, Contract, Mode
+from invariants.oracle.contract import CONTRACTS, Contract, Device, Mode
 from invariants.oracle.losses import CLASSIFYING, LOSSES
 from invariants.program import (
     Action,
@@ -310,6 +310,10 @@ class Case(Document):
     def runs_in(self, backend: str) -> Mode:
         """The mode of a realisation."""
         return CONTRACTS[backend].mode(self.realisations[backend].mode)
+
+    def runs_on(self, backend: str) -> Device:
+        """The device of a realisation."""
+        return CONTRACTS[backend].device(self.realisations[backend].device)
 
     def course(self, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
         """The moment after each action, as the backend's contract has it."""

@@ -62,7 +62,7 @@ class Evidence:
     @property
     def device(self) -> Device:
         """The device that the case ran on."""
-        return CONTRACTS[self.backend].device(self.case.realisations[self.backend].device)
+        return self.case.runs_on(self.backend)
 
     @property
     def ordered(self) -> bool:

@@ -234,7 +234,7 @@ def render(case: Case) -> str:
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
     lines += [*modes.scaling(case), *learning.definitions(case)]
-    device = CONTRACTS[NAME].device(case.realisations[NAME].device)
+    device = case.runs_on(NAME)
     lines += [*device.settings, f'with tf.device("{device.place}"):', *indented(_program(case))]
     return "\n".join(lines) + "\n"
 

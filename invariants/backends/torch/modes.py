@@ -9,16 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from invariants.architecture.graph import Block
-from invariants.backends.source import (
-    arrays_of_a_batch,
-    indented,
-    named_terms,
-    placed_weight,
-)
-from invariants.backends.torch.losses import averages_what_is_masked
-from invariants.backends.torch.rows import LOWERINGS
+from invariants.backends.source import arrays_of_a_batch, indented
+from invariants.backends.torch import functional
 from invariants.case import Case
-from invariants.oracle.contract import CONTRACTS, Device
 from invariants.stretches import chain, stretches
 
 NAME = "torch"
@@ -29,14 +22,9 @@ def traits(case: Case) -> Mapping[str, str]:
     return case.runs_in(NAME).traits
 
 
-def device(case: Case) -> Device:
-    """What a case runs on."""
-    return CONTRACTS[NAME].device(case.realisations[NAME].device)
-
-
 def placed(case: Case, dtype: str) -> str:
     """The expression of a new model in a dtype, where the case runs."""
-    row = device(case)
+    row = case.runs_on(NAME)
     place = f'"{row.place}", ' if row.name != "cpu" else ""
     return f"Net().to({place}torch.{dtype})"
 
@@ -137,17 +125,6 @@ def functions(case: Case) -> list[str]:
     return [*text.splitlines(), "", ""] if text else []
 
 
-def _weight(case: Case, name: str) -> str:
-    """A weight of the model, where a function is given some of them: by its listed name."""
-    path, native = placed_weight(case, name, LOWERINGS)
-    return f'weights["{path}.{native.name}"]'
-
-
-def penalised(case: Case, name: str, attribute: str) -> str:
-    """The expression of a weight in a penalty; attribute: that of the model's own."""
-    return _weight(case, name) if "functional" in traits(case) else attribute
-
-
 def definitions(case: Case, loss: Sequence[str]) -> list[str]:
     """The function of a script that is compiled or differentiated, where there is one.
 
@@ -155,11 +132,7 @@ def definitions(case: Case, loss: Sequence[str]) -> list[str]:
     """
     of, arrays = traits(case).get("of"), arrays_of_a_batch(case)
     if "functional" in traits(case):
-        known = ["weights = {**dict(model.named_parameters()), **trained}"] * bool(case.penalties)
-        given = ["trained", *arrays, "buffers", *(["share"] if share(case) else [])]
-        head = [f"def loss_of({', '.join(given)}):"]
-        returned = "return loss, loss" if "aux" in traits(case) else "return loss"
-        return ["", *head, *indented([*known, *loss, returned]), ""]
+        return functional.definition(case, loss)
     if of not in ("loss", "step"):
         return []
     body = [*loss, *(["loss.backward()"] if of == "step" else []), "return loss"]
@@ -170,92 +143,8 @@ def definitions(case: Case, loss: Sequence[str]) -> list[str]:
 def called(case: Case, names: Sequence[str]) -> str:
     """The call of the model on its inputs, where it is to learn."""
     if "functional" in traits(case):
-        given = names[0] if len(names) == 1 else f"({', '.join(names)})"
-        return f"torch.func.functional_call(model, {{**trained, **buffers}}, {given})"
+        return functional.call(names)
     return f"{runs(case)}({', '.join(names)})"
-
-
-def share(case: Case) -> str:
-    """What stands before a summand of the loss where a function gives that of one sample."""
-    return "share * " if "samples" in traits(case) else ""
-
-
-def _transformed(case: Case, watched: Sequence[int]) -> list[str]:
-    """The lines that leave `gradients` by name, those of inputs, and the loss, by one call."""
-    arrays = arrays_of_a_batch(case)
-    given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
-    arguments = ["loss_of"]
-    arguments += [f"argnums={(0, *(1 + n for n in watched))}"] if watched else []
-    arguments += [traits(case)["aux"]] if "aux" in traits(case) else []
-    transformed = f"torch.func.{traits(case)['functional']}({', '.join(arguments)})"
-    gradients = ["gradients", *(f"x{n}.grad" for n in watched)]
-    left = f"({', '.join(gradients)})" if watched else "gradients"
-    return [
-        f"{left}, loss = {transformed}(",
-        f"    trained, {', '.join(given)}, dict(model.named_buffers())",
-        ")",
-    ]
-
-
-def _of_samples(case: Case, watched: Sequence[int]) -> list[str]:
-    """The same, as the sum over the samples, each of which is a batch of one to the model."""
-    arrays = arrays_of_a_batch(case)
-    given = [f"x{n}.detach()" if n in watched else name for n, name in enumerate(arrays)]
-    for name, term, _ in named_terms(case):
-        weights = name.replace("loss_function", "w")
-        if averages_what_is_masked(term):
-            given[arrays.index(weights)] = f"({weights} / {weights}.sum())"
-    arguments = ["loss_of"]
-    arguments += [f"argnums={(0, *(1 + n for n in watched))}"] if watched else []
-    axes = ("None", *("0" for _ in arrays), "None", "None")
-    gradients = ["gradients", *(f"to_x{n}" for n in watched)]
-    left = f"({', '.join(gradients)})" if watched else "gradients"
-    return [
-        "of_each = torch.vmap(",
-        f"    torch.func.grad_and_value({', '.join(arguments)}),",
-        f"    in_dims=({', '.join(axes)}),",
-        '    randomness="different",',
-        ")",
-        f"{left}, loss = of_each(",
-        f"    trained, {', '.join(f'{array}.unsqueeze(1)' for array in given)},",
-        "    dict(model.named_buffers()), 1 / len(x0)",
-        ")",
-        "gradients = {name: gradient.sum(0) for name, gradient in gradients.items()}",
-        "loss = loss.sum()",
-        *(f"x{n}.grad = to_x{n}.squeeze(1)" for n in watched),
-    ]
-
-
-def _linearized(case: Case, watched: Sequence[int]) -> list[str]:
-    """The same, by the linear map that stands for the loss near its weights and inputs."""
-    arrays, count = arrays_of_a_batch(case), len(watched)
-    places = {f"x{n}": f"given[{place - count}]" for place, n in enumerate(watched)}
-    primals = ["*trained.values()", *(f"x{n}.detach()" for n in watched)]
-    return [
-        "columns, loss = linearized(",
-        "    lambda *given: loss_of(",
-        f"        dict(zip(trained, given)), {', '.join(places.get(a, a) for a in arrays)},",
-        "        dict(model.named_buffers())",
-        "    ),",
-        f"    [{', '.join(primals)}]",
-        ")",
-        "gradients = dict(zip(trained, columns))",
-        *(f"x{n}.grad = columns[{place - count}]" for place, n in enumerate(watched)),
-    ]
-
-
-def _functional(case: Case, watched: Sequence[int]) -> list[str]:
-    """The lines that leave gradients which a transformation of `loss_of` has given."""
-    by = {"samples": _of_samples, "linear": _linearized}
-    lines = next((by[trait] for trait in by if trait in traits(case)), _transformed)
-    return [
-        "trained = {n: p.detach() for n, p in model.named_parameters() if p.requires_grad}",
-        *lines(case, watched),
-        "for name, gradient in gradients.items():",
-        "    parameter = model.get_parameter(name)",
-        "    held = parameter.grad",
-        "    parameter.grad = gradient if held is None else held + gradient",
-    ]
 
 
 def surrounded(case: Case, lines: Sequence[str]) -> list[str]:
@@ -304,7 +193,7 @@ def learned(case: Case, loss: Sequence[str], watched: Sequence[int]) -> list[str
     """
     of, arrays = traits(case).get("of"), ", ".join(arrays_of_a_batch(case))
     if "functional" in traits(case):
-        return _functional(case, watched)
+        return functional.learned(case, watched)
     if of == "step":
         return [f"loss = step_of({arrays})"]
     lines = [f"loss = loss_of({arrays})"] if of == "loss" else list(loss)

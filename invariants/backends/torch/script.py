@@ -17,7 +17,7 @@ from invariants.backends.source import (
     named_terms,
     placed_weight,
 )
-from invariants.backends.torch import actions, averages, losses, modes, optimizers
+from invariants.backends.torch import actions, averages, functional, losses, modes, optimizers
 from invariants.backends.torch.rows import LOWERINGS
 from invariants.case import Case
 from invariants.program import Freeze, Gradient, Learning, Step, Thaw
@@ -172,9 +172,9 @@ def _penalties(case: Case) -> list[str]:
     """The lines that add the penalties to `loss`."""
     size = {"l1": "abs()", "l2": "square()"}
     return [
-        f"loss = loss + {modes.share(case)}{factor!r} * {weight}.{size[kind]}.sum()"
+        f"loss = loss + {functional.share(case)}{factor!r} * {weight}.{size[kind]}.sum()"
         for name, penalty in case.penalties.items()
-        for weight in (modes.penalised(case, name, _attribute(case, name)),)
+        for weight in (functional.penalised(case, name, _attribute(case, name)),)
         for kind, factor in penalty.parts
     ]
 
@@ -182,7 +182,7 @@ def _penalties(case: Case) -> list[str]:
 def _loss(case: Case) -> list[str]:
     """The lines that compute `loss`."""
     names = [f"x{i}" for i in range(len(case.architecture.inputs))]
-    value = losses.value_of_a_sample if modes.share(case) else losses.value
+    value = losses.value_of_a_sample if functional.share(case) else losses.value
     return [*loss_lines(case, modes.called(case, names), value), *_penalties(case)]
 
 
@@ -243,7 +243,7 @@ def render(case: Case) -> str:
         "from torch import nn",
         "from torch.nn import functional as F",
         *modes.imports(case),
-        *modes.device(case).settings,
+        *case.runs_on(NAME).settings,
         "",
         "",
     ]
