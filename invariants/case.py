@@ -31,7 +31,7 @@ from pydantic import (
 from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.average import Average, not_averaged
-from invariants.course import Moment, course
+from invariants.course import Moment, course, is_construction
 from invariants.document import Document
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
@@ -715,8 +715,7 @@ def late_construction(
 ) -> int | None:
     """The first action that is part of the model's making, and comes after one that is not."""
     making = [
-        isinstance(action, Freeze) and contract.way(way or "").construction
-        for action, way in zip(program, ways, strict=True)
+        is_construction(action, way, contract) for action, way in zip(program, ways, strict=True)
     ]
     first = making.index(False) if False in making else len(making)
     return making.index(True, first) if True in making[first:] else None

@@ -130,6 +130,11 @@ def flags_after(
     return flags
 
 
+def is_construction(action: Any, way: str | None, contract: Contract) -> bool:
+    """Whether an action is part of the model's making."""
+    return isinstance(action, Freeze) and contract.way(way or "").construction
+
+
 def made_frozen(
     case: Case, realisation: Realisation, contract: Contract
 ) -> list[tuple[Freeze, str]]:
@@ -137,7 +142,7 @@ def made_frozen(
     return [
         (action, way or "")
         for action, way in zip(case.program, realisation.ways, strict=True)
-        if isinstance(action, Freeze) and contract.way(way or "").construction
+        if is_construction(action, way, contract)
     ]
 
 
@@ -423,7 +428,7 @@ class _Course:
             "set_rate": self.set_rate,
         }
         flags = moment.flags
-        if not (isinstance(action, Freeze) and self.contract.way(way or "").construction):
+        if not is_construction(action, way, self.contract):
             flags = flags_after(action, way, flags, self.contract, self.equal_flag_ignored)
         acting = moment.acting if self.compiled else flags.acting
         moment = replace(moment, flags=flags, acting=acting, raises=None, warns=(), loads=False)

@@ -116,4 +116,4 @@ class Flags:
         return replace(self, frozen=held | (flagged - self.apart))
 
     def _modules_in(self, target: str) -> frozenset[str]:
-        return frozenset(m for m in self.architecture.paths if within(m, target))
+        return frozenset(self.architecture.paths_in(target))

@@ -10,7 +10,7 @@ block, its path is `block_1.dense_2`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Literal
@@ -76,6 +76,16 @@ def join(path: str, name: str) -> str:
 def within(path: str, module: str) -> bool:
     """Whether `path` is `module` or lies inside it."""
     return not module or path == module or path.startswith(module + ".")
+
+
+def _by_module(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Each module and path, with those of `paths` that are within it, in their order."""
+    inside: dict[str, list[str]] = {}
+    for path in paths:
+        parts = path.split(".") if path else []
+        for depth in range(len(parts) + 1):
+            inside.setdefault(".".join(parts[:depth]), []).append(path)
+    return {module: tuple(held) for module, held in inside.items()}
 
 
 @dataclass(frozen=True)
@@ -261,7 +271,19 @@ class Architecture(Document):
 
     def weights_in(self, target: str) -> tuple[str, ...]:
         """The weights that a freeze of `target` reaches: a module's path or a weight's name."""
-        return tuple(name for name in self.weights if within(name, target))
+        return self._weights_in.get(target, ())
+
+    def paths_in(self, target: str) -> tuple[str, ...]:
+        """The modules at and inside `target`; none in a weight."""
+        return self._paths_in.get(target, ())
+
+    @cached_property
+    def _weights_in(self) -> dict[str, tuple[str, ...]]:
+        return _by_module(self.weights)
+
+    @cached_property
+    def _paths_in(self) -> dict[str, tuple[str, ...]]:
+        return _by_module(self.paths)
 
     @property
     def stochastic(self) -> bool:

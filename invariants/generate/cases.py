@@ -17,7 +17,6 @@ from invariants.case import (
     Case,
     Realisation,
     frozen,
-    late_construction,
     leaves_open,
     not_by,
     not_cast,
@@ -25,7 +24,7 @@ from invariants.case import (
     not_placed,
     ways_of,
 )
-from invariants.course import flags_after
+from invariants.course import flags_after, is_construction
 from invariants.freezing import Flags
 from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
@@ -118,12 +117,13 @@ def _realisation(
     takes = {r.name for r in contract.reloads if r.averages}
     beside: dict[str, str] = {}
     ways: list[str | None] = []
+    made = False
     for action in program:
         settled = [
             way
             for way in ways_of(action, architecture, contract, mode, averaged)
             if not leaves_open(action, way, flags, contract)
-            and late_construction([*program[: len(ways)], action], [*ways, way], contract) is None
+            and not (made and is_construction(action, way, contract))
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
             and way not in refused
         ]
@@ -139,6 +139,7 @@ def _realisation(
         taking = [way for way in settled if way in takes]
         way = choice.one_of([*settled, *loading * 3, *taking * 10])
         ways.append(way)
+        made = made or not is_construction(action, way, contract)
         if isinstance(action, Freeze) and way in aside:
             beside[action.target] = way
         flags = flags_after(action, way, flags, contract)
@@ -313,6 +314,8 @@ def _settled(case: Case) -> Case:
     With an optimizer of all weights where one of those that are trainable would have none once the
     model is cast.
     """
+    if not any(isinstance(action, Reload | Cast) for action in case.program):
+        return case
     for name, realisation in case.realisations.items():
         loading = {r.name: r.weights_alone for r in CONTRACTS[name].reloads if r.weights_alone}
         ways = list(realisation.ways)

@@ -35,6 +35,8 @@ class Drawn:
         self._random: Random = draw(_RANDOMS)
         self._drawn = 0
         self._contracts = contracts
+        #: The kinds of layers that some contract lacks.
+        self.lacking = frozenset(kind for contract in contracts for kind in contract.lacks)
 
     def offered(self, point: str) -> tuple[Any, ...]:
         """The values of a point that every contract offers, in the order of the first."""
@@ -48,11 +50,6 @@ class Drawn:
     def named(self, point: str) -> frozenset[Any]:
         """What any contract names at a point."""
         return frozenset[Any]().union(*(contract[point] for contract in self._contracts))
-
-    @property
-    def lacking(self) -> frozenset[str]:
-        """The kinds of layers that some contract lacks."""
-        return frozenset(kind for contract in self._contracts for kind in contract.lacks)
 
     def integer(self, low: int, high: int) -> int:
         if low == high:

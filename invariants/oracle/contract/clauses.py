@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 
@@ -203,7 +204,11 @@ class Contract:
         return replace(inside, lacks={**self.lacks, **mode.lacks})
 
     def way(self, name: str) -> Way:
-        return next(way for way in self.ways if way.name == name)
+        return self._ways[name]
+
+    @cached_property
+    def _ways(self) -> dict[str, Way]:
+        return {way.name: way for way in self.ways}
 
     @property
     def mode_names(self) -> tuple[str, ...]:
