@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from invariants.freezing import Flags, named
 from invariants.oracle.contract import CONTRACTS, Contract
@@ -130,7 +130,7 @@ def flags_after(
     return flags
 
 
-def is_construction(action: Any, way: str | None, contract: Contract) -> bool:
+def is_construction(action: Any, way: str | None, contract: Contract) -> TypeGuard[Freeze]:
     """Whether an action is part of the model's making."""
     return isinstance(action, Freeze) and contract.way(way or "").construction
 
