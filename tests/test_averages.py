@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from invariants.judge import Verdict, gather, judge
 from invariants.observation import Array, same_bits
 from invariants.optimizer import SGD
 from invariants.program import Compile, Evaluate, Freeze, Gradient, Reload, Step, Thaw
-from invariants.properties import findings
+from invariants.properties import findings, training_trajectory
 from invariants.properties.evidence import Evidence
 
 FROZEN = "dense_4.kernel"
@@ -97,6 +98,20 @@ def test_the_average_of_a_weight_frozen_from_the_start_is_that_weight_to_the_bit
     flipped = last_bit_flipped(average_at(evidence, 4, FROZEN), (0, 0))
     found = findings(at(evidence, 4, "averages", FROZEN, flipped))
     assert {(f.property_, f.subject) for f in found} == {("training_trajectory", FROZEN)}
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.25, True), (-np.inf, False)])
+def test_the_average_of_an_infinite_weight_is_not_said_to_stay(value: float, told: bool) -> None:
+    """A rule that adds a difference has infinity minus infinity there."""
+    evidence = sound(case(Average(decay=0.9), (Freeze("dense_4"), *(Step(0),) * 4)))
+    for action in range(5):
+        last = value if action < 4 else value - value
+        for field, number in (("weights", value), ("averages", last)):
+            forged = np.full_like(weight_at(evidence, 4, FROZEN), number)
+            evidence = at(evidence, action, field, FROZEN, forged)
+    with patch.object(Evidence, "comparable", evidence.pairs):
+        said = [finding.message for finding in training_trajectory.judge(evidence)]
+    assert any("has stayed" in message for message in said) is told
 
 
 def test_a_weight_that_is_frozen_later_is_caught_up_with() -> None:

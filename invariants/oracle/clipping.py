@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from invariants.oracle.contract import Contract
+from invariants.oracle.limits import beyond
 from invariants.oracle.optimizers.base import by_sign
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import Rounding
+from invariants.oracle.rounding import PRECISIONS, Rounding
 from invariants.oracle.tape import Tape, Value
 
 
@@ -66,14 +67,14 @@ def _scaled(gs: Sequence[Value], clip: Any, contract: Contract) -> list[Value]:
 def _root(squares: Sequence[Value], whole: bool = False) -> Value:
     """The root of a sum; not known where an implementation may leave the range of its dtype.
 
-    whole: the sum is in the dtype itself; an implementation that keeps it in a wider one does not
-    fail before the root.
+    whole: the sum is in the dtype itself, not in float32 where that is wider.
     """
     total = squares[0]
     for square in squares[1:]:
         total = total + square
     root = total.apply("sqrt")
-    largest = root.tape.rounding.precision.largest / 4.0
-    if not np.abs((total if whole else root).data).max() <= largest:
+    own = root.tape.rounding.precision
+    kept = own if whole else max(own, PRECISIONS["float32"], key=lambda held: held.largest)
+    if beyond(total.data, kept.largest / 4.0) or beyond(root.data, own.largest / 4.0):
         root.data = np.full_like(root.data, np.nan)
     return root

@@ -238,6 +238,8 @@ class _Interpreter:
         if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
             refused = self.contract["kernel_gradient_of_a_sample"]
             point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
+        if action.action == "step" and (refused := self._refuses(moment)):
+            point = replace(point, may_raise=refused)
         steps = raises is None and action.action == "step"
         dragging = self._dragging(point, moment)
         moved = (*point.moving, *dragging) if steps else ()
@@ -413,9 +415,15 @@ class _Interpreter:
         after = clipped(self.case.clip, self.contract, self.world.rounding, held, result.lookups)
         return replace(result, gradients={**result.gradients, **after})
 
+    def _refuses(self, moment: Moment) -> tuple[str, str] | None:
+        return self.stepper.refuses(self.world.arrays, moment.with_gradients)
+
     def _in_the_layout_of_a_sample(self, moment: Moment) -> bool:
-        """Whether transposed convolutions in 16 bits have gradients of their kernels one by one."""
-        if "samples" not in self.mode.traits or self.world.rounding.precision.significand_bits > 11:
+        """Whether transposed convolutions have gradients of their kernels one by one.
+
+        In float32 another library's kernel takes them, whatever the layout.
+        """
+        if "samples" not in self.mode.traits or self.world.rounding.precision.name == "float32":
             return False
         kernels = {
             f"{placed.path}.kernel"

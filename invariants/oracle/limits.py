@@ -44,7 +44,7 @@ def _adjoints_may_overflow(tape: Tape, gradients: Mapping[str, Array]) -> bool:
     if not tape.largest_adjoint <= 0.25:  # partial sums are larger
         return True
     limit = np.sqrt(tape.widest.precision.largest)
-    return any(_beyond(array, limit) for array in gradients.values())
+    return any(beyond(array, limit) for array in gradients.values())
 
 
 def _values_may_overflow(tape: Tape) -> bool:
@@ -53,11 +53,12 @@ def _values_may_overflow(tape: Tape) -> bool:
     Training that diverges gets there.
     """
     return any(
-        _beyond(value.data, np.sqrt(value.rounding.precision.largest)) for value in tape.values
+        beyond(value.data, np.sqrt(value.rounding.precision.largest)) for value in tape.values
     )
 
 
-def _beyond(array: Array, limit: float) -> bool:
+def beyond(array: Array, limit: float) -> bool:
+    """Whether the size of a number is beyond a limit, or is none at all."""
     return not np.abs(array).max(initial=0.0) <= limit
 
 

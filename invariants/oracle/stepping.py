@@ -238,6 +238,16 @@ class Stepper:
             and self.contract["fused_gradient"] == "by_memory"
         )
 
+    def refuses(self, arrays: Arrays, names: Sequence[str]) -> tuple[str, str] | None:
+        """The exception of a step that may find a gradient laid out in the order of others.
+
+        names: the weights that have a gradient. As above, it may be one that a program assigns.
+        """
+        if not self.assigns or self.case.optimizer.kind != "lbfgs":
+            return None
+        named = self.contract["lbfgs_gradient"]
+        return tuple(named) if named and any(arrays[n][0].ndim > 1 for n in names) else None
+
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
         o = self.case.optimizer

@@ -1,8 +1,8 @@
 """Two gradients at the same weights, state and batch agree to the bit, whatever is frozen.
 
-Where the contract names a layer whose kernels depend on flags, a mode that optimises a graph as a
-whole, or a device of which no more is known, they agree within the spread, and where the loss is
-scaled by another factor.
+Where the contract names a layer whose kernels depend on flags, a mode that computes all gradients
+as a whole, or a device of which no more is known, they agree within the spread, and where the loss
+is scaled by another factor.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
 it was. It needs no oracle, so it also judges layers that are random: their random state is the same

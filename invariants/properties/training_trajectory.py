@@ -110,7 +110,7 @@ def _constant_averages(evidence: Evidence) -> Iterator[Finding]:
         for name, average in after.averages.items():
             arrays = before.averages[name], before.weights[name], after.weights[name]
             stays = np.logical_and.reduce([array == arrays[0] for array in arrays])
-            moved = stays & (average != arrays[0])
+            moved = stays & np.isfinite(arrays[0]) & (average != arrays[0])
             if moved.any():
                 at = tuple(int(i) for i in np.argwhere(moved)[0])
                 yield Finding(

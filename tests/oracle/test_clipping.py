@@ -68,10 +68,18 @@ def test_an_element_within_its_spread_of_the_limit_may_lie_on_either_side(sides:
     assert np.abs(found.value - near[0]) <= LAMBDA * found.spread
 
 
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float16", 2.0**15), ("bfloat16", 2.0**65), ("float32", 2.0**65)]
+)
 @pytest.mark.parametrize("kind", ["norm", "global_norm"])
-def test_a_norm_beyond_the_range_is_not_judged(kind: Kind) -> None:
-    large: Any = {"w": np.full(4, 2.0**15)}
-    assert np.isinf(estimated(large, Clip(kind=kind), dtype="float16")["w"].spread).all()
+def test_a_norm_beyond_the_range_is_not_judged(kind: Kind, dtype: str, size: float) -> None:
+    large: Any = {"w": np.full(4, size)}
+    assert np.isinf(estimated(large, Clip(kind=kind), dtype=dtype)["w"].spread).all()
+
+
+def test_torch_sums_the_squares_of_float16_in_a_wider_format() -> None:
+    after = estimated({"w": np.full(4, 512.0)}, Clip(kind="norm", limit=1.0), dtype="float16")
+    assert np.isfinite(after["w"].spread).all()
 
 
 def test_a_step_without_gradients_has_nothing_to_clip() -> None:

@@ -102,7 +102,8 @@ class Mode:
 
     trains_itself: one call trains the model, and no gradient is shown. traits: what a script does
     for it, by names of the backend's own; one that is named like an option settles that.
-    optimised: as a whole, so that under other flags a gradient may be computed by other kernels.
+    optimised: as a whole, a graph or one batch of all elements that are trained, so that under
+    other flags a gradient may be computed by other kernels.
     otherwise: points of the contract that have other values in this mode, as its sentence says.
     may_warn: what it may warn of at any action. dtypes: those of the cases that run in it; all
     where none is named. refuses: the optimizers that it does not take. lacks: kinds of layers that

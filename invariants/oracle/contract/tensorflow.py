@@ -729,6 +729,11 @@ TENSORFLOW = Contract(
             "Silent; Keras optimizers have no fused implementation.",
             _KERAS + "optimizers/",
         ),
+        "lbfgs_gradient": Clause(
+            None,
+            "Silent; Keras has no LBFGS.",
+            _KERAS + "optimizers/",
+        ),
         "stretch_without_inputs": Clause(
             "keeps_gradients",
             "Silent; users expect a recomputed stretch to have the gradients of one that is not.",

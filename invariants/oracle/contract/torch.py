@@ -755,6 +755,12 @@ TORCH = Contract(
             "assigned to .grad has the values that its indices give.",
             _TORCH + "optim.html#algorithms",
         ),
+        "lbfgs_gradient": Clause(
+            None,
+            "An optimizer reads the gradients of its parameters; users expect one that they assign "
+            "to do, in whatever order its memory is.",
+            _TORCH + "generated/torch.optim.LBFGS.html",
+        ),
         "stretch_without_inputs": Clause(
             "keeps_gradients",
             "Users expect checkpointing to trade compute for memory and nothing else. For the "

@@ -236,6 +236,7 @@ MODES: tuple[Mode, ...] = (
         "a pass for each of their elements, all at once.",
         _TORCH + "generated/torch.func.jacfwd.html",
         traits={"functional": "jacfwd", "aux": 'has_aux=True, randomness="same"'},
+        optimised=True,
         otherwise=_forward("AssertionError", "at least one element"),
         may_warn=("we have not yet implemented the batching rule",),
         lacks=_BACKWARD_ALONE,
