@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from invariants import ledger
-from invariants.backends import BACKENDS, layouts, observe, versions
+from invariants.backends import BACKENDS, observe, versions
 from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
 from invariants.observation import Observation
-from invariants.oracle.interpreter import expect
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
+from invariants.recall import expected
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,7 @@ def gather(case: Case, backend: str, repeat: bool = False, place: Place = HERE) 
 def evidence_of(case: Case, observation: Observation, again: Observation | None) -> Evidence:
     """What was observed, with what is to be expected."""
     backend = observation.backend
-    expectation = expect(case, backend, None, observation.draws, layouts(case, backend))
-    return Evidence(case, backend, observation, expectation, again)
+    return Evidence(case, backend, observation, expected(case, backend, observation.draws), again)
 
 
 def measure(evidence: Evidence) -> Measures:

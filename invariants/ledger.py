@@ -18,13 +18,13 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from invariants.backends import BACKENDS, layouts, versions
+from invariants.backends import BACKENDS, versions
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation
-from invariants.oracle.interpreter import expect
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
+from invariants.recall import expected
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -224,8 +224,7 @@ def _changed(backend: str, issues: Sequence[KnownIssue]) -> Contract:
 
 def _expected(evidence: Evidence, contract: Contract) -> Expectation:
     """What another contract says of the program of `evidence`."""
-    case, backend = evidence.case, evidence.backend
-    return expect(case, backend, contract, evidence.observation.draws, layouts(case, backend))
+    return expected(evidence.case, evidence.backend, evidence.observation.draws, contract)
 
 
 def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:

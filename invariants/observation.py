@@ -41,6 +41,19 @@ class Raised:
 Draws = Mapping[str, tuple[Array, ...]]
 
 
+def same_draws(a: Mapping[int, Draws], b: Mapping[int, Draws]) -> bool:
+    """Whether random layers drew the same at every action."""
+    return a.keys() == b.keys() and all(_same(a[action], b[action]) for action in a)
+
+
+def _same(a: Draws, b: Draws) -> bool:
+    return a.keys() == b.keys() and all(
+        len(a[path]) == len(b[path])
+        and all(same_bits(x, y) for x, y in zip(a[path], b[path], strict=True))
+        for path in a
+    )
+
+
 @dataclass(frozen=True)
 class ObservedPoint:
     """What was there after one action; names and layouts are canonical.

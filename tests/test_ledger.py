@@ -311,7 +311,7 @@ def test_a_label_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_finding_means_no_expectation_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = judged(monkeypatch)
     assert findings(evidence) == []
-    monkeypatch.setattr(ledger, "expect", None)
+    monkeypatch.setattr(ledger, "expected", None)
     assert label([], evidence, (SLOPE, GELU)) == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -232,6 +232,6 @@ class Contract:
     def reloading(self, name: str) -> Reloading:
         return next(reloading for reloading in self.reloads if reloading.name == name)
 
-    def differs(self, other: Contract, points: tuple[str, ...]) -> bool:
+    def differs(self, other: Contract, points: Iterable[str]) -> bool:
         """Whether two contracts say different things at one of `points`."""
         return any(self[point] != other[point] for point in points)
