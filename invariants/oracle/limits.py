@@ -77,6 +77,15 @@ def square_may_underflow(tape: Tape) -> bool:
     return any(bool((np.abs(divisor.data) < np.sqrt(least)).any()) for divisor in divisors)
 
 
+def cube_may_overflow(tape: Tape) -> bool:
+    """Whether the cube of a reciprocal root may be too large, as one of float16 is from 25 on.
+
+    The derivative of a norm has such a factor, where it is composed of other operations.
+    """
+    limit = np.cbrt(tape.narrowest.largest / 4.0)
+    return any(beyond(value.data, limit) for value in tape.values if value.name == "rsqrt")
+
+
 def step_may_leave_the_range(tape: Tape) -> bool:
     """Whether a number on the way of an optimizer's step may be too large, or a divisor too small.
 

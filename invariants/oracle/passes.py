@@ -13,6 +13,7 @@ from invariants.oracle.contract import Contract, Mode
 from invariants.oracle.expectation import moves
 from invariants.oracle.forward import Draws, Forward
 from invariants.oracle.limits import (
+    cube_may_overflow,
     forward_may_leave_the_range,
     is_chaos,
     may_leave_the_range,
@@ -166,7 +167,7 @@ class Passes:
         )
         if lost:
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
-        if lost or may_leave_the_range(tape, gradients, trained):
+        if lost or self._cubes(tape) or may_leave_the_range(tape, gradients, trained):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
         lookups = {
             name: tape.lookups[leaf.index]
@@ -174,6 +175,11 @@ class Passes:
             if leaf.index in tape.lookups
         }
         return Pass(loss.data, gradients, state, lookups, overflowing)
+
+    def _cubes(self, tape: Tape) -> bool:
+        """Whether a derivative that cubes the deviation of a group may overflow."""
+        normed = any(p.layer.kind == "group_norm" for p in self.case.architecture.layers)
+        return normed and self.contract["group_norm_slope"] == "cubed" and cube_may_overflow(tape)
 
     def _terms(self, moment: Moment) -> Sequence[Term]:
         """The objective; a known issue has a Huber loss from a file forget where it bends."""

@@ -729,6 +729,12 @@ TENSORFLOW = Contract(
             "Silent; Keras optimizers have no fused implementation.",
             _KERAS + "optimizers/",
         ),
+        "group_norm_slope": Clause(
+            "in_range",
+            "Silent; users expect the gradient of GroupNormalization to be in range wherever "
+            "it is itself.",
+            _KERAS + "layers/normalization_layers/group_normalization/",
+        ),
         "lbfgs_gradient": Clause(
             None,
             "Silent; Keras has no LBFGS.",

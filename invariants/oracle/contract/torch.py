@@ -755,6 +755,12 @@ TORCH = Contract(
             "assigned to .grad has the values that its indices give.",
             _TORCH + "optim.html#algorithms",
         ),
+        "group_norm_slope": Clause(
+            "in_range",
+            "Silent; users expect the gradient of group_norm to be within the range of its "
+            "dtype wherever it is itself.",
+            _TORCH + "generated/torch.nn.GroupNorm.html",
+        ),
         "lbfgs_gradient": Clause(
             None,
             "An optimizer reads the gradients of its parameters; users expect one that they assign "
