@@ -290,7 +290,7 @@ def _outcome(trial: Trial) -> str:
     return "FALSE ALARM" if trial.false_alarm else trial.property_ or "NOT FOUND"
 
 
-for _command in (command.gate, command.record, command.bisect):
+for _command in (command.gate, command.show_report, command.record, command.bisect):
     app.add_command(_command)
 
 

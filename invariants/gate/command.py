@@ -1,8 +1,10 @@
-"""The commands `gate`, `record` and `bisect`."""
+"""The commands `gate`, `report`, `record` and `bisect`."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,8 @@ from invariants.gate.errors import GateError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from invariants.gate.result import Result
+    from invariants.gate.result_file import ResultFile
     from invariants.gate.running import Settings
 
 #: Where a gate writes unless --report names a folder.
@@ -193,30 +197,113 @@ def _writable(report: Path) -> None:
     metavar="DIR",
     help=f"Write the result, recordings and findings here: {DEFAULT_REPORT}.",
 )
+@click.option(
+    "--known-issues",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Waivers of your own: what is new and named there, with a reason and a date, passes.",
+)
 @_settings(*_OPTIONS)
 def gate(
-    baseline: tuple[str, ...], candidate: tuple[str, ...], report: Path, **options: Any
+    baseline: tuple[str, ...],
+    candidate: tuple[str, ...],
+    report: Path,
+    known_issues: Path | None,
+    **options: Any,
 ) -> None:
     """Compare two environments: 0 the candidate is no worse, 1 it is, 2 it cannot be told."""
     from invariants.gate import environments, recording
-    from invariants.gate.running import decided
-    from invariants.report.gate import closing, versions
+    from invariants.gate.running import Interrupted, decided
+    from invariants.gate.waivers import read
 
     started = time.monotonic()
-    settings, watcher = _checked(**options), _watcher()
+    taken = read(known_issues) if known_issues else ()
+    settings, watcher = _checked(**options, waivers=taken), _watcher()
     old = Path(baseline[0])
     is_file = len(baseline) == 1 and old.is_file() and recording.is_recording(old)
     before = old if is_file else environments.side("baseline", baseline)
     after = environments.side("candidate", candidate)
     _writable(report)
-    result = decided(before, after, settings, report, watcher)
+    try:
+        with terminated_as_interrupted():
+            result = decided(before, after, settings, report, watcher)
+    except Interrupted as error:
+        _told(error.result, started, report, watcher)
+        raise
+    verdict = _told(result, started, report, watcher).verdict
+    sys.exit(1 if verdict == "worse" else 0)
+
+
+def _told(result: Result, started: float, report: Path, watcher: Progress) -> ResultFile:
+    """Writes the result and all reports of it, and says it. Raises GateError."""
+    from invariants.gate.result_file import parsed
+    from invariants.report import formats, github
+    from invariants.report.gate import closing, versions
+
     document = {**result.document(), "seconds": round(time.monotonic() - started, 1)}
-    (report / "result.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-    for name, head in (("baseline", result.baseline), ("candidate", result.candidate)):
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    read = parsed(text)
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+        (report / "result.json").write_text(text, "utf-8")
+        formats.write(read, report)
+    except OSError as error:
+        raise GateError(f"cannot write to {report}: {error.strerror or error}") from None
+    for name, head in (("baseline", read.baseline), ("candidate", read.candidate)):
         watcher.say(f"{name} ({head.asked}): {versions(head)}")
-    for part in closing(result, report, time.monotonic() - started):
+    for part in closing(read, report):
         watcher.console.print(part, highlight=False)
-    sys.exit(1 if result.worse else 0)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        print(github.text(read, report), end="")  # a line that is wrapped is none
+    return read
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Takes SIGTERM, which is how CI ends a job, for the interrupt key."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@click.command(name="report")
+@click.argument("result", metavar="RESULT", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "name",
+    default="terminal",
+    metavar="NAME",
+    help="terminal (default), markdown, junit, sarif, html or annotations.",
+)
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write it there instead of printing it.",
+)
+def show_report(result: Path, name: str, output: Path | None) -> None:
+    """Make a report of the result.json of a gate, or of the folder that it is in."""
+    from invariants.gate.result_file import read
+    from invariants.report import formats
+
+    if name not in formats.FORMATS:
+        raise GateError(f"unknown format {name!r}: choose from {', '.join(formats.FORMATS)}")
+    held = read(result)
+    text = formats.render(name, held, result if result.is_dir() else result.parent)
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
 
 
 @click.command()

@@ -8,6 +8,7 @@ behind that is unmasked, neither new nor gone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,12 @@ from invariants.ledger import KnownIssue, known_issues
 from invariants.oracle.contract import CONTRACTS
 
 Status = Literal["new", "gone", "both", "unmasked"]
+
+#: What is told of one case alone: a number.
+_VALUE = re.compile(r"; the chain rule gives \S+$")
+
+#: The names of the two sides, in the order in which pairs hold them.
+SIDES = ("baseline", "candidate")
 
 
 @dataclass(frozen=True, order=True)
@@ -36,6 +43,8 @@ class Change:
 
     status: of the kind. severities: on either side, "" where it does not show.
     decisive: the cases that make it new or gone. example: what one of them expected and got.
+    cells: the modes and the properties in which these cases show it, or all cases where none
+    decides. waived: why the team that gates takes it as it is, "" where it does not.
     """
 
     kind: Kind
@@ -45,10 +54,12 @@ class Change:
     candidate: tuple[str, ...]
     decisive: tuple[str, ...]
     example: str = ""
+    cells: tuple[tuple[str, str], ...] = ()
+    waived: str = ""
 
     @property
     def worse(self) -> bool:
-        return self.status == "new"
+        return self.status == "new" and not self.waived
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ def kinds(finding: Finding) -> tuple[Kind, ...]:
     """The kinds that a finding is of: each issue that explains it, or what it says itself."""
     if finding.issue:
         return tuple(Kind(finding.backend, "", name, "") for name in finding.issue.split(" + "))
-    what = finding.message
+    what = _VALUE.sub("", finding.message)
     if finding.subject:
         what = what.replace(finding.subject, "a weight")
     return (Kind(finding.backend, finding.property_, "", what),)
@@ -128,6 +139,21 @@ def _change(
         candidate=tuple(after),
         decisive=tuple(decisive),
         example=_example(shown[decisive[0] if decisive else next(iter(shown))]),
+        cells=_cells(kind, [pairs[name] for name in decisive or shown]),
+    )
+
+
+def _cells(kind: Kind, showing: Iterable[tuple[Judged, Judged]]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        sorted(
+            {
+                (side.mode, finding.property_)
+                for pair in showing
+                for side in pair
+                for finding in side.findings
+                if kind in kinds(finding)
+            }
+        )
     )
 
 

@@ -8,40 +8,18 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from invariants.architecture.layers import LAYERS
+from invariants.case import Case
+from invariants.gate.distances import Distances
 from invariants.judge import Verdict
 from invariants.observation import Array, Draws, same_bits
 from invariants.oracle.rounding import Estimate, deviation
 from invariants.properties.evidence import Evidence
-
-
-@dataclass
-class Drift:
-    """The arrays of one family or mode. apart: the worst element of each that has other bits."""
-
-    backend: str
-    by: str  # "layers" or "mode"
-    name: str
-    arrays: int = 0
-    apart: list[float] = field(default_factory=list)
-
-    @property
-    def equal(self) -> float:
-        """The share of arrays with the same bits."""
-        return 1.0 - len(self.apart) / self.arrays if self.arrays else 1.0
-
-    @property
-    def median(self) -> float:
-        return float(np.median(self.apart)) if self.apart else 0.0
-
-    @property
-    def largest(self) -> float:
-        return max(self.apart, default=0.0)
 
 
 def family(kind: str) -> str:
@@ -49,29 +27,36 @@ def family(kind: str) -> str:
     return LAYERS[kind].__module__.rpartition(".")[2]
 
 
+def families(case: Case) -> Callable[[str], str]:
+    """Tells the family of the layer of a weight; the inputs are a family of their own."""
+    kinds = {placed.path: placed.layer.kind for placed in case.architecture.layers}
+
+    def named(weight: str) -> str:
+        path = weight.rpartition(".")[0]
+        return family(kinds[path]) if path in kinds else "inputs"
+
+    return named
+
+
 @dataclass
 class Drifts:
     """All of a gate, counted case by case."""
 
-    found: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], Distances] = field(default_factory=dict)
 
     def count(self, before: Verdict | None, after: Verdict | None) -> None:
         """Adds a case, if it was judged on both sides and nothing was found on either."""
         if before is None or after is None or before.findings or after.findings:
             return
         mine, theirs = before.evidence, after.evidence
-        kinds = {p.path: p.layer.kind for p in mine.case.architecture.layers}
+        named = families(mine.case)
         for name, apart in _apart(mine, theirs):
-            path = name.rpartition(".")[0]
-            layers = family(kinds[path]) if path in kinds else "inputs"
-            for by, what in (("layers", layers), ("mode", mine.mode.name)):
+            for by, what in (("layers", named(name)), ("mode", mine.mode.name)):
                 key = (mine.backend, by, what)
-                drift = self.found.setdefault(key, Drift(*key))
-                drift.arrays += 1
-                drift.apart += [] if apart is None else [apart]
+                self.found.setdefault(key, Distances(*key)).add(apart)
 
     @property
-    def rows(self) -> list[Drift]:
+    def rows(self) -> list[Distances]:
         """By backend, kind and name."""
         return [self.found[key] for key in sorted(self.found)]
 

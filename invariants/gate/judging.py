@@ -32,6 +32,11 @@ class Judged:
     elements: int = 0
     died: str = ""
 
+    @property
+    def mode(self) -> str:
+        """The mode that the case runs in."""
+        return self.entry.case.realisations[self.entry.backend].mode
+
 
 def verdict(record: Record, recording: Recording, path: str) -> Verdict | None:
     """The verdict on one case of a recording in `path`, None where it could not run there."""

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from invariants.backends import versions
 from invariants.backends.places import Place
 from invariants.case import Case
 from invariants.gate.comparison import Change, Kind, kinds, was_seen
 from invariants.gate.corpus import Entry
 from invariants.gate.judging import judged, verdict_at
 from invariants.gate.recording import Record
+from invariants.gate.showing import Shown
 from invariants.judge import Verdict
 from invariants.reduction import reduced
 from invariants.report import findings
+from invariants.report.repro import script
 
 
 def smallest(change: Change, corpus: Mapping[str, Entry]) -> Case:
@@ -50,7 +53,7 @@ def written(
     candidate: Place,
     seconds: float,
     report: Path,
-) -> Path | None:
+) -> tuple[Path, Shown] | None:
     """Reduces a case of a change and writes its folder; None where it does not show again."""
     case = smallest(change, corpus)
     last = differing(change.kind, case, baseline, candidate)
@@ -64,4 +67,7 @@ def written(
         return verdict is not None
 
     reduced(case, shows, seconds)
-    return findings.write(report, last, candidate)
+    folder = findings.write(report, last, candidate)
+    smallest_case, finding = last.evidence.case, findings.foremost(last)
+    repro = script(smallest_case, finding, versions(finding.backend, candidate))
+    return folder, Shown("candidate", True, smallest_case, finding, repro)

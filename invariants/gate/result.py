@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from invariants.case import Case
 from invariants.gate.comparison import Change, ChangedPoint, Kind
-from invariants.gate.drift import Drift
+from invariants.gate.distances import Distances
 from invariants.gate.judging import Judged
+from invariants.gate.matrix import Cell
 from invariants.gate.recording import Head
+from invariants.gate.showing import Shown
+from invariants.gate.waivers import Used
+from invariants.suite.tally import reached
 
 #: Of the document.
-SCHEMA = 1
+SCHEMA = 2
+
+#: What a gate does, one after another; one that was interrupted says in which part.
+Part = Literal["making environments", "running", "judging", "reducing"]
 
 
 @dataclass(frozen=True)
@@ -30,9 +37,15 @@ class Offer:
 
 @dataclass(frozen=True)
 class Counts:
-    """How much was judged on one backend: cases, gradients and elements on either side."""
+    """How much was judged on one backend: cases, gradients and elements on either side.
+
+    modes: how many cases each mode had. reach: how many met a kind of layer in a place, as
+    "kind:place".
+    """
 
     cases: int
+    modes: Mapping[str, int]
+    reach: Mapping[str, int]
     gradients: tuple[int, int]
     elements: tuple[int, int]
     died: tuple[int, int]
@@ -40,7 +53,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Result:
-    """What a gate has found; folders: the kind of a change -> where its smallest case is."""
+    """What a gate has found.
+
+    errors: how far either side is from what is expected; drifts: from one another.
+    folders: the kind of a change -> where its smallest case is. shown: a case of each change.
+    interrupted: the part that did not come to its end, "" where all did.
+    """
 
     baseline: Head
     candidate: Head
@@ -48,48 +66,56 @@ class Result:
     counts: Mapping[str, Counts]
     changes: Sequence[Change]
     points: Sequence[ChangedPoint]
-    drifts: Sequence[Drift]
+    drifts: Sequence[Distances]
     offers: Sequence[Offer]
+    matrix: Sequence[Cell] = ()
+    errors: Sequence[Distances] = ()
+    waivers: Sequence[Used] = ()
     folders: Mapping[Kind, Path] = field(default_factory=dict)
+    shown: Mapping[Kind, Shown] = field(default_factory=dict)
+    interrupted: Part | Literal[""] = ""
 
     @property
-    def worse(self) -> bool:
-        """Whether the candidate must not go in."""
-        return any(change.worse for change in self.changes)
+    def verdict(self) -> str:
+        """Whether the candidate may go in; nobody knows before all was judged."""
+        if self.interrupted not in ("", "reducing"):
+            return "undecided"
+        return "worse" if any(change.worse for change in self.changes) else "no worse"
 
     def document(self) -> dict[str, Any]:
         """As plain JSON types: the same for the same input."""
         return {
             "schema": SCHEMA,
-            "verdict": "worse" if self.worse else "no worse",
+            "verdict": self.verdict,
+            "interrupted": self.interrupted,
             "baseline": asdict(self.baseline),
             "candidate": asdict(self.candidate),
             "seed": self.seed,
             "counts": {backend: asdict(counts) for backend, counts in self.counts.items()},
+            "matrix": [_named(asdict(cell)) for cell in self.matrix],
             "changes": [self._change(change) for change in self.changes],
             "points": [asdict(point) for point in self.points],
-            "drift": [_drift(drift) for drift in self.drifts],
-            "offered on one side": [asdict(offer) for offer in self.offers],
+            "drift": [drift.document() for drift in self.drifts],
+            "errors": [error.document() for error in self.errors],
+            "offers": [asdict(offer) for offer in self.offers],
+            "waivers": [
+                {**asdict(waiver), "kind": _named(asdict(waiver.kind))} for waiver in self.waivers
+            ],
         }
 
     def _change(self, change: Change) -> dict[str, Any]:
-        folder = self.folders.get(change.kind)
-        fields = asdict(change)
-        fields["kind"]["property"] = fields["kind"].pop("property_")
-        return {**fields, "folder": None if folder is None else folder.as_posix()}
+        folder, shown = self.folders.get(change.kind), self.shown.get(change.kind)
+        return {
+            **asdict(change),
+            "kind": _named(asdict(change.kind)),
+            "folder": None if folder is None else folder.as_posix(),
+            "shown": None if shown is None else shown.document(),
+        }
 
 
-def _drift(drift: Drift) -> dict[str, Any]:
-    """The sums of one row; JSON has no infinity."""
-    numbers = {"median": drift.median, "largest": drift.largest}
-    return {
-        "backend": drift.backend,
-        "by": drift.by,
-        "name": drift.name,
-        "arrays": drift.arrays,
-        "same bits": drift.arrays - len(drift.apart),
-        **{name: n if math.isfinite(n) else repr(n) for name, n in numbers.items()},
-    }
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as a document names them: `property` is taken in Python."""
+    return {name.removesuffix("_"): value for name, value in fields.items()}
 
 
 def counted(pairs: Iterable[tuple[Judged, Judged]]) -> dict[str, Counts]:
@@ -100,12 +126,20 @@ def counted(pairs: Iterable[tuple[Judged, Judged]]) -> dict[str, Counts]:
     return {
         backend: Counts(
             len(found),
+            dict(sorted(Counter(a.mode for a, _ in found).items())),
+            _reach(backend, [a.entry.case for a, _ in found]),
             (sum(a.gradients for a, _ in found), sum(b.gradients for _, b in found)),
             (sum(a.elements for a, _ in found), sum(b.elements for _, b in found)),
             (sum(bool(a.died) for a, _ in found), sum(bool(b.died) for _, b in found)),
         )
         for backend, found in sides.items()
     }
+
+
+def _reach(backend: str, cases: Iterable[Case]) -> dict[str, int]:
+    """How many cases met a kind of layer in a place."""
+    reach = Counter(met for case in cases for met in reached(case, backend))
+    return dict(sorted(reach.items()))
 
 
 def offers(pairs: Iterable[tuple[Judged, Judged]]) -> list[Offer]:

@@ -7,22 +7,27 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
 from invariants.backends.places import Apart
 from invariants.gate import corpus as corpora
-from invariants.gate import environments, recording, reducing
-from invariants.gate.comparison import changed_points, compared
+from invariants.gate import environments, recording, reducing, waivers
+from invariants.gate.accuracy import Errors
+from invariants.gate.comparison import Kind, changed_points, compared
 from invariants.gate.corpus import Entry
 from invariants.gate.drift import Drifts
 from invariants.gate.environments import Environment, Side
 from invariants.gate.errors import GateError
 from invariants.gate.installing import Installer, installer
 from invariants.gate.judging import Judged, judged, verdict
-from invariants.gate.recording import Recording
-from invariants.gate.result import Result, counted, offers
+from invariants.gate.matrix import matrix
+from invariants.gate.recording import Head, Recording
+from invariants.gate.result import Part, Result, counted, offers
+from invariants.gate.showing import Shown, shown
+from invariants.gate.waivers import Waiver
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,15 @@ class Settings:
     python: str = ""
     cache: Path | None = None
     resume: bool = False
+    waivers: tuple[Waiver, ...] = ()
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user has had enough; `result` is what is known by then."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(f"while {result.interrupted}")
+        self.result = result
 
 
 class Watcher(Protocol):
@@ -172,37 +186,62 @@ def recordings_of(
     return [future.result() for future in futures], places
 
 
-def judged_pairs(
-    sides: Sequence[Recording], names: Sequence[str], watcher: Watcher
-) -> tuple[list[tuple[Judged, Judged]], Drifts]:
-    """The verdicts on both sides, and how far their numbers are apart; names: of the files."""
+@dataclass
+class Judgement:
+    """The verdicts on both sides, and how far numbers are apart; whole: no case is missing."""
+
+    pairs: list[tuple[Judged, Judged]] = field(default_factory=list)
+    drifts: Drifts = field(default_factory=Drifts)
+    errors: Errors = field(default_factory=Errors)
+    whole: bool = False
+
+
+def judgement(sides: Sequence[Recording], names: Sequence[str], watcher: Watcher) -> Judgement:
+    """Judges both sides, up to where the user interrupts it; names: of the files."""
     before, after = sides
-    pairs, drifts = [], Drifts()
-    with watcher.counting("judging", len(before.records)) as tell:
-        for old, new in zip(before.records, after.records, strict=True):
-            one, other = verdict(old, before, names[0]), verdict(new, after, names[1])
-            drifts.count(one, other)
-            pairs.append((judged(old, one), judged(new, other)))
-            tell()
-    return pairs, drifts
+    held = Judgement()
+    try:
+        with watcher.counting("judging", len(before.records)) as tell:
+            for old, new in zip(before.records, after.records, strict=True):
+                one, other = verdict(old, before, names[0]), verdict(new, after, names[1])
+                held.drifts.count(one, other)
+                held.errors.count("baseline", one)
+                held.errors.count("candidate", other)
+                held.pairs.append((judged(old, one), judged(new, other)))
+                tell()
+    except KeyboardInterrupt:
+        return held
+    held.whole = True
+    return held
 
 
 def compared_sides(
-    sides: Sequence[Recording], names: Sequence[str], seed: int | None, watcher: Watcher
+    sides: Sequence[Recording],
+    names: Sequence[str],
+    seed: int | None,
+    taken: Sequence[Waiver],
+    watcher: Watcher,
 ) -> Result:
-    """The result of a gate, but for the smallest cases."""
-    pairs, drifts = judged_pairs(sides, names, watcher)
-    installed = {b: [side.head.packages[b] for side in sides] for b in sides[0].head.packages}
-    changes = compared(pairs, installed)
+    """The result of a gate, but for the smallest cases. taken: what the team waives."""
+    held = judgement(sides, names, watcher)
+    heads = sides[0].head, sides[1].head
+    installed = {b: [head.packages[b] for head in heads] for b in heads[0].packages}
+    changes, used = waivers.applied(compared(held.pairs, installed), taken, date.today())
+    by_name = {pair[0].entry.name: pair for pair in held.pairs}
     return Result(
-        baseline=sides[0].head,
-        candidate=sides[1].head,
+        baseline=heads[0],
+        candidate=heads[1],
         seed=seed,
-        counts=counted(pairs),
+        counts=counted(held.pairs),
         changes=changes,
         points=changed_points(changes),
-        drifts=drifts.rows,
-        offers=offers(pairs),
+        drifts=held.drifts.rows,
+        offers=offers(held.pairs),
+        matrix=matrix(held.pairs),
+        errors=held.errors.rows,
+        waivers=used,
+        shown={change.kind: shown(change, by_name, heads) for change in changes},
+        interrupted="" if held.whole else "judging",
     )
 
 
@@ -215,32 +254,46 @@ def decided(
 ) -> Result:
     """The result of a gate; writes recordings and findings below `report`. Raises GateError.
 
+    Raises Interrupted with what is known where the user interrupts it.
     baseline: what to make an environment of, or a file that was recorded earlier.
     """
     mine = report / "candidate.recording"
-    if isinstance(baseline, Path):
-        old = recording.read(baseline)
-        found = environments_of([candidate], settings, watcher)
-        backends = common(found, settings.backends or tuple(old.head.packages))
-        old, entries = _of(old, backends)
-        files, names = [mine], [str(baseline), str(mine)]
+    part: Part = "making environments"
+    try:
+        if isinstance(baseline, Path):
+            old = recording.read(baseline)
+            found = environments_of([candidate], settings, watcher)
+            backends = common(found, settings.backends or tuple(old.head.packages))
+            old, entries = _of(old, backends)
+            files, names = [mine], [str(baseline), str(mine)]
+        else:
+            found = environments_of([baseline, candidate], settings, watcher)
+            backends = common(found, settings.backends)
+            entries = corpus_of(backends, settings)
+            files = [report / "baseline.recording", mine]
+            names = [str(file) for file in files]
+        part = "running"
         recorded, places = recordings_of(found, backends, entries, files, settings, watcher)
-        sides, before = [old, *recorded], None
-    else:
-        found = environments_of([baseline, candidate], settings, watcher)
-        backends = common(found, settings.backends)
-        entries = corpus_of(backends, settings)
-        files = [report / "baseline.recording", mine]
-        names = [str(file) for file in files]
-        sides, places = recordings_of(found, backends, entries, files, settings, watcher)
-        before = places[0]
+    except KeyboardInterrupt:
+        raise Interrupted(_unjudged(baseline, candidate, part)) from None
+    sides = [old, *recorded] if isinstance(baseline, Path) else recorded
+    before = None if isinstance(baseline, Path) else places[0]
     try:
         seed = None if isinstance(baseline, Path) or settings.corpus else settings.seed
-        result = compared_sides(sides, names, seed, watcher)
+        result = compared_sides(sides, names, seed, settings.waivers, watcher)
+        if result.interrupted:
+            raise Interrupted(result)
         return _with_folders(result, entries, before, places[-1], settings, report, watcher)
     finally:
         for place in places:
             place.close()
+
+
+def _unjudged(baseline: Side | Path, candidate: Side, part: Part) -> Result:
+    """The result of a gate that was interrupted before there was anything to judge."""
+    asked = str(baseline) if isinstance(baseline, Path) else baseline.text
+    before, after = (Head(text, "", {}, (), "") for text in (asked, candidate.text))
+    return Result(before, after, None, {}, [], [], [], [], interrupted=part)
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
@@ -261,13 +314,22 @@ def _with_folders(
     """The result with the smallest case of each change for the worse written down."""
     worse = [change for change in result.changes if change.worse]
     by_name = {entry.name: entry for entry in entries}
-    folders = {}
-    with watcher.counting("reducing", len(worse)) as tell:
-        for change in worse:
-            folder = reducing.written(
-                change, by_name, baseline, candidate, settings.reduce_seconds, report
-            )
-            if folder is not None:
-                folders[change.kind] = folder.relative_to(report)
-            tell()
-    return replace(result, folders=folders)
+    folders: dict[Kind, Path] = {}
+    smallest: dict[Kind, Shown] = {**result.shown}
+    interrupted = False
+    try:
+        with watcher.counting("reducing", len(worse)) as tell:
+            for change in worse:
+                found = reducing.written(
+                    change, by_name, baseline, candidate, settings.reduce_seconds, report
+                )
+                if found is not None:
+                    folders[change.kind] = found[0].relative_to(report)
+                    smallest[change.kind] = found[1]
+                tell()
+    except KeyboardInterrupt:
+        interrupted = True
+    result = replace(result, folders=folders, shown=smallest)
+    if interrupted:
+        raise Interrupted(replace(result, interrupted="reducing"))
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from invariants.backends import versions
 from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
@@ -55,19 +56,25 @@ def _where(case: Case, finding: Finding) -> str:
     return f"action {finding.action} ({case.program[finding.action].action})"
 
 
+def foremost(verdict: Verdict) -> Finding:
+    """The finding that a folder is named by and its script shows."""
+    return (verdict.violations or verdict.findings)[0]
+
+
 def write(folder: Path, verdict: Verdict, place: Place = HERE) -> Path:
     """Writes FOLDER/findings/NAME with case.json, repro.py, finding.json and picture.svg.
 
     place: where the case ran.
     """
     case = verdict.evidence.case
-    finding = (verdict.violations or verdict.findings)[0]
+    finding = foremost(verdict)
     target = folder / "findings" / f"{finding.property_}-{finding.backend}-{case.name}"
     target.mkdir(parents=True, exist_ok=True)
     flags = case.flags(finding.backend)[max(finding.action, 0)]
     found = [f.document() for f in verdict.findings]
     (target / "case.json").write_text(case.to_json(), "utf-8")
-    (target / "repro.py").write_text(script(case, finding, place), "utf-8")
+    installed = versions(finding.backend, place)
+    (target / "repro.py").write_text(script(case, finding, installed), "utf-8")
     (target / "finding.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     (target / "picture.svg").write_text(svg.draw(case, flags, finding.subject), "utf-8")
     return target

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from invariants.gate.comparison import Change, Kind
-from invariants.gate.drift import Drift
-from invariants.gate.recording import Head
-from invariants.gate.result import Counts, Result
+from invariants.gate import comparison
+from invariants.gate.result_file import Change, Counts, Distances, Head, Kind, ResultFile, Waiver
 from invariants.hazards import HAZARDS
 from invariants.ledger import known_issues
 
@@ -24,12 +23,14 @@ _WORDS = {
     "both": ("in both", "dim"),
 }
 
+_VERDICTS = {"worse": "bold red", "no worse": "bold green", "undecided": "bold yellow"}
+
 
 def versions(head: Head) -> str:
     """What an environment has, in a line."""
     packages = dict(pair for held in head.packages.values() for pair in held.items())
     named = [f"{name} {version}" for name, version in packages.items()]
-    return ", ".join([*named, f"Python {head.python}"])
+    return ", ".join([*named, f"Python {head.python}"]) if head.python else "not made yet"
 
 
 def title(kind: str) -> str:
@@ -50,10 +51,10 @@ def _count(names: Sequence[str]) -> str:
     return f"{len(names):,}" if names else "–"
 
 
-def named(kind: Kind) -> str:
+def named(kind: Kind | comparison.Kind) -> str:
     """A kind of finding in words."""
     if kind.issue:
-        return f"{kind.issue}: {title(kind.issue)}"
+        return f"{kind.issue}: {title(kind.issue)}".removesuffix(": ")
     return f"{kind.property_}: {kind.what}"
 
 
@@ -63,12 +64,6 @@ def _told(change: Change) -> str:
     return said if change.kind.issue else f"{said}: {change.example}"
 
 
-def _severity(change: Change) -> str:
-    """What either side calls it."""
-    before, after = change.severities
-    return before if before == after or not after else after if not before else f"{before}, {after}"
-
-
 def changes(found: Iterable[Change]) -> Table:
     """One row for each kind of finding that is not in both, and in how many cases it shows."""
     drawn = Table(title="what has changed", title_justify="left")
@@ -76,11 +71,11 @@ def changes(found: Iterable[Change]) -> Table:
         justify = "right" if column in ("baseline", "candidate") else "left"
         drawn.add_column(column, justify=justify)  # type: ignore[arg-type]
     for change in found:
-        style = _WORDS[change.status][1]
+        style = "yellow" if change.waived else _WORDS[change.status][1]
         drawn.add_row(
-            Text(change.status, style=style),
+            Text("waived" if change.waived else change.status, style=style),
             change.kind.backend,
-            _severity(change),
+            change.severity,
             Text(_told(change)),
             _count(change.baseline),
             _count(change.candidate),
@@ -88,7 +83,7 @@ def changes(found: Iterable[Change]) -> Table:
     return drawn
 
 
-def drift(rows: Iterable[Drift], by: str, called: str) -> Table:
+def drift(rows: Iterable[Distances], by: str, called: str) -> Table:
     """How far the numbers of the two are apart, by family of layers or by mode."""
     drawn = Table(title=f"drift, {called}", title_justify="left")
     drawn.add_column("backend")
@@ -97,8 +92,9 @@ def drift(rows: Iterable[Drift], by: str, called: str) -> Table:
         drawn.add_column(column, justify="right")
     for row in rows:
         if row.by == by:
-            apart = (f"{row.median:.2g} σ", f"{row.largest:.2g} σ") if row.apart else ("", "")
-            drawn.add_row(row.backend, row.name, f"{row.arrays:,}", f"{row.equal:.1%}", *apart)
+            some = row.equal < row.arrays
+            apart = (f"{row.median:.2g} σ", f"{float(row.largest):.2g} σ") if some else ("", "")
+            drawn.add_row(row.backend, row.name, f"{row.arrays:,}", f"{row.share:.1%}", *apart)
     return drawn
 
 
@@ -119,13 +115,13 @@ def counts(found: Mapping[str, Counts]) -> list[str]:
     return lines
 
 
-def _in_both(result: Result) -> list[str]:
+def _in_both(result: ResultFile) -> list[str]:
     held = [change for change in result.changes if change.status == "both"]
     named = [c.kind.issue or f"{c.kind.property_} ({c.kind.what})" for c in held]
     return [f"in both: {', '.join(named)}"] if named else []
 
 
-def _points(result: Result) -> list[str]:
+def _points(result: ResultFile) -> list[str]:
     return [
         f"contract of {p.backend}: {p.point} is {p.baseline!r} in the baseline and "
         f"{p.candidate!r} in the candidate ({p.issue})"
@@ -133,53 +129,91 @@ def _points(result: Result) -> list[str]:
     ]
 
 
-def _offers(result: Result) -> list[str]:
+def _offers(result: ResultFile) -> list[str]:
     return [
         f"the {offer.lacking} alone lacks, of {offer.backend}: {offer.what} ({offer.cases:,} cases)"
         for offer in result.offers
     ]
 
 
-def _stories(result: Result, report: Path) -> list[Text]:
+def told_of(waiver: Waiver) -> str:
+    """What has become of a waiver, where it is not simply in use."""
+    if waiver.state == "expired":
+        return f"a waiver has expired on {waiver.expires}: {named(waiver.kind)}"
+    return f"a waiver is stale, nothing new needs it: {named(waiver.kind)}"
+
+
+def _waivers(result: ResultFile) -> list[str]:
+    waived = [
+        f"waived: {named(change.kind)}: {change.waived}"
+        for change in result.changes
+        if change.waived
+    ]
+    return [*waived, *(told_of(w) for w in result.waivers if w.state != "in use")]
+
+
+def _stories(result: ResultFile, report: Path) -> list[Text]:
     """Each change for the worse, with what to do and where its case is."""
     lines = []
-    for change in result.changes:
-        if not change.worse:
-            continue
+    for change in result.worse:
         lines.append(Text(f"new: {named(change.kind)}", style="bold red"))
         if instead(change.kind.issue):
             lines.append(Text(f"  instead: {' '.join(instead(change.kind.issue).split())}"))
-        folder = result.folders.get(change.kind)
-        shown = (
-            f"  case and script: {report / folder}"
-            if folder
-            else (
-                "  it did not show again on its own: run its case "
-                f"{change.decisive[0]} among the others to see it"
-            )
-        )
-        lines.append(Text(shown))
+        lines.append(Text(f"  {where(change, report)}"))
     return lines
 
 
-def closing(result: Result, report: Path, seconds: float) -> list[RenderableType]:
-    """Everything that stands at the end of a gate."""
+def where(change: Change, report: Path) -> str:
+    """Where the case of a change is; `report` is the folder of the result."""
+    if change.folder:
+        return f"case and script: {report / change.folder}"
+    return (
+        "it did not show again on its own: run its case "
+        f"{change.decisive[0]} among the others to see it"
+    )
+
+
+def verdict(result: ResultFile) -> str:
+    """The verdict in a line, and what it rests on."""
+    numbers = {
+        word: sum(c.status == status and not c.waived for c in result.changes)
+        for status, (word, _) in _WORDS.items()
+    }
+    numbers["waived"] = sum(bool(change.waived) for change in result.changes)
+    said = ", ".join(f"{n} {word}" for word, n in numbers.items() if n)
+    parts = [f"the candidate is {result.verdict}"]
+    if result.verdict == "undecided":
+        parts = ["it is undecided whether the candidate is worse"]
+    parts += [said] if said else []
+    parts += [f"interrupted while {result.interrupted}"] if result.interrupted else []
+    return ": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:])
+
+
+def closing(result: ResultFile, report: Path) -> list[RenderableType]:
+    """Everything that stands at the end of a gate whose report is in the folder `report`."""
     moved = [change for change in result.changes if change.status != "both"]
     parts: list[RenderableType] = [changes(moved)] if moved else []
-    if result.drifts:
+    if result.drift:
         parts += [
-            drift(result.drifts, "layers", "by family of layers"),
-            drift(result.drifts, "mode", "by mode"),
+            drift(result.drift, "layers", "by family of layers"),
+            drift(result.drift, "mode", "by mode"),
         ]
     parts += [Text(line, style="dim") for line in (*counts(result.counts), *_in_both(result))]
-    parts += [Text(line, style="yellow") for line in (*_points(result), *_offers(result))]
+    told = (*_points(result), *_offers(result), *_waivers(result))
+    parts += [Text(line, style="yellow") for line in told]
     parts += _stories(result, report)
-    numbers = {
-        status: sum(change.status == status for change in result.changes) for status in _WORDS
-    }
-    said = ", ".join(f"{n} {_WORDS[status][0]}" for status, n in numbers.items() if n)
-    verdict = "worse" if result.worse else "no worse"
-    style = "bold red" if result.worse else "bold green"
-    line = Text(f"the candidate is {verdict}", style=style)
-    parts.append(line + Text(f"{': ' if said else ''}{said} ({seconds:.1f} s)"))
+    line = Text(verdict(result), style=_VERDICTS[result.verdict])
+    parts.append(line + Text(f" ({result.seconds:.1f} s)"))
     return parts
+
+
+def text(result: ResultFile, report: Path) -> str:
+    """All of it as plain text; `report` is the folder of the result."""
+    console = Console(file=StringIO(), width=110, soft_wrap=True, color_system=None)
+    with console.capture() as captured:
+        for name, head in (("baseline", result.baseline), ("candidate", result.candidate)):
+            line = f"{name} ({head.asked}): {versions(head)}"
+            console.print(line, markup=False, highlight=False)
+        for part in closing(result, report):
+            console.print(part, highlight=False)
+    return captured.get()

@@ -6,14 +6,13 @@ stand the numbers and the recorder that the runner uses, after it one check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from invariants.backends import BACKENDS, native_arrays, native_element, versions
-from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
 
@@ -266,15 +265,19 @@ _CHECKS: dict[str, Callable[[Finding, str, Any], str]] = {
 }
 
 
-def script(case: Case, finding: Finding, place: Place = HERE) -> str:
-    """The source of repro.py for one finding on one case, which showed at `place`."""
+def script(case: Case, finding: Finding, installed: Mapping[str, str] | None = None) -> str:
+    """The source of repro.py for one finding on one case.
+
+    installed: the packages where it showed and their versions, by default those that are here.
+    """
     backend = finding.backend
     name, element = finding.subject, finding.element or ()
     if name:
         name, element = native_element(case, backend, name, element)
     recorder = (resources.files("invariants.backends") / f"recorder_{backend}.py").read_text()
     action = case.program[finding.action].action if finding.action >= 0 else "load"
-    packages = " and ".join(f"{p} {v}" for p, v in versions(backend, place).items())
+    held = versions(backend) if installed is None else installed
+    packages = " and ".join(f"{p} {v}" for p, v in held.items())
     return _HEAD.format(
         title=f"{finding.property_} does not hold on {backend}.",
         message=finding.message,

@@ -16,6 +16,7 @@ from typing import get_args
 from invariants.architecture.graph import join
 from invariants.case import Case
 from invariants.freezing import Flags
+from invariants.report.gradient_path import Carried, carried
 from invariants.report.layout import Box, Item, Layout, Point, layered
 from invariants.report.picture import (
     Call,
@@ -61,14 +62,17 @@ _COLOURS = {
     "input": {"fill": ("#e9f5ee", "#17302a"), "stroke": ("#57a37c", "#4e9675")},
     "mark": {"stroke": ("#d42a6a", "#ff6fa3")},
     "arrow": {"fill": ("#d42a6a", "#ff6fa3")},
+    "gradient": {"stroke": ("#b4530a", "#f2a154")},
+    "back": {"fill": ("#b4530a", "#f2a154")},
 }
 
 _STYLE = (
     ".network text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',"
     "monospace}"
     ".network .strong{font-weight:600}"
-    ".network .edge,.network .mark,.network .flake{fill:none}"
-    ".network .edge{stroke-width:1.5}.network .mark{stroke-width:3}"
+    ".network .edge,.network .gradient,.network .mark,.network .flake{fill:none}"
+    ".network .edge{stroke-width:1.5}.network .gradient{stroke-width:2.5}"
+    ".network .mark{stroke-width:3}"
     ".network .flake{stroke-width:1.2;stroke-linecap:round}"
     ".network .partly-frozen{stroke-dasharray:4 3}"
 )
@@ -81,10 +85,10 @@ def _scheme(which: int) -> str:
     )
 
 
-def draw(case: Case, flags: Flags, highlight: str = "") -> str:
+def draw(case: Case, flags: Flags, highlight: str = "", gradient: bool = False) -> str:
     """The architecture of `case` with what is frozen under `flags`, as the text of an SVG file.
 
-    highlight: a weight, an input or a module to outline.
+    highlight: a weight, an input or a module to outline. gradient: draw the way of the gradient.
     """
     pen = _Pen(flags, highlight, f"hatch-{case.name}")
     values = case.architecture.output_values
@@ -92,9 +96,11 @@ def draw(case: Case, flags: Flags, highlight: str = "") -> str:
     for term in case.objective:
         told = [losses.get(values[term.output], ""), term_title(term)]
         losses[values[term.output]] = " + ".join(filter(None, told))
-    sheet = pen.sheet(unroll(case.architecture), losses)
+    flow = unroll(case.architecture)
+    way = carried(case, flags, flow) if gradient else None
+    sheet = pen.sheet(flow, losses, way=way)
     below = sheet.layout.height + 2 * MARGIN
-    legend, used, high = pen.legend(case, max(sheet.layout.width, 400.0), below)
+    legend, used, high = pen.legend(case, max(sheet.layout.width, 400.0), below, gradient)
     width = max(used, sheet.layout.width) + 2 * MARGIN
     height = below + high + MARGIN
     size = f'width="{_n(width)}" height="{_n(height)}"'
@@ -166,9 +172,13 @@ def _flake(x: float, y: float, radius: float = 5.5) -> str:
     return f'<path class="flake" d="{"".join(path)}"/>'
 
 
-def _edge(route: Sequence[Point], head: bool) -> str:
-    """Straight down through ranks, curves between them, an arrow head where it ends."""
+def _edge(route: Sequence[Point], head: bool, gradient: bool = False) -> str:
+    """Straight down through ranks, curves between them, an arrow head where it ends.
+
+    gradient: one comes back along it, so that it begins with an arrow head as well.
+    """
     (x, y), *rest = route
+    start = f'<path class="back" d="M{_n(x)} {_n(y)}l-4.5 8.5h9z"/>' if gradient and head else ""
     path = [f"M{_n(x)} {_n(y)}"]
     for n, (to, down) in enumerate(rest):
         end = down - 6.0 if head and n + 1 == len(rest) else down
@@ -179,7 +189,9 @@ def _edge(route: Sequence[Point], head: bool) -> str:
             path.append(f"C{_n(x)} {_n(half)} {_n(to)} {_n(half)} {_n(to)} {_n(end)}")
         x, y = to, down
     tip = f'<path class="head" d="M{_n(x)} {_n(y)}l-4.5 -8.5h9z"/>' if head else ""
-    return f'<path class="edge" d="{"".join(path)}"/>{tip}'
+    line = f'<path class="edge" d="{"".join(path)}"/>'
+    back = f'<path class="gradient" d="{"".join(path)}"/>' if gradient else ""
+    return f"{line}{back}{tip}{start}"
 
 
 # --- the network ----------------------------------------------------------------------------------
@@ -231,11 +243,15 @@ class _Card:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """A flow laid out; `parts` are its cards, and its submodules' sheets (None: a mere port)."""
+    """A flow laid out; `parts` are its cards, and its submodules' sheets (None: a mere port).
+
+    carried: for each part, along which of its edges a gradient comes back; none where not drawn.
+    """
 
     layout: Layout
     parts: tuple[_Card | _Sheet | None, ...]
     title: _Card | None = None
+    carried: tuple[tuple[bool, ...], ...] = ()
 
     @property
     def size(self) -> tuple[float, float]:
@@ -259,8 +275,17 @@ class _Pen:
     highlight: str
     hatch: str
 
-    def sheet(self, flow: Flow, losses: dict[int, str], title: _Card | None = None) -> _Sheet:
-        """The cards of a flow; losses: what is computed of which of its values."""
+    def sheet(
+        self,
+        flow: Flow,
+        losses: dict[int, str],
+        title: _Card | None = None,
+        way: Carried | None = None,
+    ) -> _Sheet:
+        """The cards of a flow; losses: what is computed of which of its values.
+
+        way: what of it carries a gradient, where that is to be drawn.
+        """
         parts: list[_Card | _Sheet | None] = []
         items: list[Item] = []
         for number, spec in enumerate(flow.inputs):
@@ -268,13 +293,13 @@ class _Pen:
             card = _Card(name, "input", name, shape(spec), marked=name == self.highlight)
             parts.append(None if title else card)
             items.append(Item(12.0, 0.0) if title else Item(*card.size))
-        for call in flow.calls:
+        for number, call in enumerate(flow.calls):
             card = self.card(call)
             if call.body is None:
                 parts.append(card)
                 items.append(Item(*card.size, call.inputs))
             else:
-                inner = self.sheet(call.body, {}, card)
+                inner = self.sheet(call.body, {}, card, way and way.inside[number])
                 entries = tuple(inner.across(n) for n in range(len(call.inputs)))
                 out = inner.across(len(inner.parts) - 1)
                 parts.append(inner)
@@ -282,8 +307,13 @@ class _Pen:
         loss = _Card("", "input", " + ".join(losses.values()), "loss")
         parts.append(None if title else loss)
         size = (12.0, 0.0) if title else loss.size
-        items.append(Item(*size, tuple(losses) or (len(items) - 1,)))
-        return _Sheet(layered(items), tuple(parts), title)
+        last = tuple(losses) or (len(items) - 1,)
+        items.append(Item(*size, last))
+        backward: list[tuple[bool, ...]] = []
+        if way is not None:
+            backward = [*([()] * len(flow.inputs)), *way.edges]
+            backward.append(tuple(value in way.results for value in last))
+        return _Sheet(layered(items), tuple(parts), title, tuple(backward))
 
     def card(self, call: Call) -> _Card:
         kind = status(self.flags, call.path)
@@ -318,9 +348,11 @@ class _Pen:
                 left = box.left + (box.width - part.layout.width) / 2
                 yield from self.frame(part.title, box, depth)
                 yield from self.paint(part, left, box.top + TITLE, depth + 1)
-        for part, routes in zip(sheet.parts, sheet.layout.routes, strict=True):
-            for route in routes:
-                yield _edge([(x + a, y + b) for a, b in route], head=part is not None)
+        backward = sheet.carried or [[False] * len(routes) for routes in sheet.layout.routes]
+        for part, routes, back in zip(sheet.parts, sheet.layout.routes, backward, strict=True):
+            for route, gradient in zip(routes, back, strict=True):
+                moved = [(x + a, y + b) for a, b in route]
+                yield _edge(moved, part is not None, gradient)
         for part, box in zip(sheet.parts, boxes, strict=True):
             if isinstance(part, _Card):
                 yield from self.box(part, box)
@@ -378,21 +410,28 @@ class _Pen:
         if row.marked:
             yield f'<path class="arrow" d="M{_n(right + 3)} {_n(y)}l7 -4.5v9z"/>'
 
-    def legend(self, case: Case, most: float, top: float) -> tuple[list[str], float, float]:
+    def legend(
+        self, case: Case, most: float, top: float, gradient: bool
+    ) -> tuple[list[str], float, float]:
         """What the boxes mean, in lines of at most `most`; and the size of it all."""
         found = {status(self.flags, placed.path) for placed in case.architecture.layers}
         meanings: list[str] = [kind for kind in get_args(Status) if kind in found]
         inputs = {f"input_{number}" for number in range(len(case.architecture.inputs))}
         if self.highlight in {*case.architecture.paths[1:], *case.architecture.parameters, *inputs}:
             meanings.append("mark")
+        meanings += ["gradient"] if gradient else []
         drawn, x, y, used = list[str](), 0.0, 0.0, 0.0
         for meaning in meanings:
-            words = "highlighted" if meaning == "mark" else meaning
+            words = {"mark": "highlighted", "gradient": "way of the gradient"}.get(meaning, meaning)
             width = 26 + _wide(words, BODY)
             if x and x + width > most:
                 x, y = 0.0, y + 24
             swatch = Box(MARGIN + x, top + y + 1, 18, 14)
-            drawn.append(_rect(swatch, _style(meaning), 4))
+            if meaning == "gradient":
+                middle = swatch.top + swatch.height / 2
+                drawn.append(f'<path class="gradient" d="M{_n(swatch.left)} {_n(middle)}h18"/>')
+            else:
+                drawn.append(_rect(swatch, _style(meaning), 4))
             if meaning == "constant":
                 drawn.append(_rect(swatch, "hatched", 4, f"url(#{self.hatch})"))
             if "frozen" in meaning:

@@ -126,7 +126,7 @@ def test_a_death_is_a_finding_with_a_script_that_shows_it(
         assert (finding.property_, finding.action, finding.relation) == ("program_runs", 2, "ends")
         assert finding.got == "Crashed: SIGABRT"
         assert verdict.measures.gradients, "what was recorded before it is judged"
-        (tmp_path / "repro.py").write_text(script(case, finding, apart))
+        (tmp_path / "repro.py").write_text(script(case, finding, versions(finding.backend, apart)))
         done = subprocess.run([sys.executable, tmp_path / "repro.py"], capture_output=True)
         assert (done.returncode, done.stdout.split()[-1]) == (1, b"VIOLATED")
         (tmp_path / "sitecustomize.py").write_text("")

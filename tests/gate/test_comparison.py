@@ -12,7 +12,8 @@ from tests_support import simple_case
 from invariants.finding import Finding
 from invariants.gate.comparison import Change, Kind, changed_points, compared, kinds
 from invariants.gate.corpus import Entry
-from invariants.gate.drift import Drift, Drifts, family
+from invariants.gate.distances import Distances
+from invariants.gate.drift import Drifts, family
 from invariants.gate.judging import Judged
 from invariants.gate.recording import Head
 from invariants.gate.result import Result, counted, offers
@@ -166,10 +167,10 @@ def test_the_document_is_plain_json_and_has_the_verdict() -> None:
     head = Head("torch", "3.11", {"torch": {"torch": "2.13.0"}}, (), "Linux")
     pairs = [(side(), side(WRONG))]
     changes = compared(pairs, VERSIONS)
-    drifts = [Drift("torch", "mode", "eager", 2, [math.inf])]
+    drifts = [Distances("torch", "mode", "eager", 2, [math.inf])]
     result = Result(head, head, 0, counted(pairs), changes, [], drifts, [])
     document = json.loads(json.dumps(result.document(), allow_nan=False))
     assert document["verdict"] == "worse"
     assert document["changes"][0]["kind"]["property"] == "upstream_gradients"
     assert document["drift"][0]["largest"] == "inf"
-    assert document["drift"][0]["same bits"] == 1
+    assert document["drift"][0]["equal"] == 1

@@ -1,0 +1,44 @@
+"""What a gate has found as GitHub's workflow commands: each an annotation of the run.
+
+https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from invariants.gate.result_file import ResultFile
+from invariants.report.gate import instead, named, told_of, verdict
+
+
+def text(result: ResultFile, report: Path) -> str:
+    """One line for each new finding, each waiver to look at, and an undecided gate."""
+    return "".join(f"{line}\n" for line in _lines(result, report))
+
+
+def _lines(result: ResultFile, report: Path) -> Iterator[str]:
+    for change in result.worse:
+        file = report / change.folder / "repro.py" if change.folder else report / "result.json"
+        said = [named(change.kind), change.example, instead(change.kind.issue)]
+        told = "\n".join(" ".join(part.split()) for part in said if part)
+        yield _command("error", told, f"new in the candidate: {change.kind.rule}", file)
+    for waiver in result.waivers:
+        if waiver.state != "in use":
+            yield _command("warning", told_of(waiver), f"waiver {waiver.state}")
+    if result.interrupted:
+        yield _command("error", verdict(result), "the gate was interrupted")
+
+
+def _command(kind: str, message: str, title: str, file: Path | None = None) -> str:
+    fields = {"file": file.as_posix(), "line": "1"} if file else {}
+    told = ",".join(f"{name}={_field(text)}" for name, text in {**fields, "title": title}.items())
+    return f"::{kind} {told}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _field(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
