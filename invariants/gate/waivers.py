@@ -114,7 +114,7 @@ def _entry(where: str, entry: dict[str, Any]) -> Waiver:
 def applied(
     changes: Iterable[Change], waivers: Sequence[Waiver], today: date
 ) -> tuple[list[Change], list[Used]]:
-    """The changes with those that are new and waived marked, and what became of each waiver."""
+    """The changes, what makes it worse first and what is waived marked; and what became of each."""
     valid = {waiver.kind: waiver for waiver in waivers if waiver.expires >= today}
     marked = [
         replace(change, waived=f"{valid[change.kind].reason} (until {valid[change.kind].expires})")
@@ -122,6 +122,7 @@ def applied(
         else change
         for change in changes
     ]
+    marked.sort(key=lambda change: not change.worse)
     needed = {change.kind for change in marked if change.waived}
 
     def state(waiver: Waiver) -> str:

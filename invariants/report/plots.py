@@ -23,8 +23,12 @@ _INKS = {"ink": "#010101", "line": "#020202", "baseline": "#030303", "candidate"
 #: What is nearer or farther stands at the edge.
 _NEAREST, _FARTHEST = 1e-3, 1e4
 
-#: In inches; of a row for each series in it.
-_WIDTH, _ROW, _AROUND = 9.0, 0.2, 0.9
+_TICKS = {1e-3: "≤ 0.001", 1e-2: "0.01", 1e-1: "0.1", 1: "1", 10: "10", 1e2: "100", 1e3: "1000"}
+_TICKS |= {1e4: "≥ 10⁴"}
+
+#: In inches: the page's width, a row for each series in it, a letter, and what is around it all.
+_WIDTH, _ROW, _LETTER = 9.0, 0.2, 0.085
+_ABOVE, _BELOW, _BESIDE = 0.1, 0.5, 0.3
 
 
 def available() -> bool:
@@ -46,9 +50,15 @@ def ranges(series: Mapping[str, Sequence[Distances]], limit: float, salt: str) -
     if not names:
         return ""
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "font.size": 9}):
-        height = _ROW * (len(series) + 0.6) * len(names) + _AROUND
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+        height = _ROW * (len(series) + 0.6) * len(names) + _ABOVE + _BELOW
+        figure = Figure(figsize=(_WIDTH, height))
         axes = figure.add_subplot()
+        figure.subplots_adjust(
+            left=(_BESIDE + _LETTER * max(map(len, names))) / _WIDTH,
+            right=1 - _BESIDE / _WIDTH,
+            bottom=_BELOW / height,
+            top=1 - _ABOVE / height,
+        )
         for number, (colour, rows) in enumerate(series.items()):
             offset = (number + 0.5) / len(series) - 0.5
             for row in rows:
@@ -77,6 +87,8 @@ def _dress(axes: Axes, names: Sequence[str], limit: float) -> None:
     """Scales, names and the limit."""
     ink, line = _INKS["ink"], _INKS["line"]
     axes.set_xscale("log")
+    axes.set_xticks(list(_TICKS), list(_TICKS.values()), parse_math=False)
+    axes.minorticks_off()
     axes.set_xlim(_NEAREST / 1.3, _FARTHEST * 1.3)
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_yticks(range(len(names)), names, parse_math=False)

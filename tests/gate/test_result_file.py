@@ -1,0 +1,110 @@
+"""A result file is checked whole before anything is made of it, and its schema is published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import pytest
+from sample_result import AWKWARD, GRADIENT, HEADS, sample, text
+
+from invariants.gate import result_file
+from invariants.gate.errors import GateError
+from invariants.gate.result import Result
+
+SCHEMA = json.loads(Path("docs/result.schema.json").read_text())
+
+UNJUDGED = Result(*HEADS, None, {}, [], [], [], [], interrupted="running")
+RESULTS = {
+    "worse": sample(),
+    "interrupted": replace(sample(), interrupted="judging"),
+    "unjudged": UNJUDGED,
+}
+
+
+def test_the_published_schema_is_that_of_the_models() -> None:
+    assert json.loads(json.dumps(result_file.schema())) == SCHEMA, (
+        "python -m invariants.gate.result_file > docs/result.schema.json"
+    )
+
+
+@pytest.mark.parametrize("which", RESULTS)
+def test_a_result_keeps_to_the_schema(which: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(json.loads(text(RESULTS[which])), SCHEMA)
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(text(sample()))
+    read = result_file.read(tmp_path)
+    assert read == result_file.read(tmp_path / "result.json")
+    assert json.loads(read.model_dump_json(by_alias=True)) == json.loads(text(sample()))
+    statuses = {change.kind.rule: change.status for change in read.changes}
+    assert statuses["upstream_gradients"] == statuses["program_runs"] == "new"
+    assert statuses["frozen_weights"] == "gone"
+    assert [change.kind.property_ for change in read.worse] == ["upstream_gradients"]
+
+
+def test_what_shows_a_change_is_a_whole_case_with_its_script() -> None:
+    (change,) = result_file.parsed(text(sample())).worse
+    assert change.shown is not None
+    case = change.shown.read()
+    assert case is not None
+    assert f"torch-{case.name}" in change.decisive
+    assert change.shown.finding.spreads == "inf"
+    assert GRADIENT.message in change.shown.repro
+    assert "torch 2.13.0" in change.shown.repro, "the version that shows it, not the one here"
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "verdict"),
+    [("", "worse"), ("running", "undecided"), ("judging", "undecided"), ("reducing", "worse")],
+)
+def test_what_was_not_judged_whole_is_undecided(interrupted: str, verdict: str) -> None:
+    assert replace(sample(), interrupted=interrupted).verdict == verdict
+
+
+def damaged(**change: object) -> str:
+    return json.dumps({**json.loads(text(sample())), **change})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("{", "not JSON"),
+        ("[]", "not the result of a gate"),
+        ("{}", "not the result of a gate"),
+        (damaged(schema=1), "this version reads schema 2, the file has 1"),
+        (damaged(verdict="fine"), "verdict: Input should be"),
+        (damaged(seed="0"), "seed: Input should be a valid integer"),
+        (damaged(more=1), "more: Extra inputs are not permitted"),
+        (damaged(changes=[{}]), "changes.0.kind: Field required"),
+    ],
+)
+def test_a_file_that_is_no_result_is_refused_in_a_line(
+    content: str | None, words: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "result.json").write_text(content)
+    with pytest.raises(GateError) as raised:
+        result_file.read(tmp_path / "result.json")
+    assert words in str(raised.value)
+    assert str(raised.value).startswith(str(tmp_path / "result.json"))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_case_of_another_version_is_no_case_but_no_error() -> None:
+    document = json.loads(text(sample()))
+    for change in document["changes"]:
+        change["shown"]["case"]["schema"] = 99
+    (change,) = result_file.parsed(json.dumps(document)).worse
+    assert change.shown is not None
+    assert change.shown.read() is None
+
+
+def test_awkward_words_are_kept() -> None:
+    (change,) = [c for c in sample().changes if c.kind.property_ == "program_runs"]
+    assert AWKWARD in change.example
