@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from patched import environment
 from tests_support import BLOCKING, simple_case
 
 from invariants.backends.places import HERE
@@ -26,16 +27,6 @@ import torch
 
 torch.optim.Adam.step = lambda self, closure=None: os.abort()
 """
-
-
-def environment(folder: Path, patch: str = "") -> Path:
-    """An environment with the frameworks of this one, and a patch that runs when Python starts."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    installed = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "installed.pth").write_text("\n".join(installed) + "\n")
-    (site / "sitecustomize.py").write_text(patch)
-    return folder / "bin" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +95,8 @@ def test_worse_is_refused_and_better_passes(
         assert exit_code(blocking, folder / "repro.py") == 1
         assert exit_code(sound, folder / "repro.py") == 0
         assert str(folder.relative_to(tmp_path)) in said
+        assert change["shown"]["repro"] == (folder / "repro.py").read_text()
+        assert change["shown"]["case"] == case
 
     # What is judged is the same again; how far a case is reduced is a matter of time.
     before = result(tmp_path / "a")
@@ -145,22 +138,6 @@ def test_a_crash_in_the_candidate_is_new_and_the_other_cases_are_judged(
     assert found["drift"], "what did not crash is compared"
 
 
-def test_a_recording_is_a_baseline(
-    sides: dict[str, Path],
-    cases: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    asked = ("record", "-o", "old", "--backend", "torch", "--corpus", cases)
-    assert run(*asked, cwd=tmp_path, monkeypatch=monkeypatch) == 0
-    assert "2 cases recorded in old" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == ["old"]
-    asked = ("gate", "--baseline", "old", "--candidate", sides["sound"])
-    assert run(*asked, cwd=tmp_path, monkeypatch=monkeypatch) == 0
-    assert "the candidate is no worse" in capsys.readouterr().out
-
-
 BAD = {
     "no candidate": (("--baseline", "current"), "Missing option '--candidate'"),
     "nothing behind an option": (
@@ -179,6 +156,10 @@ BAD = {
     ),
     "no Python": (("--baseline", "/no/python", "--candidate", "current"), "no Python at"),
     "a Python without frameworks": (("--baseline", "current", "--candidate", "EMPTY"), "none"),
+    "no waivers": (
+        ("--baseline", "current", "--candidate", "x", "--known-issues", "no.toml"),
+        "--known-issues no.toml: No such file",
+    ),
     "a report that cannot be written": (
         ("--baseline", "current", "--candidate", "EMPTY", "--report", "/proc/x"),
         "cannot write to /proc/x",
