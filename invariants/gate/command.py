@@ -229,6 +229,7 @@ def gate(
             result = decided(before, after, settings, report, watcher)
     except Interrupted as error:
         _told(error.result, started, report, watcher)
+        watcher.say("the same command with --resume goes on behind what has run")
         raise
     verdict = _told(result, started, report, watcher).verdict
     sys.exit(1 if verdict == "worse" else 0)

@@ -30,7 +30,7 @@ def versions(head: Head) -> str:
     """What an environment has, in a line."""
     packages = dict(pair for held in head.packages.values() for pair in held.items())
     named = [f"{name} {version}" for name, version in packages.items()]
-    return ", ".join([*named, f"Python {head.python}"]) if head.python else "not made yet"
+    return ", ".join([*named, f"Python {head.python}"]) if head.python else "versions unknown"
 
 
 def title(kind: str) -> str:

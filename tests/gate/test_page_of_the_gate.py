@@ -65,11 +65,10 @@ def test_the_commands_do_what_the_page_says(
     for name, *rest in commands():
         if name == "bisect":  # asks which releases there are
             continue
-        given = [stand_in.get(word, word) for word in rest]
+        given = [stand_in.get(word, word) for word in rest if word != "--resume"]
         given += few if name in ("gate", "record") else []
-        given += ["--reduce-seconds", "0"] if name == "gate" else []
-        given += ["--resume"] if name == "gate" and "--resume" not in given else []
-        if [name, *given] in ran:
+        given += ["--reduce-seconds", "0", "--resume"] if name == "gate" else []
+        if [name, *given] in ran:  # with the stand-ins, of keras it is the same as of torch
             continue
         ran.append([name, *given])
         monkeypatch.setattr(sys, "argv", ["invariants", name, *given])
