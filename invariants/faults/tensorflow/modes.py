@@ -35,6 +35,16 @@ _ROWS = {
         (f"{_TAPE}.watch",),
         mode="tape_explicit",
     ),
+    "accumulator_misses_last": Row(
+        "Of several tangents forward mode takes the last for zeros.",
+        ("tensorflow.autodiff.ForwardAccumulator.__init__",),
+        mode="forward_mode",
+    ),
+    "stateless_call_keeps_states": Row(
+        "stateless_call returns the states that it was given.",
+        ("keras.Model.stateless_call",),
+        mode="forward_mode",
+    ),
     "recomputed_begins_frozen": Row(
         "A recomputed model that begins with a frozen weight loses its gradients.",
         ("tensorflow.recompute_grad",),
@@ -114,6 +124,24 @@ def watch_misses_last(watch: Any) -> Any:
         watch(self, tensor[:-1] if isinstance(tensor, list) and len(tensor) > 1 else tensor)
 
     return missing
+
+
+def accumulator_misses_last(init: Any) -> Any:
+    import tensorflow as tf
+
+    def missing(self: Any, primals: Any, tangents: Any) -> None:
+        *others, last = tangents
+        init(self, primals, [*others, tf.zeros_like(last) if others else last])
+
+    return missing
+
+
+def stateless_call_keeps_states(stateless_call: Any) -> Any:
+    def keeping(self: Any, trained: Any, states: Any, *inputs: Any, **options: Any) -> Any:
+        outputs, _, *losses = stateless_call(self, trained, states, *inputs, **options)
+        return outputs, states, *losses
+
+    return keeping
 
 
 def recomputed_begins_frozen(recompute_grad: Any) -> Any:
