@@ -307,7 +307,6 @@ NOTICED_BY = {
         "loss_scale_grows_too_early": "training_trajectory",
         "frozen_dense_is_differentiated_once": "upstream_gradients",
         "accumulator_misses_last": "upstream_gradients",
-        "stateless_call_keeps_states": "frozen_state",
     },
 }
 

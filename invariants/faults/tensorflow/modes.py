@@ -40,11 +40,6 @@ _ROWS = {
         ("tensorflow.autodiff.ForwardAccumulator.__init__",),
         mode="forward_mode",
     ),
-    "stateless_call_keeps_states": Row(
-        "stateless_call returns the states that it was given.",
-        ("keras.Model.stateless_call",),
-        mode="forward_mode",
-    ),
     "recomputed_begins_frozen": Row(
         "A recomputed model that begins with a frozen weight loses its gradients.",
         ("tensorflow.recompute_grad",),
@@ -134,14 +129,6 @@ def accumulator_misses_last(init: Any) -> Any:
         init(self, primals, [*others, tf.zeros_like(last) if others else last])
 
     return missing
-
-
-def stateless_call_keeps_states(stateless_call: Any) -> Any:
-    def keeping(self: Any, trained: Any, states: Any, *inputs: Any, **options: Any) -> Any:
-        outputs, _, *losses = stateless_call(self, trained, states, *inputs, **options)
-        return outputs, states, *losses
-
-    return keeping
 
 
 def recomputed_begins_frozen(recompute_grad: Any) -> Any:
