@@ -27,7 +27,6 @@ from invariants.program import (
 from invariants.stretches import stretches, without_inputs
 
 if TYPE_CHECKING:
-    from invariants.architecture.graph import Architecture
     from invariants.case import Case, Realisation
 
 #: What an action raises: the name of a type and a part of the message.
@@ -207,9 +206,9 @@ class _Course:
             if isinstance(action, Freeze | Thaw)
         )
         self.reached = reached = _watched(case, realisation, contract)
-        self.stretches: Architecture | None = None
+        self.architecture, self.stretches = case.architecture, tuple[int, ...]()
         if mode.traits.get("stretches") and contract["stretch_without_inputs"] == "loses_gradients":
-            self.stretches = case.architecture
+            self.stretches = stretches(case.architecture, "sequence" in mode.traits)
         self.watched, self.penalised = case.watched, frozenset(case.penalties)
         flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
         held = self._made_with(flags.acting)
@@ -263,12 +262,12 @@ class _Course:
 
     def _recomputed(self, moment: Moment, watched: Collection[int]) -> Moment:
         """What is lost in stretches none of whose inputs needs a gradient; the others are said."""
-        if self.stretches is None:
+        if not self.stretches:
             return moment
-        acting, block = moment.acting, self.stretches.network
-        cut = without_inputs(self.stretches, frozenset(acting.trainable), watched)
+        trainable, block = frozenset(moment.acting.trainable), self.architecture.network
+        cut = without_inputs(self.architecture, self.stretches, trainable, watched)
         lost = frozenset[str]().union(
-            *(self.stretches.weights_in(block.name(block.nodes[n].member)) for n in cut)
+            *(self.architecture.weights_in(block.name(block.nodes[n].member)) for n in cut)
         )
         warns = (self.contract["stretch_warning"],) if cut else ()
         reached = self.reached - (lost - self.penalised)
@@ -345,7 +344,7 @@ class _Course:
         )
 
     def evaluate(self, moment: Moment, action: Evaluate, way: str) -> Moment:
-        if self.stretches is not None and stretches(self.stretches):  # nothing needs one there
+        if self.stretches:  # nothing needs a gradient there
             moment = replace(moment, warns=(self.contract["stretch_warning"],))
         named = next(e for e in self.contract.evaluations if e.name == way)
         text = self.contract["changed_flags_warning"]

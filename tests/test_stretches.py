@@ -22,9 +22,13 @@ ISSUE = "torch-reentrant-checkpoint-loses-gradients"
 LAYERS = (Dense(units=3), Tanh(), Dense(units=2), Dense(units=2), Dense(units=1))
 
 
-def recomputing(*program: Freeze | Thaw | Gradient | Step, **options: bool) -> Case:
+def recomputing(
+    *program: Freeze | Thaw | Gradient | Step,
+    mode: str = "checkpointed_reentrant",
+    **options: bool,
+) -> Case:
     case = torch_case(LAYERS, program, **options)
-    realisation = replace(case.realisations["torch"], mode="checkpointed_reentrant")
+    realisation = replace(case.realisations["torch"], mode=mode)
     return replace(case, realisations={"torch": realisation}).check()
 
 
@@ -38,10 +42,11 @@ def test_what_is_trainable_before_a_stretch_asks_for_its_gradient() -> None:
     architecture = recomputing(Gradient(0)).architecture
     everything = frozenset(architecture.weights)
     stem = frozenset(architecture.weights_in("dense_0"))
-    assert without_inputs(architecture, everything, ()) == frozenset()
-    assert without_inputs(architecture, everything - stem, ()) == {2}
-    assert without_inputs(architecture, everything - stem, (0,)) == frozenset()
-    assert without_inputs(architecture, frozenset(), ()) == {2, 4}
+    chosen = stretches(architecture)
+    assert without_inputs(architecture, chosen, everything, ()) == frozenset()
+    assert without_inputs(architecture, chosen, everything - stem, ()) == {2}
+    assert without_inputs(architecture, chosen, everything - stem, (0,)) == frozenset()
+    assert without_inputs(architecture, chosen, frozenset(), ()) == {2, 4}
 
 
 def test_a_stretch_behind_a_frozen_start_loses_its_gradients_as_documented() -> None:
@@ -77,8 +82,33 @@ def test_the_longest_run_of_calls_that_nothing_else_reads_is_a_chain() -> None:
 
 
 def test_a_chain_is_given_to_checkpoint_sequential_as_modules_and_functions() -> None:
-    case = recomputing(Gradient(0))
-    realisation = replace(case.realisations["torch"], mode="checkpointed_sequential")
-    source = BACKENDS["torch"].render(replace(case, realisations={"torch": realisation}).check())
+    source = BACKENDS["torch"].render(recomputing(Gradient(0), mode="checkpointed_sequential"))
     called = "self.dense_0, self.tanh_1, self.dense_2, self.dense_3, self.dense_4"
     assert f"checkpoint_sequential([{called}], 3, x0, use_reentrant=False)" in source
+
+
+SEQUENCE = "checkpointed_sequential_reentrant"
+
+
+def test_a_reentrant_sequence_starts_behind_the_inputs_and_keeps_its_last_segment() -> None:
+    case = recomputing(Gradient(0), mode=SEQUENCE)
+    source = BACKENDS["torch"].render(case)
+    called = "self.tanh_1, self.dense_2, self.dense_3, self.dense_4"
+    assert f"checkpoint_sequential([{called}], 3, x1, use_reentrant=True)" in source
+    assert stretches(case.architecture, sequence=True) == (1, 2)
+
+
+def test_a_segment_behind_a_frozen_start_takes_those_behind_it_with_it() -> None:
+    architecture = recomputing(Gradient(0), mode=SEQUENCE).architecture
+    behind = frozenset(architecture.weights) - {*architecture.weights_in("dense_0")}
+    assert without_inputs(architecture, (1, 2), behind, ()) == {1, 2}
+    assert without_inputs(architecture, (1, 2), behind, (0,)) == frozenset()
+
+
+def test_a_reentrant_sequence_loses_gradients_as_documented_and_no_others() -> None:
+    program = (Gradient(0), Freeze("dense_0"), Gradient(0), Step(0), Thaw("dense_0"), Step(0))
+    findings = judge(recomputing(*program, mode=SEQUENCE), "torch").findings
+    assert {(f.severity, f.issue) for f in findings} == {("hazard", ISSUE)}
+    without = {f.subject for f in findings if f.property_ == "upstream_gradients"}
+    assert without == {"dense_2.kernel", "dense_2.bias"}
+    assert {f.action for f in findings} == {2, 3}

@@ -45,13 +45,16 @@ class LayerCall:
         self.rebuilt = forward.rebuilt
         self.contract = forward.contract
         self.lowers_weights = False
+        self.kind = ""
 
-    def parameter(self, name: str) -> Value:
+    def parameter(self, name: str, looked_up: bool = False) -> Value:
         value = self._forward.parameters[f"{self._path}.{name}"]
         if not self.lowers_weights:
             return value
         tape = self._forward.tape
-        cast = tape.cast(value, lower=True)
+        kept = not looked_up and torch_autocast.keeps_cast(self.kind, name)
+        held = self._forward.held.get(f"{self._path}.{name}") if kept else None
+        cast = tape.cast(value, lower=True, held=held)
         if self.contract["cast_weights"] == "each_time":
             cast.summed = tape.widest
         return cast
@@ -81,6 +84,10 @@ class Forward:
         self.rebuilt = moment.rebuilt
         self.flags = moment.acting
         self.cut = moment.cut
+        self.held: Mapping[str, Array] = {}
+        if contract["kept_casts"] == "of_the_region":
+            # A cast is kept of what requires a gradient, and asked for by that alone.
+            self.held = {n: world.held[n] for n in moment.acting.trainable if n in world.held}
         self.before_steps_first = case.architecture.before_steps_first
         self.parameters = {
             name: Value(tape, array, world.grids[name]) for name, array in world.arrays.items()
@@ -124,7 +131,7 @@ class Forward:
             return layer.forward(call, *inputs)
         given = tuple(value.rounding is tape.lower for value in inputs)
         formats = _FORMATS[self.contract.backend](layer.kind, given)
-        call.lowers_weights = formats.weights
+        call.lowers_weights, call.kind = formats.weights, layer.kind
         for lower in formats.inputs:
             inputs = [tape.cast(value, lower) for value in inputs]
         with tape.computing(lower=formats.inside):

@@ -148,6 +148,8 @@ class _Interpreter:
     def _evaluate(self, index: int, action: Any, moment: Moment) -> ExpectedPoint:
         """A forward pass in the mode of the evaluation; its value is not recorded."""
         moment = replace(moment, training=action.training, acting=moment.flags)
+        if self.case.realisations[self.backend].ways[index] == "no_grad":  # no inference tensor
+            self.passes.met(moment)
         forward = self.passes.signature(moment)
         rewritten = self._rewritten(moment)
         self.rewritten |= rewritten
@@ -164,6 +166,9 @@ class _Interpreter:
         way = self.case.realisations[self.backend].ways[index] or ""
         if self.averages and self.contract.reloading(way).averages:
             return self._take_averages(index, moment, self.contract.reloading(way).averages)
+        reloading = self.contract.reloading(way)
+        if reloading.other_weights and reloading.optimizer != "kept":
+            self.world.replace_weights()
         before = replace(moment, rebuilt=index > 0 and self.moments[index - 1].rebuilt)
         loaded: dict[str, Array] = {}
         if self.contract.reloading(way).file:

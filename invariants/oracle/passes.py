@@ -75,6 +75,7 @@ class Passes:
         self.wanted = wanted
         self.layouts = layouts
         self.second_order = "second_order" in mode.traits
+        self.keeps_casts = "kept" in mode.traits
         self.known: dict[tuple[Any, ...], Pass] = {}
         self.ties = 0
 
@@ -87,8 +88,8 @@ class Passes:
         """For each stateful layer the version of a state that is read and kept, or what moves it.
 
         That is the batch alone, or the batch and the state as it was before. Last stand the mode,
-        what the gradient does not pass, a scale that may change, and by what an objective is
-        differentiated that has a gradient in it.
+        what the gradient does not pass, a scale that may change, which casts are kept, and by what
+        an objective is differentiated that has a gradient in it.
         """
         signature: list[Any] = []
         for placed in self.world.stateful:
@@ -104,6 +105,8 @@ class Passes:
         signature += [moment.training, moment.cut]
         if self.scale.growth:
             signature.append(self.scale.factor)
+        if self.keeps_casts:
+            signature += [frozenset(moment.acting.trainable), self.world.regions]
         if self.second_order:
             signature += [frozenset(moment.receiving), moment.hooked]
         return tuple(signature)
@@ -214,9 +217,15 @@ class Passes:
             gradients[name] = total
         return gradients
 
+    def met(self, moment: Moment) -> None:
+        """A region of an autocast that is not left has cast what is trainable."""
+        if self.keeps_casts:
+            self.world.meet(moment.acting.trainable)
+
     def on(self, batches: Sequence[int], moment: Moment, draws: Sequence[Draws]) -> Pass:
         """Forward and backward on each batch, the gradients added up as they come."""
         total: Pass | None = None
+        self.met(moment)
         for batch, drawn in zip(batches, draws, strict=False):
             along = self._along(moment, self.asked(batches)) if self.second_order else {}
             one = self.one(batch, moment, self.signature(moment), drawn, along)

@@ -502,6 +502,11 @@ def _concatenate(*xs: Array) -> Array:
     return np.concatenate([np.broadcast_to(x, (samples, *x.shape[1:])) for x in xs], axis=-1)
 
 
+def _narrowed(x: Array, held: Array | None = None) -> Array:
+    """The same number, or the one that a cast was made of before."""
+    return x if held is None else held
+
+
 # --- the table ----------------------------------------------------------------------------------
 
 _KEEP: GridRule = max
@@ -674,7 +679,7 @@ PRIMITIVES: dict[str, Primitive] = {
         lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),
     # The same number in another format.
-    "narrowed": Primitive(lambda x: x, (lambda g, y, x: g,), vjp_ulps=0.0, grid=_KEEP),
+    "narrowed": Primitive(_narrowed, (lambda g, y, x, held=None: g,), vjp_ulps=0.0, grid=_KEEP),
     "widened": Primitive(lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP),
     "max": Primitive(
         lambda x, tie: x.max(axis=-2), (_max_vjp,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP

@@ -149,16 +149,21 @@ class Tape:
         finally:
             self.rounding = before
 
-    def cast(self, value: Value, lower: bool) -> Value:
-        """`value` in the lower format, or in the widest; the same each time."""
+    def cast(self, value: Value, lower: bool, held: Array | None = None) -> Value:
+        """`value` in the lower format, or in the widest; the same each time.
+
+        held: what it is the cast of instead, where that was made before.
+        """
         target = (lower and self.lower) or self.widest
         if value.rounding is target:
             return value
-        key = value.index, target.precision.name
+        name = target.precision.name
+        key = value.index, name if held is None else f"{name}, as it was held"
         if key not in self.casts:
             with self.computing(lower):
                 name = "narrowed" if target.unit > value.rounding.unit else "widened"
-                self.casts[key] = self.apply(name, value)
+                held_as = {} if held is None else {"held": held}
+                self.casts[key] = self.apply(name, value, **held_as)
         return self.casts[key]
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from invariants.oracle.primitives import Array
@@ -19,7 +19,9 @@ class World:
     rounding: that of the dtype of the model; lower: that of the format to which operations are
     cast, None where none is. arrays: by name, of shape (samples, ...). grids: the grid that each
     array lies on, if any. weights_version, state_version: how often weights and states have moved.
-    stateful: the layers with a state; state_names: their states.
+    stateful: the layers with a state; state_names: their states. held: the weights as they were
+    when the region of an autocast that is not left first met them; regions: how often they were
+    others altogether.
     """
 
     def __init__(self, case: Case, lower: str | None) -> None:
@@ -29,6 +31,8 @@ class World:
         self.grids = {name: grid_of(array) for name, array in self.arrays.items()}
         self.weights_version = 0
         self.state_version = 0
+        self.held: dict[str, Array] = {}
+        self.regions = 0
         parameters = case.architecture.parameters
         self.state_names = tuple(n for n, p in parameters.items() if p.role == "state")
         self.stateful = tuple(
@@ -41,6 +45,16 @@ class World:
     def still(self) -> tuple[int, ...]:
         """What the forward pass of each stateful layer goes by where it moves no state."""
         return tuple(self.state_version for _ in self.stateful)
+
+    def meet(self, names: Iterable[str]) -> None:
+        """A region of an autocast that is not left casts these weights, and keeps the casts."""
+        for name in names:
+            self.held.setdefault(name, self.arrays[name])
+
+    def replace_weights(self) -> None:
+        """Others in the place of all weights, of which no cast has been kept."""
+        self.held = {}
+        self.regions += 1
 
     def move(self, arrays: Mapping[str, Array]) -> None:
         """Puts other arrays in the place of some."""

@@ -21,7 +21,7 @@ from invariants.judge import judge
 from invariants.ledger import KnownIssue, known_issues, pinned_case
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS, Mode
-from invariants.program import Freeze, Gradient, Step, Thaw
+from invariants.program import Action, Freeze, Gradient, Step, Thaw
 
 _MODES = [
     pytest.param(backend, mode, id=f"{backend}-{mode.name}")
@@ -60,7 +60,12 @@ def test_a_mode_that_there_is_not_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "mode",
-    [mode.name for mode in CONTRACTS["torch"].modes if mode.traits and mode.seconds < 5.0],
+    [
+        mode.name
+        for mode in CONTRACTS["torch"].modes
+        # A region that is kept sees no step, as known.
+        if mode.traits and mode.seconds < 5.0 and "kept" not in mode.traits
+    ],
 )
 def test_freezing_and_thawing_are_seen_in_every_mode(mode: str) -> None:
     """A graph that was compiled under other flags, or a stretch that is recomputed."""
@@ -137,6 +142,33 @@ def test_a_function_of_nothing_has_no_gradient_and_raises_nothing() -> None:
     transformed = judge(in_mode(case, "torch", "functional"), "torch")
     assert transformed.findings == ()
     assert transformed.evidence.observation.errors == {}
+
+
+def _in_one_region(*program: Action) -> Case:
+    layers = (Dense(units=2), Dense(units=1))
+    case = torch_case(layers, program, dtype="float32", input_gradient=True)
+    return in_mode(case, "torch", "autocast_kept")
+
+
+def test_a_kept_region_holds_the_program_and_leaves_out_what_goes_backward() -> None:
+    lines = BACKENDS["torch"].render(_in_one_region(Step(0))).splitlines()
+    (region,) = (n for n, line in enumerate(lines) if line.startswith("with torch.autocast"))
+    assert all(not line or line.startswith("    ") for line in lines[region + 1 :])
+    off = 'with torch.autocast("cpu", enabled=False):'
+    inside = [lines[n + 1].strip() for n, line in enumerate(lines) if line.strip() == off]
+    assert inside == ["loss.backward()", "optimizer.step()"]
+
+
+def test_a_kept_region_goes_on_with_old_casts_until_a_weight_is_frozen() -> None:
+    """And once more where it is thawed."""
+    issue = "torch-autocast-keeps-casts"
+    assert judge(_in_one_region(Gradient(0), Gradient(0)), "torch").findings == ()
+    moved = judge(_in_one_region(Step(0), Gradient(0)), "torch").findings
+    assert {f.issue for f in moved} == {issue}
+    program = (Step(0), Freeze("dense_0"), Freeze("dense_1"), Gradient(0))
+    assert judge(_in_one_region(*program), "torch").findings == ()
+    thawed = judge(_in_one_region(*program, Thaw("dense_1"), Gradient(0)), "torch").findings
+    assert {f.issue for f in thawed} == {issue}
 
 
 def test_a_fused_step_misreads_an_assigned_gradient_as_known() -> None:

@@ -164,6 +164,8 @@ def test_gradients_of_several_batches_are_added_up_in_the_function() -> None:
         ("tape_explicit", "tape.watch([variable.value for variable in variables])"),
         ("tape_nested", "with tf.GradientTape():"),
         ("recompute_grad", "tf.recompute_grad(lambda x0: model(x0, training=True))(x0)"),
+        ("forward_mode", "tf.autodiff.ForwardAccumulator(given, tangents)"),
+        ("forward_mode", "outputs, left = model.stateless_call(trained, states, x0"),
         ("function_signature", "input_signature=signature"),
         ("function_xla", "tf.function(train_step_on, jit_compile=True)"),
     ],

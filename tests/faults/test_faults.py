@@ -239,6 +239,8 @@ NOTICED_BY = {
         "functional_call_takes_its_own": "upstream_gradients",
         "forward_mode_misses_last": "upstream_gradients",
         "sequence_forgets_its_first_segment": "upstream_gradients",
+        "sequence_ends_at_a_frozen_start": "upstream_gradients",
+        "kept_cast_has_no_gradient": "upstream_gradients",
         "vmap_repeats_the_first_sample": "upstream_gradients",
         "backward_hook_drops_at_frozen": "upstream_gradients",
         "offloaded_in_16_bits": "upstream_gradients",
@@ -304,6 +306,7 @@ NOTICED_BY = {
         "loss_scale_rounds_frozen": "frozen_weights",
         "loss_scale_grows_too_early": "training_trajectory",
         "frozen_dense_is_differentiated_once": "upstream_gradients",
+        "accumulator_misses_last": "upstream_gradients",
     },
 }
 

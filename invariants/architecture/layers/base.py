@@ -89,7 +89,9 @@ class Call(Protocol):
     rebuilt: bool  # the layer was made once more, from its config
     contract: Any
 
-    def parameter(self, name: str) -> Value: ...
+    def parameter(self, name: str, looked_up: bool = False) -> Value:
+        """A weight or a state; looked_up: for its rows, which are taken of it as it is."""
+        ...
 
     def set_state(self, name: str, value: Value) -> None:
         """Gives a state, or a weight that the layer rewrites, another value from here on."""

@@ -83,7 +83,8 @@ class TiedEmbedding(Layer):
         table = call.parameter("embeddings")
         # A value of its own: beside the projection's gradient that of the lookups is added up into
         # an array, so the tape must not count the table among those with a sparse gradient.
-        copy = table.reshape(*table.shape)
+        whole = call.parameter("embeddings", looked_up=True)
+        copy = whole.reshape(*whole.shape)
         rows = copy.apply("take", indices=xs[0].data[0].astype(np.int64))
         return rows @ table.apply("transpose", axes=(1, 0))
 

@@ -172,8 +172,8 @@ class _Adapted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
 
-    def parameter(self, name: str) -> Value:
-        return self._adapted if name == self._name else self._call.parameter(name)
+    def parameter(self, name: str, looked_up: bool = False) -> Value:
+        return self._adapted if name == self._name else self._call.parameter(name, looked_up)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,6 +68,8 @@ def _up_sampled(x: Value, sizes: Mapping[int, int], layer: Any, call: Call) -> V
         return x
     if call.contract["interpolation_curvature"] == "dropped":
         x = x.apply("differentiated_once")
+    if call.contract["interpolation_tangent"] == "dropped":
+        x = x.tape.constant(x.data)
     name = x.tape.rounding.precision.name
     narrowed = call.contract["interpolation_precision"] == "float32" and name == "float64"
     x = _in_float32(x) if narrowed else x

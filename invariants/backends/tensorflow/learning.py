@@ -74,6 +74,8 @@ def _taped(
     """
     if "second_order" in modes.traits(case):
         return _taped_twice(case, training, variables, watched, gradients)
+    if modes.goes_forward(case):
+        return _pushed_forward(case, training, variables, watched, gradients)
     options = modes.traits(case).get("tape", "")
     head = [f"tape.watch({name})" for name in watched]
     named = [variables] if variables else []
@@ -131,6 +133,46 @@ def _taped_twice(
     ]
 
 
+def _stateless(case: Case) -> list[str]:
+    """The function whose gradients are taken forward: of the weights that are trained, and states.
+
+    It leaves the states that a pass has moved as another value, for it is called again and again.
+    """
+    names = [f"x{i}" for i in range(len(case.architecture.inputs))]
+    feed = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    losses_of, left = (", return_losses=True", ", losses") if case.penalties else ("", "")
+    call = f"model.stateless_call(trained, states, {feed}, training=training{losses_of})"
+    body = [f"outputs, left{left} = {call}", *loss_lines(case, "outputs", _value(case))]
+    body += ["loss = loss + sum(losses)"] if case.penalties else []
+    given = ", ".join(["trained", "states", "training", *arrays_of_a_batch(case)])
+    return [f"def loss_of({given}):", *indented([*body, "return loss, left"]), "", ""]
+
+
+def _pushed_forward(
+    case: Case, training: bool, variables: str, watched: Sequence[str], gradients: str
+) -> list[str]:
+    """The lines that leave `gradients` by a forward pass for each element; see `_taped`."""
+    arrays, count = arrays_of_a_batch(case), len(watched)
+    places = {name: f"given[{place - count}]" for place, name in enumerate(watched)}
+    passed = ", ".join(places.get(name, name) for name in arrays)
+    of_inputs = [f"to_{name}" for name in watched]
+    left = ", ".join([f"*{gradients}", *of_inputs]) if watched else gradients
+    trained = f"given[:-{count}]" if watched else "given"
+    return [
+        *([variables] if variables else []),
+        "trained = [tf.convert_to_tensor(variable) for variable in variables]",
+        "states = [tf.convert_to_tensor(state) for state in model.non_trainable_variables]",
+        f"loss, left = loss_of(trained, states, {training}, {', '.join(arrays)})",
+        f"{left} = pushed_forward(",
+        f"    lambda given: loss_of({trained}, states, {training}, {passed}),",
+        f"    [{', '.join(['*trained', *watched])}],",
+        ")",
+        *([f"to_inputs = [{', '.join(of_inputs)}]"] if watched else []),
+        "for state, value in zip(model.non_trainable_variables, left):",
+        "    state.assign(value)",
+    ]
+
+
 def _differentiated(case: Case, training: bool, batches: int, variables: str) -> list[str]:
     """The lines that leave `gradients` of the first batch; `variables` are assigned on the way."""
     named = f"{variables} = model.trainable_variables"
@@ -151,7 +193,9 @@ def _applied(case: Case) -> str:
 
 
 def definitions(case: Case) -> list[str]:
-    """The functions of the script that the mode has traced."""
+    """The functions of the script that the mode has traced, or differentiates forward."""
+    if modes.goes_forward(case):
+        return _stateless(case)
     lines = []
     for function in modes.functions(case):
         first, *more = [function.arrays(case, number) for number in range(function.batches)]

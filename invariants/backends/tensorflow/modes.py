@@ -66,6 +66,39 @@ def scaling(case: Case) -> list[str]:
     return [*_UNSCALED.splitlines(), "", ""] if scales(case) else []
 
 
+_PUSHED_FORWARD = """\
+def pushed_forward(loss_of, primals):
+    if not primals:
+        return []
+    sizes = [primal.shape.num_elements() for primal in primals]
+
+    def slope(unit):
+        given = [tf.identity(primal) for primal in primals]
+        parts = zip(tf.split(unit, sizes), given)
+        tangents = [tf.reshape(part, primal.shape) for part, primal in parts]
+        with tf.autodiff.ForwardAccumulator(given, tangents) as accumulator:
+            loss, _ = loss_of(given)
+        return accumulator.jvp(loss, unconnected_gradients="zero")
+
+    units = tf.eye(sum(sizes), dtype=primals[0].dtype)
+    slopes = tf.split(tf.function(tf.map_fn)(slope, units), sizes)
+    return [tf.reshape(part, primal.shape) for part, primal in zip(slopes, primals)]
+"""
+
+
+def goes_forward(case: Case) -> bool:
+    """Whether gradients are taken by forward mode, of a function without side effects."""
+    return "forward" in traits(case)
+
+
+def pushing(case: Case) -> list[str]:
+    """The lines of the function that takes gradients forward, an element at a time.
+
+    In a graph, for an eager pass with its tangents takes milliseconds.
+    """
+    return [*_PUSHED_FORWARD.splitlines(), "", ""] if goes_forward(case) else []
+
+
 def optimizer(case: Case, made: str) -> str:
     """The expression of the optimizer, from that of the one that steps."""
     if not scales(case):

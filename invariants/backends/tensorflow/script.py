@@ -233,7 +233,7 @@ def render(case: Case) -> str:
         lines += [*_RESEED.splitlines(), "", ""]
     for path, block in case.architecture.walk_blocks():
         lines += [*_builder(case, path, block), "", ""]
-    lines += [*modes.scaling(case), *learning.definitions(case)]
+    lines += [*modes.scaling(case), *modes.pushing(case), *learning.definitions(case)]
     device = case.runs_on(NAME)
     lines += [*device.settings, f'with tf.device("{device.place}"):', *indented(_program(case))]
     return "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from invariants.architecture.graph import Block
 from invariants.backends.source import arrays_of_a_batch, indented
 from invariants.backends.torch import functional
 from invariants.case import Case
-from invariants.stretches import chain, stretches
+from invariants.stretches import SEGMENTS, chain, in_segments, stretches
 
 NAME = "torch"
 
@@ -163,6 +163,13 @@ def evaluated(case: Case, number: int) -> list[str]:
     return ["model.eval()", *lines, "model.train()"] if case.modes[number] else lines
 
 
+def _outside(case: Case, line: str) -> list[str]:
+    """A line that the region which the mode keeps is not for."""
+    if "kept" not in traits(case):
+        return [line]
+    return ['with torch.autocast("cpu", enabled=False):', f"    {line}"]
+
+
 #: What propagates the loss: two passes through one graph, whose halves add up to the gradient.
 _RETAINED = (
     "loss.backward(torch.full_like(loss, 0.5), retain_graph=True)",
@@ -202,7 +209,8 @@ def learned(case: Case, loss: Sequence[str], watched: Sequence[int]) -> list[str
         return [*lines, *_RETAINED]
     if "second_order" in traits(case):
         return [*lines, *_second_order(case, watched)]
-    return [*lines, f"{'scaler.scale(loss)' if 'scale' in traits(case) else 'loss'}.backward()"]
+    loss_of = "scaler.scale(loss)" if "scale" in traits(case) else "loss"
+    return [*lines, *_outside(case, f"{loss_of}.backward()")]
 
 
 def unscaled(case: Case, watched: Sequence[int], steps: bool) -> list[str]:
@@ -217,7 +225,7 @@ def unscaled(case: Case, watched: Sequence[int], steps: bool) -> list[str]:
 def stepped(case: Case) -> list[str]:
     """The lines of an optimizer's step."""
     if "scale" not in traits(case):
-        return ["optimizer.step()"]
+        return _outside(case, "optimizer.step()")
     return ["if checked:", "    step(scaler, optimizer)", "else:", "    optimizer.step()"]
 
 
@@ -229,7 +237,15 @@ def begun(case: Case) -> list[str]:
 
 def within(case: Case) -> str:
     """The context, behind others, in which a forward pass without gradients runs, too."""
-    return f", {traits(case)['within']}" if "autocast" in traits(case) else ""
+    region = traits(case).get("within", "") if "autocast" in traits(case) else ""
+    return f", {region}" if region else ""
+
+
+def kept(case: Case, actions: Sequence[str]) -> list[str]:
+    """The lines of all actions, in one region where the mode does not leave it."""
+    if "kept" not in traits(case):
+        return [*actions]
+    return ["", f"with {traits(case)['kept']}:", *indented(actions)]
 
 
 def modules(case: Case) -> tuple[str, ...]:
@@ -250,7 +266,9 @@ def recomputed(
 ) -> str:
     """The call of a module by a node of the block at `path`, recomputed where the mode says so."""
     given, plain = ", ".join(args), call == f"{module}({', '.join(args)})"
-    if "checkpoint" in traits(case) and "sequence" not in traits(case):
+    if "sequence" in traits(case):
+        return call
+    if "checkpoint" in traits(case):
         return f"checkpoint({module}, {given}, {traits(case)['checkpoint']})" if plain else call
     if "stretches" not in traits(case) or path or number not in stretches(case.architecture):
         return call
@@ -263,6 +281,8 @@ def sequence(case: Case, path: str, block: Block) -> range:
     """The nodes of the block at `path` that are given to checkpoint_sequential."""
     if "sequence" not in traits(case):
         return range(0)
+    if "stretches" in traits(case):
+        return range(0) if path else in_segments(case.architecture)
     return chain(block, () if path else case.architecture.output_values)
 
 
@@ -272,9 +292,10 @@ def function_of(call: str, module: str, value: str) -> str:
 
 
 def in_sequence(case: Case, functions: Sequence[str], value: str) -> str:
-    """The call of functions one after the other, in up to three segments, the last one kept."""
-    given = f"[{', '.join(functions)}], {min(3, len(functions))}, {value}"
-    return f"checkpoint_sequential({given}, {traits(case)['checkpoint']})"
+    """The call of functions one after the other, in some segments, the last one kept."""
+    given = f"[{', '.join(functions)}], {min(SEGMENTS, len(functions))}, {value}"
+    variant = traits(case).get("checkpoint") or traits(case)["stretches"]
+    return f"checkpoint_sequential({given}, {variant})"
 
 
 def draws_can_be_told(case: Case) -> bool:

@@ -266,7 +266,7 @@ def render(case: Case) -> str:
         *(["hooks = {}"] if "gradient_hook" in ways else []),
         *modes.begun(case),
     ]
-    course = case.course(NAME)
+    course, program = case.course(NAME), list[str]()
     for number, (action, way) in enumerate(zip(case.program, ways, strict=True)):
         if isinstance(action, Freeze | Thaw):
             body = _set_trainable(case, number, action, way)
@@ -275,5 +275,5 @@ def render(case: Case) -> str:
         else:
             made = optimizers.made(case, _parameters(case, course[number].left))
             body = actions.lines(case, number, action, way, made)
-        lines += ["", f"with action({number}):  # {action.action}", *indented(body)]
-    return "\n".join(lines) + "\n"
+        program += ["", f"with action({number}):  # {action.action}", *indented(body)]
+    return "\n".join([*lines, *modes.kept(case, program)]) + "\n"

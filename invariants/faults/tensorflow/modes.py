@@ -35,6 +35,11 @@ _ROWS = {
         (f"{_TAPE}.watch",),
         mode="tape_explicit",
     ),
+    "accumulator_misses_last": Row(
+        "Of several tangents forward mode takes the last for zeros.",
+        ("tensorflow.autodiff.ForwardAccumulator.__init__",),
+        mode="forward_mode",
+    ),
     "recomputed_begins_frozen": Row(
         "A recomputed model that begins with a frozen weight loses its gradients.",
         ("tensorflow.recompute_grad",),
@@ -112,6 +117,16 @@ def persistent_tape_forgets(gradient: Any) -> Any:
 def watch_misses_last(watch: Any) -> Any:
     def missing(self: Any, tensor: Any) -> None:
         watch(self, tensor[:-1] if isinstance(tensor, list) and len(tensor) > 1 else tensor)
+
+    return missing
+
+
+def accumulator_misses_last(init: Any) -> Any:
+    import tensorflow as tf
+
+    def missing(self: Any, primals: Any, tangents: Any) -> None:
+        *others, last = tangents
+        init(self, primals, [*others, tf.zeros_like(last) if others else last])
 
     return missing
 

@@ -75,6 +75,16 @@ _ROWS = {
         ("torch.utils.checkpoint.checkpoint_sequential",),
         "checkpointed_sequential",
     ),
+    "sequence_ends_at_a_frozen_start": Row(
+        "A checkpointed sequence that begins with a frozen module hands no gradient to its input.",
+        ("torch.utils.checkpoint.checkpoint_sequential",),
+        "checkpointed_sequential_reentrant",
+    ),
+    "kept_cast_has_no_gradient": Row(
+        "From the second forward pass in a region of autocast on a kernel has no gradient.",
+        _LINEAR,
+        "autocast_kept",
+    ),
     "vmap_repeats_the_first_sample": Row(
         "vmap gives every sample the gradient of the first one.",
         ("torch.vmap",),
@@ -224,6 +234,30 @@ def sequence_forgets_its_first_segment(checkpoint_sequential: Any) -> Any:
         return checkpoint_sequential([first, *others], segments, value, **options)
 
     return forgetful
+
+
+def sequence_ends_at_a_frozen_start(checkpoint_sequential: Any) -> Any:
+    def ending(functions: Any, segments: int, value: Any, **options: Any) -> Any:
+        def run(x: Any) -> Any:
+            return checkpoint_sequential(functions, segments, x, **options)
+
+        first = functions[0]
+        return (_cut_where_frozen(first, run) if hasattr(first, "parameters") else run)(value)
+
+    return ending
+
+
+def kept_cast_has_no_gradient(forward: Any) -> Any:
+    import torch
+
+    def keeping(self: Any, x: Any) -> Any:
+        if not torch.is_autocast_enabled("cpu"):
+            return forward(self, x)
+        again, self.met = self.__dict__.get("met", False), True
+        weight = self.weight.detach() if again else self.weight
+        return torch.nn.functional.linear(x, weight, self.bias)
+
+    return keeping
 
 
 def vmap_repeats_the_first_sample(vmap: Any) -> Any:

@@ -353,6 +353,11 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
             "schedule_free_adamw.py",
         ),
+        "kept_casts": Clause(
+            "of_the_weights",
+            "A layer casts its variables when it is called.",
+            "https://keras.io/api/mixed_precision/policy/",
+        ),
         "cast_weights": Clause(
             "each_time",
             "Under a mixed precision policy the layer converts a variable to the compute data type "
@@ -803,6 +808,18 @@ TENSORFLOW = Contract(
             "NotDifferentiable should not be used for operations that have a well-defined gradient "
             "that is not yet implemented: it has all gradients that an interpolation has.",
             _TF + "no_gradient",
+        ),
+        "interpolation_tangent": Clause(
+            "chain_rule",
+            "The Jacobian that forward mode gives is that of reverse mode: both are the derivative "
+            "of one function. jvp() gives None where no product was computed, for what the result "
+            "does not depend on.",
+            _TF + "autodiff/ForwardAccumulator",
+        ),
+        "max_pool_tangent": Clause(
+            "chain_rule",
+            "The Jacobian that forward mode gives is that of reverse mode.",
+            _TF + "autodiff/ForwardAccumulator",
         ),
         "cosine_least_length": Clause(
             1e-7,

@@ -59,6 +59,28 @@ def _mixed(
     )
 
 
+_CELLS = ("simple_rnn", "gru", "lstm")
+
+#: kind of a layer -> why forward mode cannot run it: a product is made of the gradient's gradient.
+_BACKWARD_ALONE = {
+    "softsign": "TensorFlow registers no gradient of the operation that its gradient is: "
+    "SoftsignGrad",
+    **dict.fromkeys(
+        (
+            *(f"{which}{cell}" for cell in _CELLS for which in ("", "bidirectional_", "stacked_")),
+            "masked_gru",
+            "masked_lstm",
+        ),
+        "TensorFlow has no tangent of the list in which a loop that is traced keeps its outputs: "
+        "`dtype` variant is not compatible with 1",
+    ),
+    **dict.fromkeys(
+        ("spectral_normalization_dense", "spectral_normalization_conv2d"),
+        "stateless_call returns no update of a trainable variable, and its call assigns the kernel",
+    ),
+}
+
+
 MODES: tuple[Mode, ...] = (
     Mode(
         "tape",
@@ -106,6 +128,20 @@ MODES: tuple[Mode, ...] = (
             "SoftsignGrad"
         },
         seconds=0.4,
+    ),
+    Mode(
+        "forward_mode",
+        "ForwardAccumulator computes Jacobian-vector products using forward-mode autodiff: "
+        "forwardprop computes one column of the Jacobian matrix at a time, here with every unit "
+        "vector of the weights that are trained (and the inputs asked for), zeros where the result "
+        "does not depend on one. stateless_call calls the model without any side effects, for "
+        "values of its variables, and returns what its state has become.",
+        "https://www.tensorflow.org/api_docs/python/tf/autodiff/ForwardAccumulator",
+        traits={"forward": "ForwardAccumulator"},
+        optimised=True,
+        otherwise={"unreached_gradient": "zeros"},
+        lacks=_BACKWARD_ALONE,
+        seconds=6.0,
     ),
     Mode(
         "recompute_grad",

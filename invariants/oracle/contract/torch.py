@@ -380,6 +380,13 @@ TORCH = Contract(
             "its uses are added up in the lower format.",
             _TORCH + "amp.html",
         ),
+        "kept_casts": Clause(
+            "of_the_weights",
+            "cache_enabled: whether the weight cache inside autocast should be enabled; silent on "
+            "weights that change before the region is left. Users expect a forward pass to be that "
+            "of the weights as they are.",
+            _TORCH + "amp.html#torch.autocast",
+        ),
         "clipping": Clause(
             "in_place",
             "Gradients are modified in-place, between backward() and step().",
@@ -834,6 +841,16 @@ TORCH = Contract(
             "chain_rule",
             "Bilinear upsampling is linear: its gradient changes with what comes after it alone.",
             _TORCH + "generated/torch.nn.Upsample.html",
+        ),
+        "interpolation_tangent": Clause(
+            "chain_rule",
+            "Forward mode and reverse mode have the same derivative.",
+            _TORCH + "generated/torch.func.jacfwd.html",
+        ),
+        "max_pool_tangent": Clause(
+            "chain_rule",
+            "Forward mode and reverse mode have the same derivative.",
+            _TORCH + "generated/torch.func.jacfwd.html",
         ),
         "cosine_least_length": Clause(
             1e-8,

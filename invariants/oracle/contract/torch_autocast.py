@@ -107,6 +107,15 @@ def casts(kind: str) -> bool:
     return kind in LOWERED | LOWERED_INSIDE | WIDENED_INSIDE
 
 
+#: Whose weights are computed of others before they are cast, but for a bias.
+_PARAMETRIZED = frozenset({"spectral_norm_conv2d", "spectral_norm_dense", "weight_norm_dense"})
+
+
+def keeps_cast(kind: str, weight: str) -> bool:
+    """Whether the cast of a layer's weight is kept: that of a leaf is."""
+    return kind not in _PARAMETRIZED or weight == "bias"
+
+
 def formats(kind: str, given: Sequence[bool]) -> Formats:
     """Those of a layer; given: whether each of its inputs is in the lower format."""
     inside, outside = lowered(kind, given)

@@ -57,14 +57,24 @@ _EVALUATED = (
 )
 
 
-def _autocast(name: str, dtype: str, scale: str = "", evaluated: bool = False) -> Mode:
+_KEPT = (
+    " Here the whole program is one region; backward passes and steps stand in subregions with "
+    "enabled=False, which can be nested in it."
+)
+
+
+def _autocast(
+    name: str, dtype: str, scale: str = "", evaluated: bool = False, kept: bool = False
+) -> Mode:
+    region = f'torch.autocast("cpu", dtype=torch.{dtype})'
+    also = [(_SCALED, scale), (_EVALUATED, evaluated), (_KEPT, kept)]
     return Mode(
         name,
-        _LOWERED + (_SCALED if scale else "") + (_EVALUATED if evaluated else ""),
+        _LOWERED + "".join(sentence for sentence, holds in also if holds),
         _TORCH + "amp.html#gradient-scaling" if scale else _AUTOCAST,
         traits={
             "autocast": dtype,
-            "within": f'torch.autocast("cpu", dtype=torch.{dtype})',
+            "kept" if kept else "within": region,
             **({"scale": scale, "functions": "scaling"} if scale else {}),
             **({"evaluated": "first"} if evaluated else {}),
         },
@@ -73,7 +83,7 @@ def _autocast(name: str, dtype: str, scale: str = "", evaluated: bool = False) -
             *(("call of `lr_scheduler.step()` before `optimizer.step()`",) if scale else ()),
         ),
         dtypes=("float32",),
-        refuses=("lbfgs",) if scale else (),
+        refuses=("lbfgs",) if scale or kept else (),
         seconds=0.04,
     )
 
@@ -180,6 +190,16 @@ MODES: tuple[Mode, ...] = (
         "of its inputs must have requires_grad=True.",
         _CHECKPOINT,
         traits={"stretches": "use_reentrant=True"},
+        seconds=0.04,
+    ),
+    Mode(
+        "checkpointed_sequential_reentrant",
+        _RECOMPUTED + " A list of modules or functions that run in order is divided in segments, "
+        "and each is checkpointed but the last one: here the longest chain of calls behind the "
+        "inputs of the model, by the reentrant variant, which runs a segment without a graph "
+        "first; at least one of its inputs must have requires_grad=True.",
+        _TORCH + "checkpoint.html#torch.utils.checkpoint.checkpoint_sequential",
+        traits={"stretches": "use_reentrant=True", "sequence": "yes"},
         seconds=0.04,
     ),
     Mode(
@@ -298,5 +318,6 @@ MODES: tuple[Mode, ...] = (
     _autocast("autocast_bfloat16", "bfloat16"),
     _autocast("autocast_float16", "float16"),
     _autocast("autocast_evaluated", "bfloat16", evaluated=True),
+    _autocast("autocast_kept", "bfloat16", kept=True),
     _autocast("scaled_float16", "float16", scale="1024.0"),
 )
