@@ -80,9 +80,11 @@ def _after_apply(move_frozen: Any, apply: Any) -> Any:
 
 
 def _decay(optimizer: Any, number: int, variable: Any) -> None:
+    import tensorflow as tf
+
     if optimizer.weight_decay:
-        factor = 1.0 - optimizer.weight_decay * float(optimizer.learning_rate)
-        variable.assign(variable * factor)
+        rate = tf.cast(optimizer.learning_rate, variable.dtype)
+        variable.assign(variable * (1.0 - optimizer.weight_decay * rate))
 
 
 def _go_on(optimizer: Any, number: int, variable: Any) -> None:
@@ -201,8 +203,10 @@ def _forgetting(slots: str, update_step: Any) -> Any:
 
 
 def nadam_uncorrected(update_step: Any) -> Any:
+    import tensorflow as tf
+
     def uncorrected(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        product = self._u_product.numpy()
+        product = tf.identity(self._u_product)
         self._u_product.assign(0.0)
         update_step(self, gradient, variable, learning_rate)
         self._u_product.assign(product)

@@ -42,6 +42,8 @@ def max_pool_splits_ties(call: Any) -> Any:
 
     def splitting(self: Any, x: Any) -> Any:
         value = call(self, x)
+        if self.padding != "valid":  # patches are padded with zeros, windows with nothing
+            return value
         sizes, strides = [1, *self.pool_size, 1], [1, *self.strides, 1]
         patches = tf.image.extract_patches(x, sizes, strides, [1, 1, 1, 1], "VALID")
         windows = tf.reshape(patches, [*patches.shape[:3], -1, x.shape[3]])
