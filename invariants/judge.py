@@ -131,7 +131,7 @@ def verdict_on(evidence: Evidence, issues: Iterable[ledger.KnownIssue]) -> Verdi
     """The verdict that evidence makes, with these issues known."""
     found = findings(evidence)
     if found:
-        found = ledger.label(found, evidence, tuple(issues))
+        found = ledger.told(found, evidence, tuple(issues))
     return Verdict(evidence, tuple(found), measure(evidence))
 
 

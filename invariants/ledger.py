@@ -153,40 +153,77 @@ def applying(backend: str, installed: dict[str, str] | None = None) -> tuple[Kno
     )
 
 
-def label(
+def told(
     found: Sequence[Finding], evidence: Evidence, issues: Sequence[KnownIssue]
+) -> list[Finding]:
+    """All that is to be told of a case: what was found, labelled, and what a known issue hid.
+
+    Numbers are judged up to the first action that leaves other weights than documented. Where a
+    known issue says which, they are judged on from those, and what shows then is labelled in turn.
+    """
+    labelled = label(found, evidence, issues)
+    given: tuple[KnownIssue, ...] = ()
+    while (named := issues_named(labelled, issues)) != given:
+        given = named
+        known = {finding.key for finding in labelled}
+        hidden = [
+            finding
+            for finding in findings(_as_if(evidence, given))
+            if finding.severity == "violation" and finding.key not in known
+        ]
+        labelled += label(hidden, evidence, issues, given)
+    return labelled
+
+
+def issues_named(
+    labelled: Sequence[Finding], issues: Sequence[KnownIssue]
+) -> tuple[KnownIssue, ...]:
+    """Those of `issues` that labels name."""
+    named = {name for finding in labelled for name in finding.issue.split(" + ")}
+    return tuple(issue for issue in issues if issue.id in named)
+
+
+def label(
+    found: Sequence[Finding],
+    evidence: Evidence,
+    issues: Sequence[KnownIssue],
+    given: Sequence[KnownIssue] = (),
 ) -> list[Finding]:
     """`found` with those that the issues explain marked as known, by the issue that does.
 
     Each issue is tried alone, then all together, since several may meet in one case; of these only
     the ones without which the explanation fails are named. One whose points of the contract nothing
-    in the case asks for changes nothing, and is not tried.
+    in the case asks for changes nothing, and is not tried. given: issues that the case is known to
+    have anyway.
     """
     labelled = list(found)
     if all(finding.severity != "violation" for finding in labelled):
         return labelled
-    issues = _met(evidence, issues)
+    issues = [issue for issue in _met(evidence, issues) if issue not in given]
     for issue in issues:
-        labelled = _explained(labelled, evidence, (issue,))
+        labelled = _explained(labelled, evidence, (issue,), given)
     together = tuple(issues)
-    best = _explained(labelled, evidence, together)
+    best = _explained(labelled, evidence, together, given)
     if best == labelled:
         return labelled
     for issue in issues:
         fewer = tuple(other for other in together if other is not issue)
-        attempt = _explained(labelled, evidence, fewer)
+        attempt = _explained(labelled, evidence, fewer, given)
         if [f.severity for f in attempt] == [f.severity for f in best]:
             together, best = fewer, attempt
     return best
 
 
 def _explained(
-    labelled: list[Finding], evidence: Evidence, issues: tuple[KnownIssue, ...]
+    labelled: list[Finding],
+    evidence: Evidence,
+    issues: tuple[KnownIssue, ...],
+    given: Sequence[KnownIssue],
 ) -> list[Finding]:
     """`labelled` with the violations that vanish under `issues` marked as known."""
     if len(issues) < 1 or all(finding.severity != "violation" for finding in labelled):
         return labelled
-    left = findings(_as_if(evidence, issues))
+    left = findings(_as_if(evidence, (*given, *issues)))
     keys = {finding.key for finding in left if finding.severity == "violation"}
     properties = {name for issue in issues for name in issue.properties}
     name = " + ".join(issue.id for issue in issues)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from forging import at, gradient_of, torch_case
 from packaging.specifiers import SpecifierSet
@@ -20,9 +21,9 @@ from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.finding import Finding
 from invariants.judge import gather
-from invariants.ledger import KnownIssue, LedgerError, label, parse
+from invariants.ledger import KnownIssue, LedgerError, label, parse, told
 from invariants.oracle.contract import CONTRACTS, Contract
-from invariants.program import Gradient
+from invariants.program import Action, Gradient, SetMode, Step
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
 
@@ -194,13 +195,16 @@ UNNEEDED = issue_named("softplus", as_if={"softplus_linear_beyond": 20.0})
 
 
 def judged(
-    monkeypatch: pytest.MonkeyPatch, *points: str, first: AnyLayer | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    *points: str,
+    first: AnyLayer | None = None,
+    program: tuple[Action, ...] = (Gradient(0),),
 ) -> Evidence:
     """What torch did with a leaky relu and a gelu, under another contract at `points`."""
     elsewhere = CONTRACTS["torch"].as_if({point: ELSEWHERE[point] for point in points})
     monkeypatch.setitem(CONTRACTS, "torch", elsewhere)
     layers = (first or Dense(units=2), LeakyRelu(negative_slope=0.2), Gelu(), Dense(units=1))
-    return gather(torch_case(layers, (Gradient(0),)), "torch")
+    return gather(torch_case(layers, program), "torch")
 
 
 def labels(found: list[Finding]) -> set[tuple[str, str]]:
@@ -306,6 +310,29 @@ def test_a_label_changes_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     found = findings(evidence)
     for before, after in zip(found, label(found, evidence, (SLOPE,)), strict=True):
         assert vars(after) == {**vars(before), "severity": "known issue", "issue": "slope"}
+
+
+def test_what_stands_behind_a_known_departure_is_judged_from_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first step leaves other weights than the contract says; those that the issue says."""
+    evidence = judged(monkeypatch, "leaky_relu_slope", program=(Step(0), Step(0)))
+    assert labels(told(findings(evidence), evidence, (SLOPE,))) == {("known issue", "slope")}
+    broken = at(evidence, 1, "gradients", "dense_0.kernel", np.ones((3, 2)))
+    assert {finding.action for finding in findings(broken)} == {0}
+    (behind,) = (f for f in told(findings(broken), broken, (SLOPE,)) if f.action == 1)
+    assert behind.severity == "violation"
+    assert behind.key == ("upstream_gradients", "torch", 1, "dense_0.kernel")
+
+
+def test_what_an_issue_hid_may_be_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = ("leaky_relu_slope", "batch_norm_running_variance")
+    program = (SetMode(False), Step(0), SetMode(True), Step(0))
+    evidence = judged(monkeypatch, *points, first=BatchNorm(), program=program)
+    found = findings(evidence)
+    assert {finding.action for finding in found} == {1}
+    behind = [f for f in told(found, evidence, (SLOPE, VARIANCE)) if f.action == 3]
+    assert labels(behind) == {("known issue", "variance")}
 
 
 def test_no_finding_means_no_expectation_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Record, Recording
 from invariants.judge import Verdict, evidence_of, gather, verdict_on
-from invariants.ledger import applying, known_issues, label
+from invariants.ledger import applying, issues_named, known_issues, label
 from invariants.properties.evidence import Evidence
 
 
@@ -64,14 +64,15 @@ def _labelled(evidence: Evidence, installed: dict[str, str]) -> Verdict:
     What they do not explain is also compared with the issues that are known of other versions: such
     a finding stays a violation, and names the issue that it is like.
     """
-    found = verdict_on(evidence, applying(evidence.backend, installed))
+    mine = applying(evidence.backend, installed)
+    found = verdict_on(evidence, mine)
     if not found.violations:
         return found
-    others = [i for i in known_issues() if not i.applies(installed)]
-    likened = label(found.findings, evidence, [i for i in others if i.backend == evidence.backend])
+    others = [i for i in known_issues() if i.backend == evidence.backend and i not in mine]
+    likened = label(found.findings, evidence, others, issues_named(found.findings, mine))
     findings = [
-        replace(mine, issue=like.issue) if mine.severity == "violation" else mine
-        for mine, like in zip(found.findings, likened, strict=True)
+        replace(one, issue=like.issue) if one.severity == "violation" else one
+        for one, like in zip(found.findings, likened, strict=True)
     ]
     return replace(found, findings=tuple(findings))
 
