@@ -348,6 +348,8 @@ def bisect(
     package: str, good: str, bad: str, others: tuple[str, ...], report: Path, **options: Any
 ) -> None:
     """Find the first release that violates: 0 none does, 1 it is told, 2 it cannot be told."""
+    from packaging.version import Version
+
     from invariants.gate.bisecting import bisected, is_version
     from invariants.report.gate import named
 
@@ -359,8 +361,9 @@ def bisect(
     if good == bad:
         raise GateError("--good and --bad are the same release: there is nothing between them")
     found = bisected(package, good, bad, others, settings, report, watcher)
+    edge = "first" if Version(good) < Version(bad) else "last"
     for kind, (last, first) in found.items():
-        watcher.say(f"{package} {first} is the first to show, {last} does not: {named(kind)}")
+        watcher.say(f"{package} {first} is the {edge} to show, {last} does not: {named(kind)}")
     if not found:
         watcher.say(f"{package} {bad} shows nothing that {good} does not")
     sys.exit(1 if found else 0)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from invariants.architecture.graph import MAX_DEPTH, Architecture, Block, Member, Node
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.activations import Relu
-from invariants.architecture.layers.base import Layer, Spec
+from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.shaping import Add, Concatenate, Flatten
 from invariants.generate.choice import Drawn
@@ -41,6 +41,14 @@ def _kinds(specs: tuple[Spec, ...], merging: bool, lacking: frozenset[str]) -> t
 _TRIES = 4
 
 _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
+
+
+def _takes(layer: Layer, specs: Sequence[Spec]) -> bool:
+    """Whether a layer, as it is, takes these values, and what it makes of them is small enough."""
+    try:
+        return layer.accepts(specs) and layer.output(specs).size <= MAX_SIZE
+    except ShapeError:
+        return False
 
 
 class Growing:
@@ -192,9 +200,19 @@ class Growing:
                 continue
             layer = LAYERS[kind or self.choice.one_of(kinds)].draw(self.choice, pair)
             if layer.output(pair).size <= MAX_SIZE:
-                self.add_layer(layer, [other, value])
+                self.add_layer(layer, [*self._third(layer, other, value), other, value])
                 return True
         return False
+
+    def _third(self, layer: Layer, *pair: int) -> list[int]:
+        """At times one more value for a layer that merges any number of them."""
+        if layer.arity is not None or not self.choice.chance(3):
+            return []
+        for third in range(self.latest, -1, -1):
+            specs = [self.specs[value] for value in (third, *pair)]
+            if third not in pair and _takes(layer, specs):
+                return [third]
+        return []
 
     def join_loose_ends(self) -> int:
         """One value that everything flows into; its number."""

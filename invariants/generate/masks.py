@@ -94,10 +94,14 @@ def _but_group(architecture: Architecture, group: str) -> Mask:
     return frozenset(w for w in architecture.weights if parameters[w].group != group)
 
 
+#: The layers that learn tokens or prefixes.
+_PROMPTS = ("prompt_tokens", "prefix_attention")
+
+
 def prompt_tuning(choice: Drawn, architecture: Architecture) -> Mask:
     """All but learned tokens and prefixes (arXiv 2104.08691, 2101.00190); the head if none."""
     layers = weighted(architecture)
-    prompts = [p for p in layers if p.layer.kind in ("prompt_tokens", "prefix_attention")]
+    prompts = [p for p in layers if p.layer.kind in _PROMPTS]
     if not prompts:
         return linear_probe(choice, architecture)
     kept = {join(p.path, q.name) for p in prompts for q in p.parameters if q.group == "adapter"}
@@ -169,12 +173,33 @@ _DRAWN = (
     "everything",
 )
 
+#: What a network must have for a pattern to be one: the group of some weight, or a kind of layer.
+_ABOUT: dict[str, frozenset[str]] = {
+    "frozen_batch_norm": frozenset({"batch_norm"}),
+    "bitfit": frozenset({"bias"}),
+    "norm_tuning": frozenset({"norm"}),
+    "adapters_only": frozenset({"adapter"}),
+    "prompt_tuning": frozenset(_PROMPTS),
+}
+
+#: The patterns that few networks fit are drawn so many times as often there.
+_WHERE_IT_FITS = 4
+
+
+def _fitting(architecture: Architecture) -> list[str]:
+    """The patterns that a network can have, each as often as it is drawn."""
+    has = {parameter.group for parameter in architecture.parameters.values()}
+    has |= {placed.layer.kind for placed in architecture.layers}
+    fitting = [name for name in _DRAWN if name not in _ABOUT or _ABOUT[name] & has]
+    about = [name for name in fitting if name in _ABOUT and name != "bitfit"]
+    return [*fitting[:-1], *about * (_WHERE_IT_FITS - 1), *fitting[-1:]]
+
 
 def draw_mask(choice: Drawn, architecture: Architecture) -> Mask:
     """The frozen weights of one pattern; two in three have what layers freeze themselves, too."""
     if not architecture.weights:
         return frozenset()
-    mask = PATTERNS[choice.one_of(_DRAWN)](choice, architecture)
+    mask = PATTERNS[choice.one_of(_fitting(architecture))](choice, architecture)
     held = Flags.initial(architecture).frozen
     return mask if not held or choice.chance(3) else mask | held
 

@@ -368,11 +368,9 @@ NOTICED_BY = {
         "decay_reaches_unreached": "frozen_weights",
         "momentum_moves_frozen": "frozen_weights",
         "adam_uncorrected": "training_trajectory",
-        "decay_forgotten": "training_trajectory",
         "nesterov_looks_back": "training_trajectory",
         "nadam_uncorrected": "training_trajectory",
         "muon_unscaled": "training_trajectory",
-        "load_skips_frozen": "frozen_weights",
         "load_weights_thaws": "trainability_survives",
         "load_model_forgets_trainable": "trainability_survives",
         "from_config_forgets_trainable": "frozen_weights",
@@ -619,7 +617,7 @@ def _owners(backend: str) -> list[Any]:
 
         modules = [keras.layers, keras.optimizers, keras.activations, keras.ops]
         modules += [keras.losses, keras.regularizers, keras.models, keras.optimizers.schedules]
-        modules.append(tf)
+        modules += [tf, tf.autodiff]
         extra = [keras.Variable, tf.Tensor]
     classes = [c for m in modules for _, c in inspect.getmembers(m, inspect.isclass)]
     families = [base for c in (*classes, *extra) for base in c.__mro__ if base is not object]

@@ -114,7 +114,8 @@ PROGRAM = (Gradient(0), Freeze("dense_1"), Gradient(0), Step(0), Thaw("dense_1")
 def test_gradients_and_weights_stay_in_float32_through_what_is_lowered(mode: str) -> None:
     case = _in(mode, *PROGRAM, dtype="float32", input_gradient=True).check()
     verdict = judge(case, "torch")
-    assert verdict.findings == ()
+    kept = {"torch-autocast-keeps-casts"} if mode == "autocast_kept" else set()
+    assert {finding.issue for finding in verdict.findings} <= kept
     wide = gather(_in("eager", *PROGRAM, dtype="float32", input_gradient=True), "torch")
     narrow = verdict.evidence.expectation.points[0].gradients["dense_0.kernel"]
     exact = wide.expectation.points[0].gradients["dense_0.kernel"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from invariants.architecture.layers.base import (
@@ -210,11 +210,14 @@ class Conv2D(Windowed2D):
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2D:
         groups = choice.one_of([g for g in (1, 2, 3) if specs[0].shape[2] % g == 0])
-        return cls(
+        drawn = cls(
             filters=groups * choice.integer(1, 2 if groups > 1 else 3),
             groups=groups,
             **cls.draw_windows(choice, specs[0]),
         )
+        if max(drawn.dilation) > 1 or choice.integer(0, 5) < 5:
+            return drawn
+        return replace(drawn, strides=choice.one_of(((1, 2), (2, 1))))
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         spec = super().output(specs)
