@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -193,9 +194,11 @@ def replay(
         for finding in verdict.findings:
             print(text(case, finding) + "\n")
         measures = verdict.measures
+        told = Counter(finding.severity for finding in verdict.findings)
+        lacking = f", {told['unsupported']} not offered" if told["unsupported"] else ""
         print(
-            f"{name}: {len(verdict.violations)} violations, "
-            f"{len(verdict.findings) - len(verdict.violations)} known; "
+            f"{name}: {told['violation']} violations, "
+            f"{told['known issue'] + told['hazard']} known{lacking}; "
             f"{measures.gradients} gradients, {measures.elements} elements, "
             f"largest error {measures.largest:.3g} σ, {measures.uninformative} uninformative"
         )
