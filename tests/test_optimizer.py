@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, seed
 from hypothesis import strategies as st
 from tests_support import simple_case
 
@@ -81,8 +81,8 @@ def test_about_half_of_what_is_drawn_is_sgd_and_adam() -> None:
     def draw(case: Any) -> None:
         kinds.append(case.optimizer.kind)
 
-    for _ in range(4):
-        draw()
+    for number in range(4):
+        seed(number)(draw)()
     common = sum(kind in ("sgd", "adam", "adamw") for kind in kinds)
     assert 0.3 < common / len(kinds) < 0.8
     assert len(set(kinds)) > 8

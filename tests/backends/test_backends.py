@@ -15,17 +15,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forging import torch_case
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_support import simple_case
 
 from invariants import backends
+from invariants.architecture.layers import AnyLayer
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.recurrent import LSTM, SimpleRNN, StackedGRU
 from invariants.backends import BACKENDS, native_arrays, native_element, observation, observe
 from invariants.backends.runner import BackendUnavailable, compiled, prepare, run
-from invariants.case import Case, from_json, frozen, numpy_dtype
+from invariants.case import Case, Realisation, from_json, frozen, numpy_dtype
 from invariants.generate.cases import cases
-from invariants.judge import gather
+from invariants.judge import gather, judge
 from invariants.observation import Array, Raised, same_bits
+from invariants.program import Gradient
 from invariants.properties import findings
 
 names_of_backends = st.sampled_from(sorted(BACKENDS))
@@ -35,7 +40,9 @@ GIVEN = {"trained", "follow", "note", "load", "batch", "action", "record", "draw
 
 #: Text that a script may hold, beside the names of members and a layer's or optimizer's own words.
 WORDS = {
-    *("bfloat16", "float16", "sum", "batchmean", "mean_with_sample_weight"),
+    *("bfloat16", "float16", "sum", "batchmean", "mean_with_sample_weight", "zeros", "zero"),
+    *("different", "aot_eager", "inductor", "mixed_bfloat16", "mixed_float16"),
+    *("output_0", "output_1", "output_2"),
     *(
         "seed_generator",
         "lr",
@@ -445,3 +452,13 @@ def test_two_frameworks_agree_on_one_case() -> None:
     compared = replace(torch, other=keras)
     assert torch.deviations.keys() == keras.deviations.keys()
     assert findings(compared) == []
+
+
+@pytest.mark.skipif(not backends.installed("tensorflow"), reason="needs TensorFlow")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("layer", [SimpleRNN(units=2), LSTM(units=2), StackedGRU(units=2)])
+def test_recurrent_layers_of_keras_run_in_16_bits(layer: AnyLayer, dtype: str) -> None:
+    """The orthogonal initializer of their kernels has no operation there."""
+    plain = torch_case((layer, Dense(units=1)), (Gradient(0),), inputs=(3, 2), dtype=dtype)
+    case = replace(plain, realisations={"tensorflow": Realisation("tape", (None,), {})})
+    assert not judge(case.check(), "tensorflow").findings

@@ -9,8 +9,12 @@ from invariants.backends.tensorflow.rows.common import layer_row, opened
 
 
 def cell_options(layer: Any) -> dict[str, Any]:
-    """The options of a cell, beside its units."""
-    options = {"use_bias": layer.biases != "none"}
+    """The options of a cell, beside its units.
+
+    The orthogonal initializer by default takes a QR decomposition, which has no kernel in 16 bits;
+    what it makes is overwritten anyway.
+    """
+    options = {"use_bias": layer.biases != "none", "recurrent_initializer": "zeros"}
     if layer.kind.endswith("gru"):
         return {**options, "reset_after": layer.reset == "after"}
     return {**options, "activation": layer.activation} if layer.kind.endswith("rnn") else options
