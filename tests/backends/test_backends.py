@@ -135,7 +135,7 @@ def test_a_source_names_members_by_their_numbers_alone(case: Case, backend: str)
     numbered = set(re.findall(r"\b[a-z]+[a-z0-9_]*_\d+\b", source))
     built = {"build_" + path.replace(".", "_") for path in case.architecture.blocks}
     numbered -= {f"{o}{n}_{i}" for o in ("", "adam_") for n in ("beta", "epsilon") for i in (1, 2)}
-    numbered -= set(re.findall(r"\b(?:[xyw]\d?_\d|train_step_of_\d)\b", source))
+    numbered -= set(re.findall(r"\b(?:[xyw]\d?_\d|train_step_of_\d|output_\d)\b", source))
     assert numbered <= members(case) | built
     # A weight is called by the path of its layer, and by what the framework or the case calls it.
     of_a_layer = tuple(f"{path}." for path in case.architecture.paths)
