@@ -17,7 +17,7 @@ from invariants.architecture.layers import LAYERS
 from invariants.case import Case
 from invariants.gate.distances import Distances
 from invariants.judge import Verdict
-from invariants.observation import Array, Draws, same_bits
+from invariants.observation import Array, same_bits, same_draws
 from invariants.oracle.rounding import Estimate, deviation
 from invariants.properties.evidence import Evidence
 
@@ -83,15 +83,7 @@ def _same_draws(mine: Evidence, theirs: Evidence) -> bool:
     a, b = mine.observation.draws, theirs.observation.draws
     if mine.case.stochastic and not (a and b):
         return False
-    return a.keys() == b.keys() and all(_same(a[action], b[action]) for action in a)
-
-
-def _same(a: Draws, b: Draws) -> bool:
-    return a.keys() == b.keys() and all(
-        len(a[path]) == len(b[path])
-        and all(same_bits(x, y) for x, y in zip(a[path], b[path], strict=True))
-        for path in a
-    )
+    return same_draws(a, b)
 
 
 def _spreads(a: Array, b: Array, estimate: Estimate) -> float | None:
