@@ -199,7 +199,7 @@ class Growing:
             if other == value or not kinds or (kind is not None and kind not in kinds):
                 continue
             layer = LAYERS[kind or self.choice.one_of(kinds)].draw(self.choice, pair)
-            if layer.output(pair).size <= MAX_SIZE:
+            if _takes(layer, pair):
                 self.add_layer(layer, [*self._third(layer, other, value), other, value])
                 return True
         return False
