@@ -117,7 +117,8 @@ def _smaller(value: Any) -> Iterator[Any]:
 def _simpler_layers(layer: Layer) -> Iterator[Layer]:
     for field in fields(layer):
         value = getattr(layer, field.name)
-        if isinstance(value, str) and value != field.default:  # the default is the simplest
+        named = isinstance(value, str) or isinstance(field.default, str)
+        if named and value != field.default:  # the default is the simplest
             plain: dict[str, Any] = {field.name: field.default}
             yield replace(layer, **plain)
         for smaller in _smaller(value):

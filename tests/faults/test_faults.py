@@ -114,6 +114,7 @@ NOTICED_BY = {
         "linear_bias_misses_last": "upstream_gradients",
         "shared_layer_counted_once": "upstream_gradients",
         "conv_padding_shifts": "upstream_gradients",
+        "padded_strides_block": "upstream_gradients",
         "depthwise_blocks_first": "upstream_gradients",
         "transposed_conv_turned": "upstream_gradients",
         "tanh_derivative": "upstream_gradients",

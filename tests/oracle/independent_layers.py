@@ -150,7 +150,9 @@ def zeros_around(x: Any, *widths: Any) -> Any:
 def padded_for(layer: Any, x: Any) -> Any:
     if layer.padding == "valid":
         return x
-    extents = zip(x.shape[1:3], layer.kernel_size, layer.strides, layer.dilation, strict=True)
+    if layer.padding != "same":
+        return zeros_around(x, *((n, n) for n in layer.padding))
+    extents = zip(x.shape[1:-1], layer.kernel_size, layer.strides, layer.dilation, strict=True)
     return zeros_around(x, *(same_zeros(*extent) for extent in extents))
 
 
@@ -206,7 +208,7 @@ def conv1d(layer: Any, context: Context, x: Any) -> Any:
         "valid": (0, 0),
         "causal": (reach, 0),
         "same": same_zeros(x.shape[1], layer.kernel_size, layer.strides, layer.dilation),
-    }[layer.padding]
+    }.get(layer.padding, (layer.padding, layer.padding))
     rows = zeros_around(x, zeros)[:, :, None]
     kernel = context.weights["kernel"][:, None]
     y = cross_correlation(rows, kernel, layer.groups, (layer.strides, 1), (layer.dilation, 1))
@@ -216,9 +218,7 @@ def conv1d(layer: Any, context: Context, x: Any) -> Any:
 def conv3d(layer: Any, context: Context, x: Any) -> Any:
     """Slice by slice of the kernel's depth: each a convolution of the slices that it meets."""
     kernel, (depth, *strides) = context.weights["kernel"], layer.strides
-    if layer.padding == "same":
-        extents = zip(x.shape[1:4], layer.kernel_size, layer.strides, layer.dilation, strict=True)
-        x = zeros_around(x, *(same_zeros(*extent) for extent in extents))
+    x = padded_for(layer, x)
     step = layer.dilation[0]
     results = []
     for first in range(0, x.shape[1] - (len(kernel) - 1) * step, depth):

@@ -22,6 +22,7 @@ from invariants.oracle.tape import Value
 T = TypeVar("T")
 
 Size = Annotated[int, Field(ge=1, le=65536)]
+Extent = Annotated[int, Field(ge=0, le=65536)]
 Shape = tuple[int, ...]
 
 

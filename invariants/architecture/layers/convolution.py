@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from invariants.architecture.layers.base import (
     Call,
     Choice,
+    Extent,
     Layer,
     Parameter,
     ShapeError,
@@ -75,9 +76,22 @@ def draw_dilations(
     ]
 
 
-def needs_of(strides: Sequence[int], dilation: Sequence[int]) -> Mapping[str, Any]:
-    """What a backend must offer for these strides together with this dilation."""
-    return {"dilated_strides": True} if max(strides) > 1 and max(dilation) > 1 else {}
+def draw_padding(choice: Choice, axes: int) -> Any:
+    """ "valid", "same" or, where that is offered, zeros on both sides of each axis."""
+    sized = ("sized",) if True in choice.offered("sized_padding") else ()
+    padding = choice.one_of(("valid", "same", *sized))
+    if padding != "sized":
+        return padding
+    return (choice.integer(1, 2), *(choice.integer(0, 2) for _ in range(axes - 1)))
+
+
+def needs_of(
+    strides: Sequence[int], dilation: Sequence[int], padding: Any = "valid"
+) -> Mapping[str, Any]:
+    """What a backend must offer for these strides together with this dilation, and for padding."""
+    sized = {} if isinstance(padding, str) else {"sized_padding": True}
+    dilated = {"dilated_strides": True} if max(strides) > 1 and max(dilation) > 1 else {}
+    return {**sized, **dilated}
 
 
 def padded(x: Value, rows: Pair, columns: Pair) -> Value:
@@ -138,11 +152,14 @@ def check_groups(groups: int, channels: int, filters: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Windowed2D(Image):
-    """A kernel that is moved over an image."""
+    """A kernel that is moved over an image.
+
+    padding: a rule, or how many zeros go on both sides of each axis.
+    """
 
     kernel_size: tuple[Size, Size] = (1, 1)
     strides: tuple[Size, Size] = (1, 1)
-    padding: Literal["valid", "same"] = "valid"
+    padding: Literal["valid", "same"] | tuple[Extent, Extent] = "valid"
     dilation: tuple[Size, Size] = (1, 1)
     use_bias: bool = True
 
@@ -153,7 +170,7 @@ class Windowed2D(Image):
             return {"kernel_size": (h, w), "use_bias": not choice.boolean()}
         stride = choice.integer(1, 2)
         kernel = (choice.integer(1, min(3, h)), choice.integer(1, min(3, w)))
-        padding = choice.one_of(("valid", "same"))
+        padding = draw_padding(choice, 2)
         dilation = draw_dilations(choice, (h, w), kernel, stride > 1, padding == "same")
         return {
             "kernel_size": kernel,
@@ -164,12 +181,15 @@ class Windowed2D(Image):
         }
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of(self.strides, self.dilation)
+        return needs_of(self.strides, self.dilation, self.padding)
 
     def pads(self, spec: Spec) -> tuple[Pair, Pair]:
         """Zeros before and after each of the two spatial axes."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
+        if not isinstance(self.padding, str):
+            height, width = self.padding
+            return (height, height), (width, width)
         extents = zip(spec.shape[:2], self.kernel_size, self.strides, self.dilation, strict=True)
         rows, columns = (same_padding(*e) for e in extents)
         return rows, columns
@@ -307,8 +327,8 @@ class SeparableConv2D(Windowed2D):
 class Conv1D(Series):
     """Cross-correlation in time with a kernel of shape (K, F / groups, filters).
 
-    Causal padding: all zeros go before, so that nothing looks ahead (van den Oord et al. 2016,
-    arXiv 1609.03499).
+    padding: a rule, or how many zeros go on both sides. Causal: all zeros go before, so that
+    nothing looks ahead (van den Oord et al. 2016, arXiv 1609.03499).
     """
 
     kind: Literal["conv1d"] = "conv1d"
@@ -316,7 +336,7 @@ class Conv1D(Series):
     filters: Size = 1
     kernel_size: Size = 1
     strides: Size = 1
-    padding: Literal["valid", "same", "causal"] = "valid"
+    padding: Literal["valid", "same", "causal"] | Extent = "valid"
     dilation: Size = 1
     groups: Size = 1
     use_bias: bool = True
@@ -327,9 +347,11 @@ class Conv1D(Series):
         groups = choice.one_of([g for g in (1, 2, 3) if features % g == 0])
         stride = choice.integer(1, 2)
         kernel = choice.integer(1, min(3, time))
-        paddings: tuple[Literal["valid", "same", "causal"], ...] = ("valid", "same", "causal")
+        sized = (1, 2) if True in choice.offered("sized_padding") else ()
+        paddings: tuple[Any, ...] = ("valid", "same", "causal", *sized)
         padding = choice.one_of(paddings)
-        (dilation,) = draw_dilations(choice, (time,), (kernel,), stride > 1, padding != "valid")
+        by_rule = padding in ("same", "causal")
+        (dilation,) = draw_dilations(choice, (time,), (kernel,), stride > 1, by_rule)
         return cls(
             filters=groups * choice.integer(1, 2 if groups > 1 else 3),
             kernel_size=kernel,
@@ -341,10 +363,12 @@ class Conv1D(Series):
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of((self.strides,), (self.dilation,))
+        return needs_of((self.strides,), (self.dilation,), self.padding)
 
     def pads(self, time: int) -> Pair:
         """Zeros before and after."""
+        if not isinstance(self.padding, str):
+            return self.padding, self.padding
         if self.padding == "causal":
             return (self.kernel_size - 1) * self.dilation, 0
         if self.padding == "valid":

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
 
-from invariants.architecture.layers.base import Call, Choice, Layer, ShapeError, Size, Spec
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Extent,
+    Layer,
+    ShapeError,
+    Size,
+    Spec,
+)
 from invariants.architecture.layers.convolution import Image, Series, describe_image
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Rounding
@@ -17,7 +24,6 @@ from invariants.oracle.tape import Value
 
 FLOAT32 = PRECISIONS["float32"]
 
-Extent = Annotated[int, Field(ge=0, le=65536)]
 Widths = tuple[Extent, Extent]
 
 

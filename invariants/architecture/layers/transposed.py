@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
-
-from pydantic import Field
+from typing import Any, ClassVar, Literal
 
 from invariants.architecture.layers.base import (
     Call,
     Choice,
+    Extent,
     Layer,
     Parameter,
     ShapeError,
@@ -31,8 +30,6 @@ from invariants.architecture.layers.convolution import (
 )
 from invariants.oracle.primitives import Pair
 from invariants.oracle.tape import Value
-
-Extent = Annotated[int, Field(ge=0, le=65536)]
 
 
 def extent_of(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from invariants.architecture.layers.base import (
     Call,
     Choice,
+    Extent,
     Layer,
     Parameter,
     ShapeError,
@@ -18,6 +19,7 @@ from invariants.architecture.layers.base import (
 from invariants.architecture.layers.convolution import (
     check_groups,
     draw_dilations,
+    draw_padding,
     grouped_products,
     needs_of,
     same_padding,
@@ -59,7 +61,8 @@ def volume_patches(x: Value, kernel: Triple, strides: Triple, dilation: Triple) 
 class Conv3D(Volume):
     """Cross-correlation with a kernel of shape (KD, KH, KW, C / groups, filters).
 
-    (D, H, W, C) -> (OD, OH, OW, filters) (Tran et al. 2014, arXiv 1412.0767).
+    (D, H, W, C) -> (OD, OH, OW, filters) (Tran et al. 2014, arXiv 1412.0767). padding: a rule, or
+    how many zeros go on both sides of each axis.
     """
 
     kind: Literal["conv3d"] = "conv3d"
@@ -67,7 +70,7 @@ class Conv3D(Volume):
     filters: Size = 1
     kernel_size: Sizes = (1, 1, 1)
     strides: Sizes = (1, 1, 1)
-    padding: Literal["valid", "same"] = "valid"
+    padding: Literal["valid", "same"] | tuple[Extent, Extent, Extent] = "valid"
     dilation: Sizes = (1, 1, 1)
     groups: Size = 1
     use_bias: bool = True
@@ -78,28 +81,31 @@ class Conv3D(Volume):
         groups = choice.one_of([g for g in (1, 2, 3) if channels % g == 0])
         kernel = [choice.integer(1, min(3, n)) for n in extents]
         strides = [choice.one_of((1, 1, 2)) for _ in extents]
-        padding = choice.one_of(("valid", "same"))
+        padding = draw_padding(choice, 3)
         dilation = draw_dilations(choice, extents, kernel, max(strides) > 1, padding == "same")
         return cls(
             filters=groups * choice.integer(1, 2),
             kernel_size=(kernel[0], kernel[1], kernel[2]),
             strides=(strides[0], strides[1], strides[2]),
-            padding="same" if padding == "same" else "valid",
+            padding=padding,
             dilation=(dilation[0], dilation[1], dilation[2]),
             groups=groups,
             use_bias=not choice.boolean(),
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return needs_of(self.strides, self.dilation)
+        return needs_of(self.strides, self.dilation, self.padding)
 
     def pads(self, spec: Spec) -> tuple[Pair, Pair, Pair]:
         """Zeros before and after each of the three spatial axes."""
         if self.padding == "valid":
             return (0, 0), (0, 0), (0, 0)
+        if not isinstance(self.padding, str):
+            depth, height, width = self.padding
+            return (depth, depth), (height, height), (width, width)
         extents = zip(spec.shape[:3], self.kernel_size, self.strides, self.dilation, strict=True)
-        depth, rows, columns = (same_padding(*e) for e in extents)
-        return depth, rows, columns
+        front, rows, columns = (same_padding(*e) for e in extents)
+        return front, rows, columns
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         spec = super().output(specs)

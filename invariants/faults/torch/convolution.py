@@ -31,6 +31,10 @@ _ROWS = {
         "The gradient to the input of a padded convolution is one column off.",
         ("torch.nn.functional.conv2d",),
     ),
+    "padded_strides_block": Row(
+        "A convolution with strides that pads by itself hands no gradient to its input.",
+        ("torch.nn.functional.conv2d",),
+    ),
     "depthwise_blocks_first": Row(
         "A depthwise convolution hands no gradient to its first channel.",
         ("torch.nn.functional.conv2d",),
@@ -56,6 +60,14 @@ def conv_padding_shifts(conv2d: Any) -> Any:
         return conv2d(x, weight, bias, stride, padding, *more)
 
     return shifted
+
+
+def padded_strides_block(conv2d: Any) -> Any:
+    def blocking(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, *more: Any) -> Any:
+        cut = padding not in (0, (0, 0), "same") and max(stride) > 1
+        return conv2d(x.detach() if cut else x, weight, bias, stride, padding, *more)
+
+    return blocking
 
 
 def depthwise_blocks_first(conv2d: Any) -> Any:

@@ -86,6 +86,12 @@ TENSORFLOW = Contract(
             "strides > 1 is incompatible with dilation_rate > 1.",
             _KERAS + "layers/convolution_layers/convolution2d/",
         ),
+        "sized_padding": Clause(
+            (False,),
+            "padding: string, either 'valid' or 'same'; ZeroPadding2D before it adds other rows "
+            "and columns of zeros.",
+            _KERAS + "layers/convolution_layers/convolution2d/",
+        ),
         "dilated_transposed": Clause(
             (False,),
             "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do "

@@ -84,6 +84,12 @@ TORCH = Contract(
             "stride, padding and dilation are arguments of their own; nothing couples them.",
             _TORCH + "generated/torch.nn.Conv2d.html",
         ),
+        "sized_padding": Clause(
+            (False, True),
+            "padding: 'valid', 'same' or a tuple of ints giving the amount of implicit padding "
+            "applied on both sides.",
+            _TORCH + "generated/torch.nn.Conv2d.html",
+        ),
         "dilated_transposed": Clause(
             (False, True),
             "dilation controls the spacing between the kernel points.",

@@ -28,7 +28,9 @@ class SeparableConv2d(nn.Module):
 
 
 def _padding(layer: Any) -> Any:
-    """torch pads evenly by itself where stride is 1; elsewhere F.pad does."""
+    """torch pads evenly by itself, by "same" where stride is 1; elsewhere F.pad does."""
+    if not isinstance(layer.padding, str):
+        return layer.padding
     even = all((k - 1) * d % 2 == 0 for k, d in zip(layer.kernel_size, layer.dilation, strict=True))
     return "same" if layer.padding == "same" and layer.strides == (1, 1) and even else 0
 
@@ -58,12 +60,14 @@ def _separable(layer: Any, specs: Sequence[Spec]) -> str:
 
 def padded_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     (top, bottom), (left, right) = layer.pads(specs[0])
-    if _padding(layer) == "same" or not any((top, bottom, left, right)):
+    if _padding(layer) != 0 or not any((top, bottom, left, right)):
         return f"{name}({args[0]})"
     return f"{name}(F.pad({args[0]}, ({left}, {right}, {top}, {bottom})))"
 
 
 def _padding1d(layer: Any) -> Any:
+    if not isinstance(layer.padding, str):
+        return layer.padding
     even = (layer.kernel_size - 1) * layer.dilation % 2 == 0
     return "same" if layer.padding == "same" and layer.strides == 1 and even else 0
 
@@ -81,7 +85,7 @@ def _conv1d(layer: Any, specs: Sequence[Spec]) -> str:
 
 def _conv1d_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     pads, x = layer.pads(specs[0].shape[0]), f"{args[0]}.transpose(1, 2)"
-    if any(pads) and _padding1d(layer) != "same":
+    if any(pads) and _padding1d(layer) == 0:
         x = f"F.pad({x}, {pads})"
     return f"{name}({x}).transpose(1, 2)"
 

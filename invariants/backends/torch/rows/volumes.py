@@ -10,7 +10,9 @@ from invariants.backends.source import Lowering, NativeParameter, arguments
 
 
 def _padding(layer: Any) -> Any:
-    """torch pads evenly by itself where stride is 1; elsewhere F.pad does."""
+    """torch pads evenly by itself, by "same" where stride is 1; elsewhere F.pad does."""
+    if not isinstance(layer.padding, str):
+        return layer.padding
     even = all((k - 1) * d % 2 == 0 for k, d in zip(layer.kernel_size, layer.dilation, strict=True))
     plain = layer.strides == (1, 1, 1)
     return "same" if layer.padding == "same" and plain and even else 0
@@ -30,7 +32,7 @@ def _conv(layer: Any, specs: Sequence[Spec]) -> str:
 
 def _conv_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     depth, rows, columns = layer.pads(specs[0])
-    if _padding(layer) == "same" or not any((*depth, *rows, *columns)):
+    if _padding(layer) != 0 or not any((*depth, *rows, *columns)):
         return f"{name}({args[0]})"
     return f"{name}(F.pad({args[0]}, {(*columns, *rows, *depth)}))"
 
