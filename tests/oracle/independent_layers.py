@@ -96,9 +96,14 @@ def standardise(x: Any, mean: Any, variance: Any, layer: Any, context: Context) 
     return with_weights(normal, context)
 
 
+def spanned(layer: Any, x: Any) -> Any:
+    return tuple(range(1, x.ndim)) if layer.span == "all" else -1
+
+
 def layer_norm(layer: Any, context: Context, x: Any) -> Any:
-    mean = np.mean(x, axis=-1, keepdims=True)
-    variance = np.mean(np.square(x - mean), axis=-1, keepdims=True)
+    axes = spanned(layer, x)
+    mean = np.mean(x, axis=axes, keepdims=True)
+    variance = np.mean(np.square(x - mean), axis=axes, keepdims=True)
     return standardise(x, mean, variance, layer, context)
 
 
@@ -475,7 +480,7 @@ def instance_norm(layer: Any, context: Context, x: Any) -> Any:
 
 
 def rms_norm(layer: Any, context: Context, x: Any) -> Any:
-    squares = np.mean(np.square(x), axis=-1, keepdims=True)
+    squares = np.mean(np.square(x), axis=spanned(layer, x), keepdims=True)
     y = x / np.sqrt(squares + layer.epsilon)
     return y * context.weights["scale"] if layer.scaled else y
 

@@ -15,7 +15,16 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
-from invariants.architecture.layers.normalization import Epsilon, Norm, moments, standardised
+from invariants.architecture.layers.normalization import (
+    Epsilon,
+    Norm,
+    Span,
+    draw_span,
+    moments,
+    spanned,
+    spanned_axes,
+    standardised,
+)
 from invariants.oracle.tape import Value
 
 
@@ -89,32 +98,35 @@ class InstanceNorm(Norm):
 
 @dataclass(frozen=True, kw_only=True)
 class RmsNorm(Layer):
-    """x / √(mean(x²) + epsilon) over the last axis, · scale if it is scaled (arXiv 1910.07467)."""
+    """x / √(mean(x²) + epsilon) over the last axis or all, · scale if scaled (arXiv 1910.07467)."""
 
     kind: Literal["rms_norm"] = "rms_norm"
     epsilon: Epsilon = 1e-3
+    span: Span = "last"
     scaled: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> RmsNorm:
         scaled = choice.one_of(choice.offered("rms_norm_scaled"))
-        return cls(epsilon=choice.one_of((1e-3, 1e-6)), scaled=scaled)
+        span = draw_span(choice, specs[0])
+        return cls(epsilon=choice.one_of((1e-3, 1e-6)), span=span, scaled=scaled)
 
     def needs(self) -> Mapping[str, Any]:
         return {"rms_norm_scaled": self.scaled}
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
-        """Over one feature it puts out a sign."""
-        return specs[0].shape[-1] > 1
+        """Over one element it puts out a sign."""
+        return specs[0].size > 1
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        scale = Parameter("scale", specs[0].shape[-1:], group="norm", initial="scale")
+        shape = spanned(self.span, specs[0])
+        scale = Parameter("scale", shape, group="norm", initial="scale")
         return (scale,) if self.scaled else ()
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        mean = x.apply("square").mean(-1, keepdims=True)
+        mean = x.apply("square").mean(spanned_axes(self.span, x), keepdims=True)
         y = x * (mean + self.epsilon).apply("rsqrt")
         return y * call.parameter("scale") if self.scaled else y
 

@@ -9,11 +9,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Spec
+from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Shape, Spec
 from invariants.oracle.primitives import align
 from invariants.oracle.tape import Value
 
 Epsilon = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
+#: What a norm goes over: the last axis of a value, or all of its axes.
+Span = Literal["last", "all"]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 
 
@@ -42,6 +44,23 @@ def moments(x: Value, axis: int | tuple[int, ...], contract: Any) -> tuple[Value
     )
     deviations = x.tape.apply("squared_deviation", x, mean, steady=steady)
     return mean, deviations.mean(axis, keepdims=True)
+
+
+def draw_span(choice: Choice, spec: Spec) -> Span:
+    """The last axis for the most part; over one element it would be a sign, or beta."""
+    if spec.rank == 1:
+        return "last"
+    spans: tuple[Span, ...] = ("last", "last", "all")
+    return "all" if spec.shape[-1] == 1 else choice.one_of(spans)
+
+
+def spanned(span: Span, spec: Spec) -> tuple[int, ...]:
+    """The extents of what a norm goes over: the shape of its weights."""
+    return spec.shape if span == "all" else spec.shape[-1:]
+
+
+def spanned_axes(span: Span, x: Value) -> int | tuple[int, ...]:
+    return tuple(range(1 - len(x.shape), 0)) if span == "all" else -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +93,12 @@ class Norm(Layer):
     def needs(self) -> Mapping[str, Any]:
         return {self.weights_point: self.names}
 
+    def weights_shape(self, spec: Spec) -> Shape:
+        """The shape of gamma and of beta: one for each channel."""
+        return spec.shape[-1:]
+
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        shape = specs[0].shape[-1:]
+        shape = self.weights_shape(specs[0])
         gamma = Parameter("gamma", shape, group="norm", initial="scale")
         both = (gamma, Parameter("beta", shape, group="norm"))
         return tuple(parameter for parameter in both if parameter.name in self.names)
@@ -87,23 +110,31 @@ class Norm(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(Norm):
-    """Standardised over the last axis, then gamma and beta (Ba et al. 2016, arXiv 1607.06450)."""
+    """Standardised over the last axis or over all, then gamma and beta (arXiv 1607.06450)."""
 
     kind: Literal["layer_norm"] = "layer_norm"
     frequency: ClassVar[int] = 2
     weights_point: ClassVar[str] = "layer_norm_weights"
+    span: Span = "last"
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LayerNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-5)), **cls.drawn_weights(choice))
+        return cls(
+            epsilon=choice.one_of((1e-3, 1e-5)),
+            span=draw_span(choice, specs[0]),
+            **cls.drawn_weights(choice),
+        )
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
-        """Over one feature it puts out beta, and what flows back through it is rounding alone."""
-        return specs[0].shape[-1] > 1
+        """Over one element it puts out beta, and what flows back through it is rounding alone."""
+        return specs[0].size > 1
+
+    def weights_shape(self, spec: Spec) -> Shape:
+        return spanned(self.span, spec)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        mean, variance = moments(xs[0], -1, call.contract)
+        mean, variance = moments(xs[0], spanned_axes(self.span, xs[0]), call.contract)
         return standardised(xs[0], mean, variance, self.epsilon, self.weights(call))
 
 

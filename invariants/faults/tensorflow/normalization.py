@@ -14,6 +14,10 @@ _ROWS = {
         "The backward pass of layer norm drops the term of the mean.",
         ("keras.layers.LayerNormalization.call",),
     ),
+    "layer_norm_over_all_blocks": Row(
+        "A layer norm over several axes hands no gradient to its input.",
+        ("keras.layers.LayerNormalization.call",),
+    ),
     "batch_norm_constant_moments": Row(
         "The backward pass of batch norm takes the batch's moments for constants.", _BATCH_NORM
     ),
@@ -49,12 +53,23 @@ def layer_norm_forgets_mean(call: Any) -> Any:
     import tensorflow as tf
 
     def forgetful(self: Any, x: Any) -> Any:
-        mean, variance = tf.nn.moments(x, -1, keepdims=True)
+        axes = [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        mean, variance = tf.nn.moments(x, axes, keepdims=True)
         centred = x - tf.stop_gradient(mean)
         surrogate = _affine_of(self, centred * tf.math.rsqrt(variance + self.epsilon))
         return with_gradient_of(call(self, x), surrogate)
 
     return forgetful
+
+
+def layer_norm_over_all_blocks(call: Any) -> Any:
+    import tensorflow as tf
+
+    def blocking(self: Any, x: Any) -> Any:
+        several = not isinstance(self.axis, int) and len(self.axis) > 1
+        return call(self, tf.stop_gradient(x) if several else x)
+
+    return blocking
 
 
 def batch_norm_constant_moments(call: Any) -> Any:

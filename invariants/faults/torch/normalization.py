@@ -15,6 +15,10 @@ _ROWS = {
         "The backward pass of layer norm drops the term of the mean.",
         ("torch.nn.functional.layer_norm",),
     ),
+    "layer_norm_over_all_blocks": Row(
+        "A layer norm over several axes hands no gradient to its input.",
+        ("torch.nn.functional.layer_norm",),
+    ),
     "batch_norm_constant_moments": Row(
         "The backward pass of batch norm takes the batch's moments for constants.",
         ("torch.nn.functional.batch_norm",),
@@ -46,14 +50,22 @@ _ROWS = {
 
 def layer_norm_forgets_mean(layer_norm: Any) -> Any:
     def forgetful(x: Any, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
-        mean = x.mean(-1, keepdim=True).detach()
-        variance = x.var(-1, correction=0, keepdim=True)
+        axes = tuple(range(-len(shape), 0))
+        mean = x.mean(axes, keepdim=True).detach()
+        variance = x.var(axes, correction=0, keepdim=True)
         surrogate = (x - mean) * (variance + eps).rsqrt()
-        if weight is not None:
-            surrogate = surrogate * weight + bias
+        surrogate = surrogate if weight is None else surrogate * weight
+        surrogate = surrogate if bias is None else surrogate + bias
         return with_gradient_of(layer_norm(x, shape, weight, bias, eps), surrogate)
 
     return forgetful
+
+
+def layer_norm_over_all_blocks(layer_norm: Any) -> Any:
+    def blocking(x: Any, shape: Any, *more: Any) -> Any:
+        return layer_norm(x.detach() if len(shape) > 1 else x, shape, *more)
+
+    return blocking
 
 
 def batch_norm_constant_moments(batch_norm: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from invariants.backends.source import Lowering
 from invariants.backends.tensorflow.rows.common import layer_row, opened
-from invariants.backends.tensorflow.rows.normalization import affine
+from invariants.backends.tensorflow.rows.normalization import affine, spanned
 
 ROWS: dict[str, Lowering] = {
     "group_norm": layer_row(
@@ -22,7 +22,10 @@ ROWS: dict[str, Lowering] = {
         "beta",
     ),
     "rms_norm": layer_row(
-        lambda layer, specs: opened("RMSNormalization", epsilon=layer.epsilon), "scale"
+        lambda layer, specs: opened(
+            "RMSNormalization", epsilon=layer.epsilon, **spanned(layer, specs[0].rank)
+        ),
+        "scale",
     ),
     "unit_normalization": layer_row("keras.layers.UnitNormalization("),
 }

@@ -14,9 +14,19 @@ def affine(layer: Any) -> dict[str, bool]:
     return {option: False for option, name in options.items() if name not in layer.names}
 
 
+def spanned(layer: Any, rank: int) -> dict[str, list[int]]:
+    """The option of a norm over more than the last axis."""
+    return {"axis": list(range(-rank, 0))} if layer.span == "all" else {}
+
+
 ROWS: dict[str, Lowering] = {
     "layer_norm": layer_row(
-        lambda layer, specs: opened("LayerNormalization", epsilon=layer.epsilon, **affine(layer)),
+        lambda layer, specs: opened(
+            "LayerNormalization",
+            epsilon=layer.epsilon,
+            **spanned(layer, specs[0].rank),
+            **affine(layer),
+        ),
         "gamma",
         "beta",
     ),

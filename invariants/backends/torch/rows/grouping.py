@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.common import channel_axis, on_the_last_axis
-from invariants.backends.torch.rows.normalization import NORM, affine, channels_second, spatial_axes
+from invariants.backends.source import Lowering, arguments
+from invariants.backends.torch.rows.common import channel_axis
+from invariants.backends.torch.rows.normalization import (
+    NORM,
+    affine,
+    channels_second,
+    spanned,
+    spanned_call,
+    spanned_weight,
+    spatial_axes,
+)
 
 
 def _group_norm(layer: Any, specs: Sequence[Spec]) -> str:
@@ -34,7 +42,7 @@ def _instance_norm(layer: Any, specs: Sequence[Spec]) -> str:
 
 def _rms_norm(layer: Any, specs: Sequence[Spec]) -> str:
     unscaled = {} if layer.scaled else {"elementwise_affine": False}
-    return f"nn.RMSNorm({specs[0].shape[-1]}, {arguments(eps=layer.epsilon, **unscaled)})"
+    return f"nn.RMSNorm({spanned(layer, specs[0])}, {arguments(eps=layer.epsilon, **unscaled)})"
 
 
 ROWS: dict[str, Lowering] = {
@@ -42,8 +50,8 @@ ROWS: dict[str, Lowering] = {
     "instance_norm": Lowering(_instance_norm, channels_second, NORM),
     "rms_norm": Lowering(
         _rms_norm,
-        on_the_last_axis,
-        {"scale": NativeParameter("weight")},
+        spanned_call,
+        {"scale": spanned_weight("weight")},
     ),
     "unit_normalization": Lowering(
         None,

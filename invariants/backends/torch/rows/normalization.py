@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering, NativeParameter, arguments
+from invariants.backends.source import Array, Lowering, NativeParameter, arguments
 from invariants.backends.torch.rows.common import on_the_last_axis, plain
 
 NORM = {"gamma": NativeParameter("weight"), "beta": NativeParameter("bias")}
@@ -19,9 +21,31 @@ def affine(layer: Any, option: str = "affine") -> dict[str, bool]:
     return {} if "beta" in layer.names else {"bias": False}
 
 
+def _channels_first(array: Array) -> Array:
+    """(..., C) -> (C, ...) where torch has the channels before two or three axes."""
+    return np.moveaxis(array, -1, 0) if array.ndim > 2 else array
+
+
+def spanned(layer: Any, spec: Spec) -> str:
+    """The extents that a norm goes over, in torch's order."""
+    if layer.span == "last":
+        return f"{spec.shape[-1]}"
+    *positions, channels = spec.shape
+    return f"{(channels, *positions) if spec.rank > 2 else spec.shape}"
+
+
+def spanned_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    """A call of a norm over what it spans: over all axes, those are held as torch wants them."""
+    return (plain if layer.span == "all" else on_the_last_axis)(layer, name, args, specs)
+
+
+def spanned_weight(name: str) -> NativeParameter:
+    return NativeParameter(name, moved=_channels_first)
+
+
 def _layer_norm(layer: Any, specs: Sequence[Spec]) -> str:
     options = arguments(eps=layer.epsilon, **affine(layer, "elementwise_affine"))
-    return f"nn.LayerNorm({specs[0].shape[-1]}, {options})"
+    return f"nn.LayerNorm({spanned(layer, specs[0])}, {options})"
 
 
 def spatial_axes(specs: Sequence[Spec]) -> int:
@@ -44,8 +68,8 @@ def channels_second(layer: Any, name: str, args: Sequence[str], specs: Sequence[
 ROWS: dict[str, Lowering] = {
     "layer_norm": Lowering(
         _layer_norm,
-        on_the_last_axis,
-        NORM,
+        spanned_call,
+        {"gamma": spanned_weight("weight"), "beta": spanned_weight("bias")},
     ),
     "batch_norm": Lowering(
         _batch_norm,
