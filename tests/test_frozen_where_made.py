@@ -12,12 +12,12 @@ from invariants import ledger
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Tanh
-from invariants.architecture.layers.attention import TransformerEncoder
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.lora import LoraDense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.architecture.layers.recurrent import BidirectionalLSTM
+from invariants.architecture.layers.transformers import TransformerEncoder
 from invariants.backends import BACKENDS, installed
 from invariants.case import Case, CaseError, Realisation, frozen
 from invariants.judge import gather, judge

@@ -70,7 +70,7 @@ class Recorder:
         # ones flow into these layers.
         drawn, twin = {}, copy.deepcopy(self.model)
         for path, module in twin.named_modules():
-            is_dropout = isinstance(module, torch.nn.modules.dropout._DropoutNd)
+            is_dropout = isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p > 0.0
             if is_dropout or type(module).__name__ == "GaussianNoise":  # torch has none itself
                 held = drawn.setdefault(path, [])
                 module.register_forward_pre_hook(lambda m, xs: tuple(map(torch.ones_like, xs)))

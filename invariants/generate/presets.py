@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from invariants.architecture.layers.activations import Gelu, Relu
-from invariants.architecture.layers.attention import (
-    CrossAttention,
-    MultiHeadAttention,
-    TransformerEncoder,
-)
+from invariants.architecture.layers.attention import CrossAttention, MultiHeadAttention
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.convolution import Conv2D, DepthwiseConv2D
 from invariants.architecture.layers.dense import Dense
@@ -22,6 +18,7 @@ from invariants.architecture.layers.prompting import PromptTokens
 from invariants.architecture.layers.recurrent import LSTM, BidirectionalLSTM
 from invariants.architecture.layers.resizing import UpSampling2D
 from invariants.architecture.layers.shaping import Add, Concatenate, Embedding, Flatten, Reshape
+from invariants.architecture.layers.transformers import TransformerEncoder
 from invariants.generate.choice import Drawn
 from invariants.generate.growing import Growing
 

@@ -734,11 +734,12 @@ def stacked(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     return second if layer.return_sequences else second[:, -1, :]
 
 
-def attention(q: Any, k: Any, v: Any, scale: Any, causal: bool) -> Any:
+def attention(q: Any, k: Any, v: Any, scale: Any, causal: bool, padded: int = 0) -> Any:
     """One head, a query at a time: q, k (N, T, d) and v (N, T, e) -> (N, T, e)."""
     outputs = []
     for t in range(q.shape[1]):
-        seen = t + 1 if causal else k.shape[1]
+        last = k.shape[1] - padded
+        seen = min(t + 1, last) if causal else last
         scores = np.sum(q[:, t : t + 1, :] * k[:, :seen, :], axis=-1) * scale
         outputs.append(np.sum(softmax(scores)[:, :, None] * v[:, :seen, :], axis=1))
     return np.stack(outputs, axis=1)
@@ -765,40 +766,73 @@ def heads_of_attention(
             y = np.dot(source, w[f"{prefix}{name}_kernel"][:, head, :])
             bias = w.get(f"{prefix}{name}_bias")
             parts.append(y if bias is None else y + bias[head])
-        said = attention(*parts, root_scale(x, layer.key_size), getattr(layer, "causal", False))
+        causal, padded = getattr(layer, "causal", False), getattr(layer, "padded", 0)
+        said = attention(*parts, root_scale(x, layer.key_size), causal, padded)
         total = total + np.dot(said, w[f"{prefix}output_kernel"][head])
     return total + w.get(f"{prefix}output_bias", 0.0)
 
 
-def packed_multi_head_attention(layer: Any, context: Context, x: Any) -> Any:
-    w, n = context.weights, x.shape[-1]
-    packed = np.dot(x, w["packed_kernel"]) + w.get("packed_bias", 0.0)
-    size = n // layer.heads
+def heads_side_by_side(layer: Any, q: Any, k: Any, v: Any) -> Any:
+    """Heads that each have a stretch of the features."""
+    size = q.shape[-1] // layer.heads
+    causal, padded = getattr(layer, "causal", False), getattr(layer, "padded", 0)
     heads = []
-    for start in range(0, n, size):
-        q, k, v = (packed[..., i * n + start : i * n + start + size] for i in range(3))
-        heads.append(attention(q, k, v, root_scale(x, size), layer.causal))
-    return np.dot(np.concatenate(heads, axis=-1), w["output_kernel"]) + w.get("output_bias", 0.0)
+    for start in range(0, q.shape[-1], size):
+        parts = (source[..., start : start + size] for source in (q, k, v))
+        heads.append(attention(*parts, root_scale(q, size), causal, padded))
+    return np.concatenate(heads, axis=-1)
 
 
-def transformer_encoder(layer: Any, context: Context, x: Any) -> Any:
-    w = context.weights
+def packed_attention(layer: Any, w: Mapping[str, Any], prefix: str, *sources: Any) -> Any:
+    """Of queries, keys and values, by a kernel and a bias that hold the three side by side."""
+    n, made = sources[0].shape[-1], []
+    for number, (name, source) in enumerate(zip(("query", "key", "value"), sources, strict=True)):
+        columns = slice(number * n, (number + 1) * n)
+        own = f"{prefix}{name}_kernel"
+        kernel = w[own] if own in w else w[f"{prefix}packed_kernel"][:, columns]
+        bias = w.get(f"{prefix}packed_bias")
+        made.append(np.dot(source, kernel) + (0.0 if bias is None else bias[columns]))
+    y = np.dot(heads_side_by_side(layer, *made), w[f"{prefix}output_kernel"])
+    return y + w.get(f"{prefix}output_bias", 0.0)
 
-    def norm(place: str, y: Any) -> Any:
-        centred = y - np.mean(y, axis=-1, keepdims=True)
-        deviation = np.sqrt(np.mean(np.square(centred), axis=-1, keepdims=True) + layer.epsilon)
-        return centred / deviation * w[f"{place}_norm_gamma"] + w[f"{place}_norm_beta"]
 
-    def two_layers(y: Any) -> Any:
-        z = np.dot(y, w["up_kernel"]) + w["up_bias"]
-        z = relu(z) if layer.activation == "relu" else gelu(z, False)
-        return np.dot(z, w["down_kernel"]) + w["down_bias"]
+def packed_multi_head_attention(layer: Any, context: Context, x: Any) -> Any:
+    return packed_attention(layer, context.weights, "", x, x, x)
 
-    if layer.norm_first:
-        x = x + heads_of_attention(layer, w, "attention_", norm("attention", x))
-        return x + two_layers(norm("dense", x))
-    x = norm("attention", x + heads_of_attention(layer, w, "attention_", x))
-    return norm("dense", x + two_layers(x))
+
+def packed_cross_attention(layer: Any, context: Context, x: Any, *memory: Any) -> Any:
+    return packed_attention(layer, context.weights, "", x, memory[0], memory[-1])
+
+
+def encoder(attended: Callable[..., Any]) -> Callable[..., Any]:
+    """A block around some attention: (hyperparameters, weights, a value) -> a value."""
+
+    def forward(layer: Any, context: Context, x: Any) -> Any:
+        w = context.weights
+
+        def norm(place: str, y: Any) -> Any:
+            centred = y - np.mean(y, axis=-1, keepdims=True)
+            deviation = np.sqrt(np.mean(np.square(centred), axis=-1, keepdims=True) + layer.epsilon)
+            return centred / deviation * w[f"{place}_norm_gamma"] + w.get(f"{place}_norm_beta", 0.0)
+
+        def two_layers(y: Any) -> Any:
+            z = np.dot(y, w["up_kernel"]) + w.get("up_bias", 0.0)
+            z = relu(z) if layer.activation == "relu" else gelu(z, False)
+            return np.dot(z, w["down_kernel"]) + w.get("down_bias", 0.0)
+
+        if layer.norm_first:
+            x = x + attended(layer, w, norm("attention", x))
+            return x + two_layers(norm("dense", x))
+        x = norm("attention", x + attended(layer, w, x))
+        return norm("dense", x + two_layers(x))
+
+    return forward
+
+
+transformer_encoder = encoder(lambda layer, w, x: heads_of_attention(layer, w, "attention_", x))
+packed_transformer_encoder = encoder(
+    lambda layer, w, x: packed_attention(layer, w, "attention_", x, x, x)
+)
 
 
 def multiply(*xs: Any) -> Any:
@@ -913,6 +947,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
         layer, context.weights, "", x, memory
     ),
     "packed_multi_head_attention": packed_multi_head_attention,
+    "packed_cross_attention": packed_cross_attention,
+    "packed_transformer_encoder": packed_transformer_encoder,
     "transformer_encoder": transformer_encoder,
     "embedding": embedding,
     "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],

@@ -1,7 +1,4 @@
-"""Attention over a sequence, (T, F) -> (T, F), and the encoder block made of it.
-
-Queries, keys and values are all made from the one value (self-attention).
-"""
+"""Attention over a sequence, (T, F) -> (T, F), of itself or of a memory (S, G)."""
 
 from __future__ import annotations
 
@@ -12,25 +9,32 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from invariants.architecture.layers.activations import Gelu, Relu
 from invariants.architecture.layers.base import (
     Call,
     Choice,
+    Extent,
     Layer,
     Parameter,
     ShapeError,
     Size,
     Spec,
 )
-from invariants.architecture.layers.normalization import Epsilon, moments, rescaled
 from invariants.oracle.primitives import Pair
 from invariants.oracle.tape import Value
 
 
 def attend(
-    q: Value, k: Value, v: Value, scale: float, causal: bool, form: str = "normalised"
+    q: Value,
+    k: Value,
+    v: Value,
+    scale: float,
+    causal: bool,
+    form: str = "normalised",
+    padded: int = 0,
 ) -> Value:
     """softmax(scale · q @ kᵀ) @ v, all of shape (..., T, d); causal: no key after the query's own.
+
+    padded: how many keys at the end are padding, which no query sees.
 
     The scale meets both factors by its root, as in torch's kernel; on the scores, as Keras has it,
     it rounds no more than that. form: how the softmax is computed, exp(score - maximum) over its
@@ -44,6 +48,7 @@ def attend(
     allowed = np.ones(scores.shape[-2:])
     if causal:
         allowed = np.tril(allowed)
+    allowed[:, allowed.shape[1] - padded :] = 0.0
     mask = tape.constant(allowed[None])
     largest = tape.constant(
         np.where(allowed > 0.0, scores.data, -np.inf).max(axis=-1, keepdims=True)
@@ -51,7 +56,7 @@ def attend(
 
     def seen(exponents: Value) -> Value:
         """exp, and zero behind the mask, where a number far below all scores keeps it finite."""
-        if not causal:
+        if allowed.all():
             return exponents.apply("exp")
         return tape.apply("where_positive", mask, exponents, tape.lift(-1e9)).apply("exp") * mask
 
@@ -92,7 +97,18 @@ def joined(x: Value) -> Value:
     return x.apply("transpose", axes=(0, 2, 1, 3)).reshape(n, t, heads * width)
 
 
-class _Sequence(Layer):
+def draw_padded(choice: Choice, steps: int) -> int:
+    """How many of so many steps are padding: none for the most part, two are always left."""
+    return choice.integer(1, steps - 2) if steps > 2 and choice.integer(0, 3) == 3 else 0
+
+
+def check_padded(padded: int, steps: int) -> None:
+    """Raises ShapeError where padding would leave nothing to attend to."""
+    if padded >= steps:
+        raise ShapeError(f"{padded} padded steps leave none of {steps}")
+
+
+class OverSequence(Layer):
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
         return super().accepts(specs) and specs[0].rank == 2
@@ -104,7 +120,7 @@ class _Sequence(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DotProductAttention(_Sequence):
+class DotProductAttention(OverSequence):
     """softmax(x @ xᵀ / √F) @ x (arXiv 1706.03762, 3.2.1), or without the scale."""
 
     kind: Literal["dot_product_attention"] = "dot_product_attention"
@@ -122,7 +138,7 @@ class DotProductAttention(_Sequence):
         return attend(x, x, x, scale, self.causal)
 
 
-class _Projected(_Sequence):
+class Projected(OverSequence):
     """Attention of several heads between projections of its own."""
 
     def attention(
@@ -133,6 +149,7 @@ class _Projected(_Sequence):
         heads: int,
         causal: bool,
         memory: Value | None = None,
+        padded: int = 0,
     ) -> Value:
         """The heads' attention over (N, T, F), projected back to (N, T, F).
 
@@ -161,7 +178,7 @@ class _Projected(_Sequence):
         # torch's fused kernel takes keys and values of one size alone.
         alike = widths[1] == widths[2]
         form = call.contract["attention_weights"] if alike else "normalised"
-        together = joined(attend(q, k, v, scale, causal, form))
+        together = joined(attend(q, k, v, scale, causal, form, padded))
         kernel = call.parameter(f"{prefix}output_kernel")
         y = together @ kernel.reshape(heads * width, kernel.shape[-1])
         return y + call.parameter(f"{prefix}output_bias") if bias else y
@@ -173,7 +190,7 @@ class _Projected(_Sequence):
 def projections(
     prefix: str, features: Pair, heads: int, sizes: Pair, bias: bool
 ) -> tuple[Parameter, ...]:
-    """The parameters of `_Projected.attention`.
+    """The parameters of `Projected.attention`.
 
     features: F and G, of `x` and of the memory. sizes: those of a head's keys and of its values.
     """
@@ -194,9 +211,10 @@ def projections(
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultiHeadAttention(_Projected):
+class MultiHeadAttention(Projected):
     """Heads of attention over `key_size` features each (arXiv 1706.03762, 3.2.2).
 
+    padded: how many steps at the end are padding, which no query attends to.
     Whatever the bias of the keys, it adds the same to all scores of a query: its derivative is 0.
     """
 
@@ -206,6 +224,7 @@ class MultiHeadAttention(_Projected):
     key_size: Size = 1
     use_bias: bool = False
     causal: bool = False
+    padded: Extent = 0
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> MultiHeadAttention:
@@ -214,7 +233,13 @@ class MultiHeadAttention(_Projected):
             key_size=choice.one_of((1, 1, 2, 3, 4)),
             use_bias=choice.boolean(),
             causal=choice.boolean(),
+            padded=draw_padded(choice, specs[0].shape[0]),
         )
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        check_padded(self.padded, spec.shape[0])
+        return spec
 
     def has_bias(self) -> bool:
         return self.use_bias
@@ -224,14 +249,15 @@ class MultiHeadAttention(_Projected):
         return projections("", (n, n), self.heads, (size, size), self.use_bias)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.attention(call, xs[0], "", self.heads, self.causal)
+        return self.attention(call, xs[0], "", self.heads, self.causal, padded=self.padded)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossAttention(_Projected):
+class CrossAttention(Projected):
     """Heads of attention of queries (T, F) over a memory (S, G) -> (T, F), arXiv 1706.03762, 3.2.3.
 
-    Queries and keys have `key_size` features a head, values `value_size`.
+    Queries and keys have `key_size` features a head, values `value_size`. padded: how many steps at
+    the end of the memory are padding.
     """
 
     kind: Literal["cross_attention"] = "cross_attention"
@@ -241,6 +267,7 @@ class CrossAttention(_Projected):
     key_size: Size = 1
     value_size: Size = 1
     use_bias: bool = False
+    padded: Extent = 0
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> CrossAttention:
@@ -249,6 +276,7 @@ class CrossAttention(_Projected):
             key_size=choice.integer(1, 4),
             value_size=choice.integer(1, 4),
             use_bias=choice.boolean(),
+            padded=draw_padded(choice, specs[1].shape[0]),
         )
 
     @classmethod
@@ -260,6 +288,11 @@ class CrossAttention(_Projected):
         """All attention goes to a memory of one step, whatever the scores."""
         return specs[1].shape[0] > 1
 
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        check_padded(self.padded, specs[1].shape[0])
+        return spec
+
     def has_bias(self) -> bool:
         return self.use_bias
 
@@ -270,144 +303,8 @@ class CrossAttention(_Projected):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x, memory = xs
-        return self.attention(call, x, "", self.heads, False, memory)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackedMultiHeadAttention(_Sequence):
-    """Heads of F / heads features each, all three projections in one kernel of shape (F, 3 · F).
-
-    weights_returned: the attention weights are put out too, so that the softmax stands by itself.
-    """
-
-    kind: Literal["packed_multi_head_attention"] = "packed_multi_head_attention"
-    frequency: ClassVar[int] = 2
-    steps_first: ClassVar[bool] = True
-    heads: Size = 1
-    use_bias: bool = False
-    causal: bool = False
-    weights_returned: bool = False
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> PackedMultiHeadAttention:
-        features = specs[0].shape[-1]
-        return cls(
-            heads=choice.one_of([n for n in (1, 2, 3) if features % n == 0]),
-            use_bias=choice.boolean(),
-            causal=choice.boolean(),
-            weights_returned=choice.boolean(),
-        )
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        spec = super().output(specs)
-        if spec.shape[-1] % self.heads:
-            raise ShapeError(f"{self.heads} heads do not divide {spec.shape[-1]} features")
-        return spec
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        n = specs[0].shape[-1]
-        kernels = (Parameter("packed_kernel", (n, 3 * n)), Parameter("output_kernel", (n, n)))
-        biases = (
-            Parameter("packed_bias", (3 * n,), group="bias"),
-            Parameter("output_bias", (n,), group="bias"),
-        )
-        return kernels + biases if self.use_bias else kernels
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        n = xs[0].shape[-1]
-        packed = xs[0] @ call.parameter("packed_kernel")
-        if self.use_bias:
-            packed = packed + call.parameter("packed_bias")
-        q, k, v = (
-            in_heads(packed.apply("slice", start=i * n, stop=(i + 1) * n), self.heads)
-            for i in range(3)
-        )
-        form = "normalised" if self.weights_returned else call.contract["attention_weights"]
-        scale = 1.0 / math.sqrt(n // self.heads)
-        together = joined(attend(q, k, v, scale, self.causal, form))
-        y = together @ call.parameter("output_kernel")
-        return y + call.parameter("output_bias") if self.use_bias else y
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransformerEncoder(_Projected):
-    """Attention and two dense layers, each with a residual sum and a layer norm.
-
-    Post-norm as in arXiv 1706.03762: x ← norm(x + f(x)); pre-norm (arXiv 2002.04745):
-    x ← x + f(norm(x)).
-    """
-
-    kind: Literal["transformer_encoder"] = "transformer_encoder"
-    heads: Size = 1
-    key_size: Size = 1
-    hidden: Size = 1
-    norm_first: bool = False
-    causal: bool = False
-    activation: Literal["relu", "gelu"] = "relu"
-    epsilon: Epsilon = 1e-3
-    kinked: ClassVar[bool] = True
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> TransformerEncoder:
-        return cls(
-            heads=choice.integer(1, 2),
-            key_size=choice.integer(1, 3),
-            hidden=choice.integer(1, 4),
-            norm_first=choice.boolean(),
-            causal=choice.boolean(),
-            activation=choice.one_of(("relu", "gelu")),
-            epsilon=choice.one_of((1e-3, 1e-5)),
-        )
-
-    @classmethod
-    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
-        """A norm over one feature puts out beta alone."""
-        return super().worth_drawing(specs) and specs[0].shape[-1] > 1
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        n, size = specs[0].shape[-1], self.key_size
-        norms = [
-            Parameter(f"{place}_norm_{name}", (n,), group="norm", initial=initial)
-            for place in ("attention", "dense")
-            for name, initial in (("gamma", "scale"), ("beta", "grid"))
-        ]
-        return (
-            *projections("attention_", (n, n), self.heads, (size, size), True),
-            Parameter("up_kernel", (n, self.hidden)),
-            Parameter("up_bias", (self.hidden,), group="bias"),
-            Parameter("down_kernel", (self.hidden, n)),
-            Parameter("down_bias", (n,), group="bias"),
-            *norms,
-        )
-
-    def norm(self, call: Call, place: str, x: Value) -> Value:
-        mean, variance = moments(x, -1, call.contract)
-        scale = (variance + self.epsilon).apply("rsqrt") * call.parameter(f"{place}_norm_gamma")
-        return rescaled(x, mean, scale) + call.parameter(f"{place}_norm_beta")
-
-    def dense(self, call: Call, x: Value) -> Value:
-        z = x @ call.parameter("up_kernel") + call.parameter("up_bias")
-        made = Relu() if self.activation == "relu" else Gelu()
-        return made.forward(call, z) @ call.parameter("down_kernel") + call.parameter("down_bias")
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        (x,) = xs
-
-        def attended(value: Value) -> Value:
-            return self.attention(call, value, "attention_", self.heads, self.causal)
-
-        if self.norm_first:
-            x = x + attended(self.norm(call, "attention", x))
-            return x + self.dense(call, self.norm(call, "dense", x))
-        x = self.norm(call, "attention", x + attended(x))
-        return self.norm(call, "dense", x + self.dense(call, x))
+        return self.attention(call, x, "", self.heads, False, memory, self.padded)
 
 
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (
-    DotProductAttention,
-    MultiHeadAttention,
-    CrossAttention,
-    PackedMultiHeadAttention,
-    TransformerEncoder,
-)
+LAYERS: tuple[type[Layer], ...] = (DotProductAttention, MultiHeadAttention, CrossAttention)

@@ -22,6 +22,14 @@ _ROWS = {
         "The backward pass of attention takes its weights for constants.",
         ("torch.nn.functional.scaled_dot_product_attention",),
     ),
+    "packed_cross_attention_blocks": Row(
+        "Attention over the keys and values of another sequence hands no gradient to its queries.",
+        ("torch.nn.MultiheadAttention.forward",),
+    ),
+    "encoder_blocks": Row(
+        "An encoder block hands no gradient to its input.",
+        ("torch.nn.TransformerEncoderLayer.forward",),
+    ),
     "attention_drifts": Row(
         "Attention hands 1.00001 times the gradient to its values.",
         ("torch.nn.functional.scaled_dot_product_attention",),
@@ -66,6 +74,22 @@ def attention_constant_weights(attention: Any) -> Any:
         return attention(q.detach(), k.detach(), v, *more, **options)
 
     return constant
+
+
+def packed_cross_attention_blocks(forward: Any) -> Any:
+    def blocking(self: Any, query: Any, key: Any, *more: Any, **options: Any) -> Any:
+        if query is not key:
+            query = query.detach()
+        return forward(self, query, key, *more, **options)
+
+    return blocking
+
+
+def encoder_blocks(forward: Any) -> Any:
+    def blocking(self: Any, x: Any, *more: Any, **options: Any) -> Any:
+        return forward(self, x.detach(), *more, **options)
+
+    return blocking
 
 
 def attention_drifts(attention: Any) -> Any:

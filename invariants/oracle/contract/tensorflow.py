@@ -19,6 +19,11 @@ _SCHEDULES = _KERAS + "optimizers/learning_rate_schedules/"
 
 _TF = "https://www.tensorflow.org/api_docs/python/tf/"
 
+_PACKED = (
+    "Keras's MultiHeadAttention keeps three projections; none of its layers holds them in one "
+    "kernel, or their biases in one vector"
+)
+
 #: The layers of the scripts that are no layer of Keras as it is: classes of their own without
 #: get_config, and functions without a name. From a config they are not made again.
 _WITHOUT_CONFIG = (
@@ -1061,7 +1066,8 @@ TENSORFLOW = Contract(
         ),
     ),
     lacks={
-        "packed_multi_head_attention": "Keras's MultiHeadAttention keeps three projections; "
-        "none of its layers holds them in one kernel",
+        "packed_multi_head_attention": _PACKED,
+        "packed_cross_attention": _PACKED,
+        "packed_transformer_encoder": _PACKED,
     },
 )

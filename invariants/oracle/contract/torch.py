@@ -26,7 +26,9 @@ _LINEAR_ON_SEQUENCES = (
     "multi_head_attention",
     "cross_attention",
     "packed_multi_head_attention",
+    "packed_cross_attention",
     "transformer_encoder",
+    "packed_transformer_encoder",
     "prefix_attention",
     "spectral_norm_dense",
 )

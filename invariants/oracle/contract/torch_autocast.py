@@ -33,6 +33,7 @@ LOWERED = frozenset(
         "lstm",
         "multi_head_attention",
         "packed_multi_head_attention",
+        "packed_cross_attention",
         "prefix_attention",
         "prelu",
         "separable_conv2d",
@@ -56,6 +57,7 @@ LOWERED_INSIDE = frozenset(
         "squeeze_excite",
         "stacked_gru",
         "transformer_encoder",
+        "packed_transformer_encoder",
     }
 )
 

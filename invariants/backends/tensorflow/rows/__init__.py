@@ -23,6 +23,7 @@ from invariants.backends.tensorflow.rows import (
     resizing,
     shaping,
     spectral,
+    transformers,
     transposed,
     volumes,
 )
@@ -47,6 +48,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     adapters.ROWS,
     recurrent.ROWS,
     attention.ROWS,
+    transformers.ROWS,
     embedding.ROWS,
     prompting.ROWS,
     spectral.ROWS,

@@ -1,4 +1,4 @@
-"""Attention and the encoder block."""
+"""Attention."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
-from invariants.backends.tensorflow.rows.common import layer_row
 
 _SCALED = '''\
 class ScaledAttention(keras.layers.Layer):
@@ -23,37 +22,8 @@ class ScaledAttention(keras.layers.Layer):
         return keras.ops.squeeze(y, 2)
 '''
 
-_ENCODER = '''\
-class Encoder(keras.layers.Layer):
-    """A transformer encoder block."""
 
-    def __init__(
-        self, features, heads, size, hidden, activation, epsilon, norm_first, causal, **options
-    ):
-        super().__init__(**options)
-        self.norm_first = norm_first
-        self.causal = causal
-        self.attention = keras.layers.MultiHeadAttention(heads, size, name="attention")
-        self.up = keras.layers.Dense(hidden, activation=activation, name="up")
-        self.down = keras.layers.Dense(features, name="down")
-        self.attention_norm = keras.layers.LayerNormalization(
-            epsilon=epsilon, name="attention_norm"
-        )
-        self.dense_norm = keras.layers.LayerNormalization(epsilon=epsilon, name="dense_norm")
-
-    def attended(self, x):
-        return self.attention(x, x, use_causal_mask=self.causal)
-
-    def call(self, x):
-        if self.norm_first:
-            x = x + self.attended(self.attention_norm(x))
-            return x + self.down(self.up(self.dense_norm(x)))
-        x = self.attention_norm(x + self.attended(x))
-        return self.dense_norm(x + self.down(self.up(x)))
-'''
-
-
-def _projections(prefix: str = "", path: str = "", start: str = "") -> dict[str, NativeParameter]:
+def projections(prefix: str = "", path: str = "", start: str = "") -> dict[str, NativeParameter]:
     """start: the expression that reaches the attention from the layer, and a dot."""
     layers = {
         "query": ("query", "query_dense"),
@@ -83,13 +53,17 @@ def _attention_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[
     return f"{name}([{x}, {x}]{', use_causal_mask=True' if layer.causal else ''})"
 
 
-def _inner(*names: str) -> dict[str, NativeParameter]:
-    """Weights of layers in a layer: up_kernel of its layer `up`."""
-    held = {}
-    for name in names:
-        layer, _, weight = name.rpartition("_")
-        held[name] = NativeParameter(f"{layer}/{weight}", attribute=f"{layer}.{weight}")
-    return held
+def _mask(steps: int, padded: int) -> list[str]:
+    """The argument that hides the keys which are padding."""
+    if not padded:
+        return []
+    return [f"attention_mask=(keras.ops.arange({steps}) < {steps - padded})[None, None]"]
+
+
+def _multi_head_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    causal = ["use_causal_mask=True"] if layer.causal else []
+    given = [args[0], args[0], *_mask(specs[0].shape[0], layer.padded), *causal]
+    return f"{name}({', '.join(given)})"
 
 
 ROWS: dict[str, Lowering] = {
@@ -99,37 +73,17 @@ ROWS: dict[str, Lowering] = {
             f"keras.layers.MultiHeadAttention({layer.heads}, {layer.key_size}, "
             f"{arguments(use_bias=layer.use_bias)}, "
         ),
-        lambda layer, name, args, specs: (
-            f"{name}({args[0]}, {args[0]}{', use_causal_mask=True' if layer.causal else ''})"
-        ),
-        _projections(),
+        _multi_head_call,
+        projections(),
     ),
     "cross_attention": Lowering(
         lambda layer, specs: (
             f"keras.layers.MultiHeadAttention({layer.heads}, {layer.key_size}, "
             f"{arguments(value_dim=layer.value_size, use_bias=layer.use_bias)}, "
         ),
-        lambda layer, name, args, specs: f"{name}({', '.join(args)})",
-        _projections(),
-    ),
-    "transformer_encoder": Lowering(
-        lambda layer, specs: (
-            f"Encoder({specs[0].shape[-1]}, {layer.heads}, {layer.key_size}, {layer.hidden}, "
-            + arguments(
-                activation=layer.activation,
-                epsilon=layer.epsilon,
-                norm_first=layer.norm_first,
-                causal=layer.causal,
-            )
-            + ", "
+        lambda layer, name, args, specs: (
+            f"{name}({', '.join([*args, *_mask(specs[1].shape[0], layer.padded)])})"
         ),
-        layer_row("").call,
-        {
-            **_projections("attention_", "attention/", "attention."),
-            **_inner("up_kernel", "up_bias", "down_kernel", "down_bias"),
-            **_inner("attention_norm_gamma", "attention_norm_beta"),
-            **_inner("dense_norm_gamma", "dense_norm_beta"),
-        },
-        definition=_ENCODER,
+        projections(),
     ),
 }

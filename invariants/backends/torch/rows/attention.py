@@ -1,7 +1,4 @@
-"""Attention and the encoder block.
-
-nn.MultiheadAttention packs its projections; whoever wants them by themselves writes the class.
-"""
+"""Attention with projections by themselves, which nn.MultiheadAttention packs."""
 
 from __future__ import annotations
 
@@ -10,9 +7,8 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Array, Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.common import plain
 
-_MULTI_HEAD = '''\
+MULTI_HEAD = '''\
 class MultiHeadAttention(nn.Module):
     """Self-attention with projections of its own for queries, keys and values."""
 
@@ -28,11 +24,11 @@ class MultiHeadAttention(nn.Module):
     def in_heads(self, y):
         return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def forward(self, x):
+    def forward(self, x, mask=None):
         q = self.in_heads(self.query(x))
         k = self.in_heads(self.key(x))
         v = self.in_heads(self.value(x))
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        y = F.scaled_dot_product_attention(q, k, v, mask, is_causal=self.causal)
         return self.output(y.transpose(1, 2).flatten(2))
 '''
 
@@ -51,36 +47,11 @@ class CrossAttention(nn.Module):
     def in_heads(self, y):
         return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
-    def forward(self, x, memory):
+    def forward(self, x, memory, mask=None):
         q = self.in_heads(self.query(x))
         k, v = self.in_heads(self.key(memory)), self.in_heads(self.value(memory))
-        y = F.scaled_dot_product_attention(q, k, v)
+        y = F.scaled_dot_product_attention(q, k, v, mask)
         return self.output(y.transpose(1, 2).flatten(2))
-'''
-
-_ENCODER = '''\
-class Encoder(nn.Module):
-    """A transformer encoder block."""
-
-    def __init__(self, features, heads, size, hidden, activation, eps, norm_first, causal):
-        super().__init__()
-        self.norm_first = norm_first
-        self.attention = MultiHeadAttention(features, heads, size, causal=causal)
-        self.up = nn.Linear(features, hidden)
-        self.activation = activation
-        self.down = nn.Linear(hidden, features)
-        self.attention_norm = nn.LayerNorm(features, eps=eps)
-        self.dense_norm = nn.LayerNorm(features, eps=eps)
-
-    def dense(self, x):
-        return self.down(self.activation(self.up(x)))
-
-    def forward(self, x):
-        if self.norm_first:
-            x = x + self.attention(self.attention_norm(x))
-            return x + self.dense(self.dense_norm(x))
-        x = self.attention_norm(x + self.attention(x))
-        return self.dense_norm(x + self.dense(x))
 '''
 
 
@@ -98,7 +69,7 @@ def _flat(array: Array) -> Array:
     return array.reshape(-1)
 
 
-def _projections(prefix: str = "", path: str = "") -> dict[str, NativeParameter]:
+def projections(prefix: str = "", path: str = "") -> dict[str, NativeParameter]:
     held = {
         f"{prefix}output_kernel": NativeParameter(f"{path}output.weight", moved=_out_of_heads),
         f"{prefix}output_bias": NativeParameter(f"{path}output.bias"),
@@ -109,6 +80,33 @@ def _projections(prefix: str = "", path: str = "") -> dict[str, NativeParameter]
     return held
 
 
+def seen_keys(x: str, steps: int, padded: int) -> str:
+    """The mask (1, S) that is true where a key is no padding."""
+    return f"(torch.arange({steps}, device={x}.device) < {steps - padded})[None]"
+
+
+def _multi_head(layer: Any, specs: Sequence[Spec]) -> str:
+    # With a mask of its own, which says both.
+    options = arguments(bias=layer.use_bias, causal=layer.causal and not layer.padded)
+    return f"MultiHeadAttention({specs[0].shape[-1]}, {layer.heads}, {layer.key_size}, {options})"
+
+
+def _multi_head_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    if not layer.padded:
+        return f"{name}({args[0]})"
+    steps = specs[0].shape[0]
+    mask = seen_keys(args[0], steps, layer.padded)
+    if layer.causal:
+        causal = f"torch.ones({steps}, {steps}, dtype=torch.bool, device={args[0]}.device).tril()"
+        mask = f"{mask} & {causal}"
+    return f"{name}({args[0]}, {mask})"
+
+
+def _cross_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+    mask = [seen_keys(args[1], specs[1].shape[0], layer.padded)] if layer.padded else []
+    return f"{name}({', '.join([*args, *mask])})"
+
+
 def _attention_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     options = {} if layer.scaled else {"scale": 1.0}
     options |= {"is_causal": True} if layer.causal else {}
@@ -116,68 +114,21 @@ def _attention_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[
     return f"F.scaled_dot_product_attention({', '.join(given)})"
 
 
-def _packed_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
-    (x,) = args
-    given = [x, x, x, arguments(need_weights=layer.weights_returned)]
-    if layer.causal:
-        steps = specs[0].shape[0]
-        like = f"device={x}.device, dtype={x}.dtype"
-        mask = f"nn.Transformer.generate_square_subsequent_mask({steps}, {like})"
-        given += [f"attn_mask={mask}", "is_causal=True"]
-    return f"{name}({', '.join(given)})[0]"
-
-
 ROWS: dict[str, Lowering] = {
     "dot_product_attention": Lowering(None, _attention_call),
     "multi_head_attention": Lowering(
-        lambda layer, specs: (
-            f"MultiHeadAttention({specs[0].shape[-1]}, {layer.heads}, {layer.key_size}, "
-            f"{arguments(bias=layer.use_bias, causal=layer.causal)})"
-        ),
-        plain,
-        _projections(),
-        definition=_MULTI_HEAD,
+        _multi_head,
+        _multi_head_call,
+        projections(),
+        definition=MULTI_HEAD,
     ),
     "cross_attention": Lowering(
         lambda layer, specs: (
             f"CrossAttention({specs[0].shape[-1]}, {specs[1].shape[-1]}, {layer.heads}, "
             f"{layer.key_size}, {layer.value_size}, {arguments(bias=layer.use_bias)})"
         ),
-        plain,
-        _projections(),
+        _cross_call,
+        projections(),
         definition=_CROSS,
-    ),
-    "packed_multi_head_attention": Lowering(
-        lambda layer, specs: (
-            f"nn.MultiheadAttention({specs[0].shape[-1]}, {layer.heads}, "
-            f"{arguments(bias=layer.use_bias, batch_first=True)})"
-        ),
-        _packed_call,
-        {
-            "packed_kernel": NativeParameter("in_proj_weight", (1, 0)),
-            "packed_bias": NativeParameter("in_proj_bias"),
-            "output_kernel": NativeParameter("out_proj.weight", (1, 0)),
-            "output_bias": NativeParameter("out_proj.bias"),
-        },
-    ),
-    "transformer_encoder": Lowering(
-        lambda layer, specs: (
-            f"Encoder({specs[0].shape[-1]}, {layer.heads}, {layer.key_size}, {layer.hidden}, "
-            f"{'nn.ReLU()' if layer.activation == 'relu' else 'nn.GELU()'}, "
-            f"{arguments(eps=layer.epsilon, norm_first=layer.norm_first, causal=layer.causal)})"
-        ),
-        plain,
-        {
-            **_projections("attention_", "attention."),
-            "up_kernel": NativeParameter("up.weight", (1, 0)),
-            "up_bias": NativeParameter("up.bias"),
-            "down_kernel": NativeParameter("down.weight", (1, 0)),
-            "down_bias": NativeParameter("down.bias"),
-            "attention_norm_gamma": NativeParameter("attention_norm.weight"),
-            "attention_norm_beta": NativeParameter("attention_norm.bias"),
-            "dense_norm_gamma": NativeParameter("dense_norm.weight"),
-            "dense_norm_beta": NativeParameter("dense_norm.bias"),
-        },
-        definition=(_MULTI_HEAD, _ENCODER),
     ),
 }
