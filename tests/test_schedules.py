@@ -17,8 +17,11 @@ from invariants.case import Case, CaseError, Realisation
 from invariants.finding import Finding
 from invariants.generate.cases import cases
 from invariants.judge import gather, judge
+from invariants.ledger import known_issues
 from invariants.observation import Array, ObservedPoint
 from invariants.optimizer import LBFGS, SGD, Adam, Muon, RMSprop
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
 from invariants.program import Compile, Freeze, SetRate, Step, Thaw
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
@@ -189,3 +192,17 @@ class TestKeras:
         verdict = judge(made, "tensorflow")
         assert not verdict.findings
         assert not moved(verdict.evidence, 0, 1, "dense_3.bias").any()
+
+
+def test_keras_looks_for_unknown_weights_before_muon_raises() -> None:
+    contract = CONTRACTS["tensorflow"]
+    muon = next(i for i in known_issues() if i.id == "keras-muon-schedule")
+    program = (Freeze("dense_0"), Compile(), Step(0), Thaw("dense_0"), Step(0))
+    made = on_keras(
+        case(program, optimizer=Muon()), optimizer_call="apply", optimizer_build="ahead"
+    )
+    points = expect(made, "tensorflow", contract.as_if(muon.as_if)).points
+    assert [p.raises for p in points if p.raises] == [
+        tuple(muon.as_if["muon_under_a_schedule"][0]),
+        contract["unknown_weight"],
+    ]

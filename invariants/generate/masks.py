@@ -200,8 +200,34 @@ def draw_mask(choice: Drawn, architecture: Architecture) -> Mask:
     if not architecture.weights:
         return frozenset()
     mask = PATTERNS[choice.one_of(_fitting(architecture))](choice, architecture)
+    return mask | _held(choice, architecture)
+
+
+def _held(choice: Drawn, architecture: Architecture) -> Mask:
+    """What layers freeze themselves, in two of three draws."""
     held = Flags.initial(architecture).frozen
-    return mask if not held or choice.chance(3) else mask | held
+    return frozenset() if not held or choice.chance(3) else held
+
+
+#: No program has more stages than this: a mask and a step each.
+_STAGES = 4
+
+
+def draw_stages(choice: Drawn, architecture: Architecture) -> list[Mask]:
+    """The first layers, fewer of them from stage to stage or more; none for a single layer.
+
+    Fewer: the layers thaw from the top, a group at a time (gradual unfreezing, ULMFiT, arXiv
+    1801.06146). More: they freeze from the bottom (FreezeOut, arXiv 1706.04983).
+    """
+    layers = weighted(architecture)
+    if len(layers) < 2:
+        return []
+    lengths = list(range(len(layers)))  # the last layer learns at every stage
+    while len(lengths) > 2 and (len(lengths) > _STAGES or choice.chance(3)):
+        lengths.pop(choice.integer(0, len(lengths) - 1))
+    held = _held(choice, architecture)
+    masks = [_of(architecture, layers[:length]) | held for length in lengths]
+    return masks if choice.chance(3) else masks[::-1]
 
 
 def draw_groups(

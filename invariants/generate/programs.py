@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from invariants.architecture.graph import Architecture
 from invariants.freezing import Flags
 from invariants.generate.choice import Drawn
-from invariants.generate.masks import draw_mask, transition
+from invariants.generate.masks import Mask, draw_mask, draw_stages, transition
 from invariants.program import (
     Action,
     Cast,
@@ -41,6 +41,10 @@ _EVENTS = ("nothing", "nothing", "evaluate", "reload", "reload", "compile", "set
 _LONGEST = 12
 
 
+#: One program in so many thaws or freezes its layers in stages.
+_STAGED = 12
+
+
 class _Program:
     """A program in the making."""
 
@@ -63,7 +67,10 @@ class _Program:
 
     def change(self) -> None:
         """Another mask."""
-        mask = draw_mask(self.choice, self.architecture)
+        self.freeze(draw_mask(self.choice, self.architecture))
+
+    def freeze(self, mask: Mask) -> None:
+        """Exactly these weights from here on."""
         actions, self.flags = transition(self.choice, self.flags, mask)
         self.actions.extend(actions)
         if self.fitted and actions and not self.choice.chance(4):
@@ -89,6 +96,17 @@ class _Program:
             self.actions.append(SetRate(self.choice.one_of((0.5, 0.25, 2.0))))
         elif kind == "set_mode":
             self.actions.append(SetMode(self.choice.boolean()))
+
+    def stages(self, masks: Sequence[Mask]) -> None:
+        """A step or two under each mask, at times with a new optimizer or an event between two."""
+        compiled = self.choice.boolean() and not self.fitted
+        for number, mask in enumerate(masks):
+            self.freeze(mask)
+            if number and compiled:
+                self.actions.append(Compile())
+            if number and self.choice.chance(6):
+                self.event()
+            self.actions.extend([Step(self.batch())] * (2 if self.choice.chance(3) else 1))
 
     def stretch(self) -> None:
         """Gradients and steps, at times under two masks."""
@@ -122,13 +140,19 @@ def draw_program(
 ) -> tuple[Action, ...]:
     """Freeze, then one to three stretches, the mask changing in between.
 
+    Some begin with layers that thaw or freeze in stages instead (`draw_stages`).
+
     fitted: for a model that trains by itself, which is compiled after most changes. scheduled,
     averaged: with what goes from step to step, so of steps alone. castable: the dtypes that it may
     change to.
     """
     program = _Program(choice, architecture, batches, fitted, scheduled, averaged, castable)
-    program.change()
-    for segment in range(choice.integer(1, 3)):
+    stages = draw_stages(choice, architecture) if choice.chance(_STAGED) else []
+    if stages:
+        program.stages(stages)
+    else:
+        program.change()
+    for segment in range(bool(stages), choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:
             break
         if segment and choice.boolean():

@@ -473,11 +473,11 @@ class _Interpreter:
         if not trainable:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
-        if self._stops(moment):
-            return self._stops(moment)
         unknown = moment.held is not None and set(trainable) - moment.held
         if unknown and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
+        if self._stops(moment):
+            return self._stops(moment)
         return None if moment.receiving else self.contract["step_without_gradients"]
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:

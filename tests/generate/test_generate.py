@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import combinations
 from random import Random
 
-from hypothesis import given
+from hypothesis import Phase, find, given, settings
 
+from invariants.architecture.graph import Placed, join
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
-from invariants.generate.masks import PATTERNS
+from invariants.generate.choice import Drawn
+from invariants.generate.masks import PATTERNS, Mask, draw_stages, weighted
 from invariants.judge import Measures, Verdict
 from invariants.observation import Observation
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import Expectation
+from invariants.program import Step
 from invariants.properties.evidence import Evidence
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.tally import Tally, total
@@ -82,10 +86,6 @@ def test_a_weight_is_exact_in_every_dtype(case: Case) -> None:
 
 
 def test_every_named_pattern_is_a_set_of_weights() -> None:
-    from hypothesis import find
-
-    from invariants.generate.choice import Drawn
-
     class Smallest(Random):
         def randint(self, a: int, b: int) -> int:
             return a
@@ -95,6 +95,38 @@ def test_every_named_pattern_is_a_set_of_weights() -> None:
     for name, pattern in PATTERNS.items():
         mask = pattern(smallest, case.architecture)
         assert mask <= set(case.architecture.weights), name
+
+
+def test_stages_are_of_the_first_layers_fewer_or_more_each_time_and_never_of_the_last() -> None:
+    layers = weighted(_first().architecture)
+    parts = [_weights_of(layers[:length]) for length in range(len(layers))]
+    thaws = set()
+    for seed in range(20):
+        stages = draw_stages(Drawn(lambda strategy, seed=seed: Random(seed)), _first().architecture)
+        assert len(stages) >= 2
+        assert set(stages) <= set(parts)
+        sizes = [len(stage) for stage in stages]
+        assert len(set(sizes)) == len(sizes)
+        assert sizes in (sorted(sizes), sorted(sizes)[::-1])
+        thaws.add(sizes[0] > sizes[-1])
+    assert thaws == {False, True}
+
+
+def test_programs_thaw_layers_group_by_group_and_step_in_between() -> None:
+    unshrunk = settings(phases=(Phase.generate,), database=None)
+    case = find(cases(("torch",)), _thaws_twice, settings=unshrunk, random=Random(1))
+    assert sum(isinstance(action, Step) for action in case.program) >= 3
+
+
+def _thaws_twice(case: Case) -> bool:
+    """Whether steps are taken by three sets of weights, each one larger than the one before."""
+    flags = zip(case.program, case.flags("torch"), strict=True)
+    frozen = [flag.frozen for action, flag in flags if isinstance(action, Step)]
+    return any(a > b > c for a, b, c in combinations(frozen, 3))
+
+
+def _weights_of(layers: list[Placed]) -> Mask:
+    return frozenset(join(p.path, q.name) for p in layers for q in p.parameters)
 
 
 def test_thawing_inside_a_flagged_module_is_never_settled() -> None:
