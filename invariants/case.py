@@ -401,6 +401,8 @@ class Case(Document):
             shape = outputs[term.output].shape
             if term.loss in CLASSIFYING and len(shape) > 3:
                 raise CaseError(f"{where}: {term.loss} does not take {list(shape)}")
+            if term.reduction == "batchmean" and term.weighting != "none":
+                raise CaseError(f"{where}: batchmean is a reduction of losses without weights")
         for name in self.penalties:
             if name not in self.architecture.weights:
                 raise CaseError(f"penalties: there is no weight {name!r}")
@@ -532,6 +534,10 @@ class Case(Document):
             reason = unsupported(placed.layer, contract)
             if reason:
                 raise CaseError(f"{where}: {placed.path}: {reason}")
+        for term in self.objective:
+            if term.reduction == "batchmean" and term.loss not in contract["batchmean_losses"]:
+                reason = contract.clauses["batchmean_losses"].sentence
+                raise CaseError(f"{where}: {term.loss} has no batchmean: {reason}")
         if self.groups and not contract["parameter_groups"]:
             reason = contract.clauses["parameter_groups"].sentence
             raise CaseError(f"{where}: groups: {reason}")

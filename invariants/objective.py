@@ -35,15 +35,17 @@ class Term(Document):
 
     A loss has one value for each position of the output, that is for each index of all axes but the
     last. `weighting`: "none", "samples" (each value times its weight, all counted) or "mask" (the
-    values where the mask is 1, which alone are counted). `reduction`: "mean", "sum", or "by_hand",
-    the mean of what a loss without a reduction gives. `delta` is that of the Huber loss, where its
-    parabola ends; `smoothing` how much of the target label smoothing spreads over all classes.
+    values where the mask is 1, which alone are counted). `reduction`: "mean", "sum", "by_hand", the
+    mean of what a loss without a reduction gives, or "batchmean", the sum divided by the number of
+    samples, which only some losses of some frameworks have, and none with weights. `delta` is that
+    of the Huber loss, where its parabola ends; `smoothing` how much of the target label smoothing
+    spreads over all classes.
     """
 
     loss: LossName = "mse"
     output: Annotated[int, Field(ge=0)] = 0
     weight: Factor = 1.0
-    reduction: Literal["mean", "sum", "by_hand"] = "mean"
+    reduction: Literal["mean", "sum", "by_hand", "batchmean"] = "mean"
     weighting: Literal["none", "samples", "mask"] = "none"
     delta: Factor = 1.0
     smoothing: Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)] = 0.125

@@ -49,6 +49,8 @@ def _term(choice: Drawn, loss: LossName, output: int) -> Term:
         term = replace(term, smoothing=choice.one_of((0.125, 0.25, 0.1)))
     if choice.chance(4):
         term = replace(term, reduction=choice.one_of(("sum", "by_hand")))
+    if loss in choice.offered("batchmean_losses") and choice.chance(3):
+        return replace(term, reduction="batchmean")
     if choice.chance(5):
         term = replace(term, weighting="samples")
     elif choice.chance(6):

@@ -285,6 +285,8 @@ def _reduced(
 ) -> Value:
     """One number from the values of a loss; weights: (N, ...), one for each position."""
     if weights is None:
+        if term.reduction == "batchmean":
+            return values.sum(_all(values)) / float(values.shape[0])
         if term.reduction != "sum":
             return values.mean(_all(values))
         if elementwise and contract["sum_of_losses"] == "of_positions":

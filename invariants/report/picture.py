@@ -132,9 +132,9 @@ def parameter_status(flags: Flags, path: str, parameter: Parameter) -> str:
 def term_title(term: Term) -> str:
     """One term of the objective in words: "0.5 × hinge loss, summed, masked"."""
     weight = "" if term.weight == 1.0 else f"{term.weight:g} × "
-    summed = ", summed" if term.reduction == "sum" else ""
+    summed = {"sum": ", summed", "batchmean": ", summed and divided by the batch's size"}
     weighted = {"none": "", "samples": ", weighted", "mask": ", masked"}[term.weighting]
-    return f"{weight}{LOSSES[term.loss].title}{summed}{weighted}"
+    return f"{weight}{LOSSES[term.loss].title}{summed.get(term.reduction, '')}{weighted}"
 
 
 def details(layer: Layer) -> str:

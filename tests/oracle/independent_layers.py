@@ -1141,6 +1141,8 @@ class Network:
         return total
 
     def _one_number(self, term: Any, losses: Any, held: Any) -> Any:
+        if term.reduction == "batchmean":
+            return np.sum(losses) / losses.shape[0]
         if held is None and term.reduction != "sum":
             return np.mean(losses)
         if held is None and self.backend == "torch":

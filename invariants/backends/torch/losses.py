@@ -60,7 +60,7 @@ def _module_reduces(term: Term, spec: Spec) -> bool:
     row = ROWS[term.loss]
     if not row.module or term.weighting != "none" or term.reduction == "by_hand":
         return False
-    return not row.summed or term.reduction == "sum" or spec.rank == 1
+    return not row.summed or term.reduction in ("sum", "batchmean") or spec.rank == 1
 
 
 def made(term: Term, spec: Spec) -> str:

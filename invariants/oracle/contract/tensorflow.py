@@ -686,6 +686,12 @@ TENSORFLOW = Contract(
             "'sum' sums the loss, which is a mean over the last axis: one value for each sample.",
             _KERAS + "losses/",
         ),
+        "batchmean_losses": Clause(
+            (),
+            "KLDivergence: reduction should be sum_over_batch_size, which divides the sum by the "
+            "number of losses, sum, mean, mean_with_sample_weight or None.",
+            _KERAS + "losses/probabilistic_losses/#kldivergence-class",
+        ),
         "probability_floor": Clause(
             1e-7,
             "Silent, but for KLDivergence: y_true and y_pred are clipped to [epsilon, 1]; "

@@ -737,6 +737,11 @@ TORCH = Contract(
             "KLDivLoss: l(y, y_hat) = y_hat (log y_hat - y), y the log-probabilities.",
             _TORCH + "generated/torch.nn.KLDivLoss.html",
         ),
+        "batchmean_losses": Clause(
+            ("kl_divergence",),
+            "KLDivLoss, reduction='batchmean': loss = loss_pointwise.sum() / input.size(0).",
+            _TORCH + "generated/torch.nn.KLDivLoss.html",
+        ),
         "parameter_groups": Clause(
             True,
             "Optimizers take an iterable of dicts, each a parameter group with options of its own.",
