@@ -192,7 +192,8 @@ def label(
     """`found` with those that the issues explain marked as known, by the issue that does.
 
     Each issue is tried alone, then all together, since several may meet in one case; of these only
-    the ones without which the explanation fails are named. One whose points of the contract nothing
+    the ones without which the explanation fails are named, and one that spoils it is left out, as
+    it may where it changes what another goes by. One whose points of the contract nothing
     in the case asks for changes nothing, and is not tried. given: issues that the case is known to
     have anyway.
     """
@@ -204,14 +205,18 @@ def label(
         labelled = _explained(labelled, evidence, (issue,), given)
     together = tuple(issues)
     best = _explained(labelled, evidence, together, given)
-    if best == labelled:
-        return labelled
-    for issue in issues:
-        fewer = tuple(other for other in together if other is not issue)
-        attempt = _explained(labelled, evidence, fewer, given)
-        if [f.severity for f in attempt] == [f.severity for f in best]:
-            together, best = fewer, attempt
+    # First those that spoil it, for while one is there the others seem to be of no use.
+    for gain in (1, 0):
+        for issue in together:
+            fewer = tuple(other for other in together if other is not issue)
+            attempt = _explained(labelled, evidence, fewer, given)
+            if _unexplained(attempt) + gain <= _unexplained(best):
+                together, best = fewer, attempt
     return best
+
+
+def _unexplained(labelled: Sequence[Finding]) -> int:
+    return sum(finding.severity == "violation" for finding in labelled)
 
 
 def _explained(

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from invariants import ledger
 from invariants.architecture.layers import AnyLayer
-from invariants.architecture.layers.activations import Gelu, LeakyRelu
+from invariants.architecture.layers.activations import Gelu, LeakyRelu, Softplus
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.finding import Finding
@@ -198,12 +198,14 @@ def judged(
     monkeypatch: pytest.MonkeyPatch,
     *points: str,
     first: AnyLayer | None = None,
+    last: AnyLayer | None = None,
     program: tuple[Action, ...] = (Gradient(0),),
 ) -> Evidence:
     """What torch did with a leaky relu and a gelu, under another contract at `points`."""
     elsewhere = CONTRACTS["torch"].as_if({point: ELSEWHERE[point] for point in points})
     monkeypatch.setitem(CONTRACTS, "torch", elsewhere)
-    layers = (first or Dense(units=2), LeakyRelu(negative_slope=0.2), Gelu(), Dense(units=1))
+    first, last = first or Dense(units=2), last or Dense(units=1)
+    layers = (first, LeakyRelu(negative_slope=0.2), Gelu(), last)
     return gather(torch_case(layers, program), "torch")
 
 
@@ -286,6 +288,17 @@ def test_issues_that_meet_are_named_together_and_an_unneeded_one_is_not(
     needed = " + ".join(issue.id for issue in issues if issue is not UNNEEDED)
     assert needed in {finding.issue for finding in labelled}
     assert all("softplus" not in finding.issue for finding in labelled)
+
+
+def test_an_issue_that_spoils_what_others_explain_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spoiling = issue_named("spoiling", as_if={"softplus_linear_beyond": -9.0})
+    points = ("leaky_relu_slope", "gelu_constants")
+    evidence = judged(monkeypatch, *points, last=Softplus())
+    found = findings(evidence)
+    for issues in ((spoiling, SLOPE, GELU), (SLOPE, GELU, spoiling)):
+        assert labels(label(found, evidence, issues)) == {("known issue", "slope + gelu")}
 
 
 def test_findings_with_causes_of_their_own_are_labelled_each_with_its_own(
