@@ -7,8 +7,9 @@ from collections.abc import Callable
 from invariants.architecture.layers.activations import Gelu, Relu
 from invariants.architecture.layers.attention import CrossAttention, MultiHeadAttention
 from invariants.architecture.layers.base import Spec
-from invariants.architecture.layers.convolution import Conv2D, DepthwiseConv2D
+from invariants.architecture.layers.convolution import Conv2D
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.depthwise import DepthwiseConv2D
 from invariants.architecture.layers.embedding import PositionalEmbedding
 from invariants.architecture.layers.grouping import InstanceNorm
 from invariants.architecture.layers.normalization import BatchNorm, Dropout, LayerNorm

@@ -207,14 +207,38 @@ def separable_conv2d(layer: Any, context: Context, x: Any) -> Any:
     return biased(layer, context, np.matmul(y, context.weights["pointwise_kernel"][0, 0]))
 
 
-def conv1d(layer: Any, context: Context, x: Any) -> Any:
+def rows_for(layer: Any, x: Any) -> Any:
+    """A sequence with its padding, as an image of one column."""
     reach = (layer.kernel_size - 1) * layer.dilation
     zeros = {
         "valid": (0, 0),
         "causal": (reach, 0),
         "same": same_zeros(x.shape[1], layer.kernel_size, layer.strides, layer.dilation),
     }.get(layer.padding, (layer.padding, layer.padding))
-    rows = zeros_around(x, zeros)[:, :, None]
+    return zeros_around(x, zeros)[:, :, None]
+
+
+def by_feature(layer: Any, x: Any, kernel: Any) -> Any:
+    """Feature by feature, each with its own kernels, the results side by side."""
+    rows, strides, dilation = rows_for(layer, x), (layer.strides, 1), (layer.dilation, 1)
+    results = [
+        cross_correlation(rows[..., f : f + 1], kernel[:, None, f : f + 1], 1, strides, dilation)
+        for f in range(x.shape[-1])
+    ]
+    return np.concatenate(results, axis=-1)[:, :, 0]
+
+
+def depthwise_conv1d(layer: Any, context: Context, x: Any) -> Any:
+    return biased(layer, context, by_feature(layer, x, context.weights["kernel"]))
+
+
+def separable_conv1d(layer: Any, context: Context, x: Any) -> Any:
+    y = by_feature(layer, x, context.weights["depthwise_kernel"])
+    return biased(layer, context, np.matmul(y, context.weights["pointwise_kernel"][0]))
+
+
+def conv1d(layer: Any, context: Context, x: Any) -> Any:
+    rows = rows_for(layer, x)
     kernel = context.weights["kernel"][:, None]
     y = cross_correlation(rows, kernel, layer.groups, (layer.strides, 1), (layer.dilation, 1))
     return biased(layer, context, y[:, :, 0])
@@ -911,6 +935,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "global_avg_pool1d": lambda layer, context, x: np.mean(x, axis=1),
     "depthwise_conv2d": depthwise_conv2d,
     "separable_conv2d": separable_conv2d,
+    "depthwise_conv1d": depthwise_conv1d,
+    "separable_conv1d": separable_conv1d,
     "conv1d": conv1d,
     "conv2d_transpose": conv2d_transpose,
     "conv1d_transpose": conv1d_transpose,

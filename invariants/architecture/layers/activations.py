@@ -48,9 +48,17 @@ class LeakyRelu(Layer):
         return xs[0].apply("leaky_relu", slope=slope)
 
 
+def straight_at_zero(x: Value, curve: Value, slope: float) -> Value:
+    """`curve`, and where x is 0 a line of its slope: the second derivative there is 0."""
+    return x.tape.apply("where_positive", x * -1.0, curve, x * slope)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Elu(Layer):
-    """x where positive, alpha · (exp(x) - 1) elsewhere (Clevert et al. 2016, arXiv 1511.07289)."""
+    """x where positive, alpha · (exp(x) - 1) elsewhere (Clevert et al. 2016, arXiv 1511.07289).
+
+    At 0 both frameworks take the slope from the left, and 0 for the slope of the slope.
+    """
 
     kind: Literal["elu"] = "elu"
     alpha: Slope = 1.0
@@ -68,7 +76,7 @@ class Elu(Layer):
             curve = negative.apply("exp_less_one")
         else:
             curve = negative.apply("exp") - 1.0
-        curve = curve * self.alpha
+        curve = straight_at_zero(x, curve * self.alpha, self.alpha)
         return tape.apply("where_positive", x, x, curve)
 
 
@@ -232,6 +240,7 @@ class Selu(Layer):
         curve, line = curve * (self.ALPHA * self.SCALE), x * self.SCALE
         if call.contract["selu_derivative_at_zero"] == "right":
             return tape.apply("where_positive", x * -1.0, curve, line)
+        curve = straight_at_zero(x, curve, self.ALPHA * self.SCALE)
         return tape.apply("where_positive", x, line, curve)
 
 
@@ -257,6 +266,8 @@ class Celu(Layer):
         curve = negative.apply("celu", alpha=self.alpha, inverse=inverse)
         if call.contract["celu_derivative_at_zero"] == "both":
             return tape.apply("where_positive", x * -1.0, tape.lift(0.0), x) + curve
+        if call.contract["celu_curvature_at_zero"] == "right":
+            curve = straight_at_zero(x, curve, self.alpha * inverse)
         return tape.apply("where_positive", x, x, curve)
 
 

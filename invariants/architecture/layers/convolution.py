@@ -134,15 +134,6 @@ def _read_before_written(call: Call, patches: Value) -> bool:
     return issue and narrow and one_position and patches.shape[-1] == 1
 
 
-def convolved_by_channel(x: Value, kernel: Value, strides: Pair, dilation: Pair) -> Value:
-    """(N, H, W, C) with a kernel (KH, KW, C, M), each channel by itself -> (N, OH, OW, C·M)."""
-    kh, kw, channels, multiplier = kernel.shape
-    patches = x.apply("patches", kernel=(kh, kw), strides=strides, dilation=dilation)
-    windows_of_one = patches.reshape(*patches.shape, 1)
-    products = windows_of_one * kernel.reshape(kh * kw, channels, multiplier)
-    return products.sum(-3).reshape(*patches.shape[:3], channels * multiplier)
-
-
 def check_groups(groups: int, channels: int, filters: int) -> None:
     if channels % groups or filters % groups:
         raise ShapeError(
@@ -257,110 +248,37 @@ class Conv2D(Windowed2D):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthwiseConv2D(Windowed2D):
-    """Each channel with kernels of its own, (KH, KW, C, M): (H, W, C) -> (OH, OW, C·M)."""
-
-    kind: Literal["depthwise_conv2d"] = "depthwise_conv2d"
-    frequency: ClassVar[int] = 2
-    depth_multiplier: Size = 1
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> DepthwiseConv2D:
-        return cls(depth_multiplier=choice.integer(1, 2), **cls.draw_windows(choice, specs[0]))
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        spec = super().output(specs)
-        return Spec((*self.spatial(spec), spec.shape[2] * self.depth_multiplier))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        channels = specs[0].shape[2]
-        kernel = Parameter("kernel", (*self.kernel_size, channels, self.depth_multiplier))
-        bias = Parameter("bias", (channels * self.depth_multiplier,), group="bias")
-        return (kernel, bias) if self.use_bias else (kernel,)
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        x, kernel = self.padded(xs[0]), call.parameter("kernel")
-        return self.with_bias(call, convolved_by_channel(x, kernel, self.strides, self.dilation))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeparableConv2D(Windowed2D):
-    """A depthwise convolution, then a kernel of one by one (Chollet 2016, arXiv 1610.02357).
-
-    Kernels of shape (KH, KW, C, M) and (1, 1, C·M, filters): (H, W, C) -> (OH, OW, filters).
-    """
-
-    kind: Literal["separable_conv2d"] = "separable_conv2d"
-    frequency: ClassVar[int] = 2
-    filters: Size = 1
-    depth_multiplier: Size = 1
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SeparableConv2D:
-        return cls(
-            filters=choice.integer(1, 3),
-            depth_multiplier=choice.integer(1, 2),
-            **cls.draw_windows(choice, specs[0]),
-        )
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        return Spec((*self.spatial(super().output(specs)), self.filters))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        channels, multiplier = specs[0].shape[2], self.depth_multiplier
-        kernels = (
-            Parameter("depthwise_kernel", (*self.kernel_size, channels, multiplier)),
-            Parameter("pointwise_kernel", (1, 1, channels * multiplier, self.filters)),
-        )
-        bias = Parameter("bias", (self.filters,), group="bias")
-        return (*kernels, bias) if self.use_bias else kernels
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        depthwise, pointwise = (
-            call.parameter(f"{which}_kernel") for which in ("depthwise", "pointwise")
-        )
-        y = convolved_by_channel(self.padded(xs[0]), depthwise, self.strides, self.dilation)
-        return self.with_bias(call, convolved(call, y, pointwise, 1, (1, 1), (1, 1)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Conv1D(Series):
-    """Cross-correlation in time with a kernel of shape (K, F / groups, filters).
+class Windowed1D(Series):
+    """A kernel that is moved along a sequence.
 
     padding: a rule, or how many zeros go on both sides. Causal: all zeros go before, so that
     nothing looks ahead (van den Oord et al. 2016, arXiv 1609.03499).
     """
 
-    kind: Literal["conv1d"] = "conv1d"
-    frequency: ClassVar[int] = 5
-    filters: Size = 1
     kernel_size: Size = 1
     strides: Size = 1
     padding: Literal["valid", "same", "causal"] | Extent = "valid"
     dilation: Size = 1
-    groups: Size = 1
     use_bias: bool = True
 
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv1D:
-        time, features = specs[0].shape
-        groups = choice.one_of([g for g in (1, 2, 3) if features % g == 0])
+    @staticmethod
+    def draw_windows(choice: Choice, spec: Spec, rules: Sequence[str]) -> dict[str, Any]:
+        """rules: the names of the paddings to draw from."""
+        time = spec.shape[0]
         stride = choice.integer(1, 2)
         kernel = choice.integer(1, min(3, time))
         sized = (1, 2) if True in choice.offered("sized_padding") else ()
-        paddings: tuple[Any, ...] = ("valid", "same", "causal", *sized)
+        paddings: tuple[Any, ...] = (*rules, *sized)
         padding = choice.one_of(paddings)
         by_rule = padding in ("same", "causal")
         (dilation,) = draw_dilations(choice, (time,), (kernel,), stride > 1, by_rule)
-        return cls(
-            filters=groups * choice.integer(1, 2 if groups > 1 else 3),
-            kernel_size=kernel,
-            strides=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            use_bias=not choice.boolean(),
-        )
+        return {
+            "kernel_size": kernel,
+            "strides": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "use_bias": not choice.boolean(),
+        }
 
     def needs(self) -> Mapping[str, Any]:
         return needs_of((self.strides,), (self.dilation,), self.padding)
@@ -375,14 +293,45 @@ class Conv1D(Series):
             return 0, 0
         return same_padding(time, self.kernel_size, self.strides, self.dilation)
 
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        time, features = super().output(specs).shape
-        check_groups(self.groups, features, self.filters)
+    def steps(self, spec: Spec) -> int:
+        """How many steps the result has."""
+        time = spec.shape[0]
         extent = time + sum(self.pads(time))
         count = windows(extent, self.kernel_size, self.strides, self.dilation)
         if count < 1:
             raise ShapeError(f"a kernel of {self.kernel_size} is longer than {time} steps")
-        return Spec((count, self.filters))
+        return count
+
+    def padded(self, x: Value) -> Value:
+        """(N, T, F) as an image (N, T', 1, F) with zeros around."""
+        return padded(as_image(x), self.pads(x.shape[1]), (0, 0))
+
+    def with_bias(self, call: Call, y: Value) -> Value:
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv1D(Windowed1D):
+    """Cross-correlation in time with a kernel of shape (K, F / groups, filters)."""
+
+    kind: Literal["conv1d"] = "conv1d"
+    frequency: ClassVar[int] = 5
+    filters: Size = 1
+    groups: Size = 1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv1D:
+        groups = choice.one_of([g for g in (1, 2, 3) if specs[0].shape[1] % g == 0])
+        return cls(
+            filters=groups * choice.integer(1, 2 if groups > 1 else 3),
+            groups=groups,
+            **cls.draw_windows(choice, specs[0], ("valid", "same", "causal")),
+        )
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        check_groups(self.groups, spec.shape[1], self.filters)
+        return Spec((self.steps(spec), self.filters))
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = (self.kernel_size, specs[0].shape[1] // self.groups, self.filters)
@@ -391,14 +340,13 @@ class Conv1D(Series):
         return (kernel, bias) if self.use_bias else (kernel,)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        x = padded(as_image(xs[0]), self.pads(xs[0].shape[1]), (0, 0))
         k, features, filters = call.parameter("kernel").shape
         kernel = call.parameter("kernel").reshape(k, 1, features, filters)
-        y = as_series(
-            convolved(call, x, kernel, self.groups, (self.strides, 1), (self.dilation, 1))
+        x, strides, dilation = self.padded(xs[0]), (self.strides, 1), (self.dilation, 1)
+        return self.with_bias(
+            call, as_series(convolved(call, x, kernel, self.groups, strides, dilation))
         )
-        return y + call.parameter("bias") if self.use_bias else y
 
 
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (Conv2D, Conv1D, DepthwiseConv2D, SeparableConv2D)
+LAYERS: tuple[type[Layer], ...] = (Conv2D, Conv1D)

@@ -29,6 +29,10 @@ _ROWS = {
         "A frozen depthwise convolution hands no gradient to its input.",
         ("keras.layers.DepthwiseConv2D.call",),
     ),
+    "depthwise_conv1d_drifts": Row(
+        "What a depthwise convolution in time gives gets 1.00001 times its gradient.",
+        ("keras.layers.DepthwiseConv1D.call", "keras.layers.SeparableConv1D.call"),
+    ),
     "frozen_transposed_conv_drifts": Row(
         "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
         ("keras.layers.Conv1DTranspose.call", "keras.layers.Conv2DTranspose.call"),
@@ -63,7 +67,7 @@ frozen_conv1d_blocks = frozen_blocks
 frozen_depthwise_conv_blocks = frozen_blocks
 frozen_transposed_conv_drifts = partial(frozen_scales, DRIFT)
 frozen_conv3d_drifts = partial(frozen_scales, DRIFT)
-conv_drifts = drifts
+conv_drifts = depthwise_conv1d_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

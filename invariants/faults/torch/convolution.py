@@ -39,6 +39,10 @@ _ROWS = {
         "A depthwise convolution hands no gradient to its first channel.",
         ("torch.nn.functional.conv2d",),
     ),
+    "depthwise_conv1d_drifts": Row(
+        "What a depthwise convolution in time gives gets 1.00001 times its gradient.",
+        ("torch.nn.functional.conv1d",),
+    ),
     "transposed_conv_turned": Row(
         "The backward pass of a transposed convolution has its kernel turned round.",
         ("torch.nn.functional.conv_transpose1d", "torch.nn.functional.conv_transpose2d"),
@@ -81,6 +85,15 @@ def depthwise_blocks_first(conv2d: Any) -> Any:
         return with_gradient_of(value, conv2d(kept, weight, bias, stride, padding, *rest))
 
     return blocking
+
+
+def depthwise_conv1d_drifts(conv1d: Any) -> Any:
+    def drifting(x: Any, weight: Any, bias: Any, *more: Any) -> Any:
+        y = conv1d(x, weight, bias, *more)
+        by_channel = weight.shape[1] == 1 and x.shape[1] > 1
+        return with_gradient_of(y, DRIFT * y) if by_channel else y
+
+    return drifting
 
 
 def transposed_conv_turned(conv_transpose: Any) -> Any:

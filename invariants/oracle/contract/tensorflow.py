@@ -623,6 +623,12 @@ TENSORFLOW = Contract(
             "CELU is continuously differentiable (Barron 2017); its derivative at 0 is 1.",
             _KERAS + "layers/activations/#celu-function",
         ),
+        "celu_curvature_at_zero": Clause(
+            "left",
+            "Silent; users expect the second derivative from one side or the other, and get that "
+            "of expm1, 1 / alpha: minimum(x, 0) hands the gradient to x.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py",
+        ),
         "celu_alpha": Clause(
             "exact",
             "celu(x) = alpha * (exp(x / alpha) - 1) for x < 0, in the type of x.",

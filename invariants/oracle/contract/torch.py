@@ -634,6 +634,12 @@ TORCH = Contract(
             "CELU is continuously differentiable; its derivative at 0 is 1.",
             _TORCH + "generated/torch.nn.CELU.html",
         ),
+        "celu_curvature_at_zero": Clause(
+            "right",
+            "Silent; users expect the second derivative from one side or the other, and get that "
+            "of x, 0: elu_double_backward multiplies by (self_or_result < 0).",
+            "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/csrc/autograd/FunctionsManual.cpp",
+        ),
         "celu_alpha": Clause(
             "exact",
             "CELU(x) = max(0, x) + min(0, α·(exp(x / α) - 1)), in the input's dtype.",

@@ -11,7 +11,7 @@ _RECURRENT = "nn.RNN, nn.GRU and nn.LSTM, by some versions of cuDNN and CUDA"
 #: An operation that torch.use_deterministic_algorithms, or its own page, names as not deterministic
 #: on CUDA -> the kinds of layers and the losses that call it.
 _ON_CUDA = {
-    "nn.Conv1d": ("conv1d",),
+    "nn.Conv1d": ("conv1d", "depthwise_conv1d", "separable_conv1d"),
     "nn.Conv2d": (
         "conv2d",
         "depthwise_conv2d",

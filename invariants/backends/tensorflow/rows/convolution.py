@@ -8,7 +8,7 @@ from invariants.backends.source import Lowering, arguments
 from invariants.backends.tensorflow.rows.common import layer_row
 
 
-def _windows(layer: Any, **options: Any) -> str:
+def windows_of(layer: Any, **options: Any) -> str:
     dilation = {} if layer.dilation in (1, (1, 1)) else {"dilation_rate": layer.dilation}
     return arguments(
         strides=layer.strides,
@@ -22,28 +22,11 @@ def _windows(layer: Any, **options: Any) -> str:
 def _conv(kind: str) -> Any:
     return lambda layer, specs: (
         f"keras.layers.{kind}({layer.filters}, {layer.kernel_size}, "
-        f"{_windows(layer, groups=layer.groups)}, "
+        f"{windows_of(layer, groups=layer.groups)}, "
     )
 
 
 ROWS: dict[str, Lowering] = {
     "conv2d": layer_row(_conv("Conv2D"), "kernel", "bias"),
     "conv1d": layer_row(_conv("Conv1D"), "kernel", "bias"),
-    "depthwise_conv2d": layer_row(
-        lambda layer, specs: (
-            f"keras.layers.DepthwiseConv2D({layer.kernel_size}, "
-            f"{_windows(layer, depth_multiplier=layer.depth_multiplier)}, "
-        ),
-        "kernel",
-        "bias",
-    ),
-    "separable_conv2d": layer_row(
-        lambda layer, specs: (
-            f"keras.layers.SeparableConv2D({layer.filters}, {layer.kernel_size}, "
-            f"{_windows(layer, depth_multiplier=layer.depth_multiplier)}, "
-        ),
-        "depthwise_kernel",
-        "pointwise_kernel",
-        "bias",
-    ),
 }
