@@ -58,14 +58,21 @@ def _term(choice: Drawn, loss: LossName, output: int) -> Term:
     return term
 
 
+#: The groups of weights that have penalties, each as often as it is drawn.
+_PENALISED = (("kernel",), ("kernel",), ("kernel", "bias", "norm"), ("bias", "norm"))
+
+
 def draw_penalties(choice: Drawn, architecture: Architecture) -> dict[str, Penalty]:
-    """Penalties on a few weights, in one case of eight."""
-    kernels = [w for w in architecture.weights if architecture.parameters[w].group == "kernel"]
-    if not kernels or not choice.chance(8):
+    """Penalties on a few weights, in one case of eight: on kernels, more often than not alone."""
+    if not choice.chance(8):
+        return {}
+    groups = choice.one_of(_PENALISED)
+    weights = [w for w in architecture.weights if architecture.parameters[w].group in groups]
+    if not weights:
         return {}
     factor = choice.one_of((0.0625, 0.25, 0.01))
     penalty = Penalty(kind=choice.one_of(("l2", "l2", "l1", "l1_l2")), factor=factor)
-    held = [name for name in kernels if choice.boolean()] or kernels[-1:]
+    held = [name for name in weights if choice.boolean()] or weights[-1:]
     return dict.fromkeys(held, penalty)
 
 

@@ -16,7 +16,14 @@ from invariants.backends.source import (
     numbered,
     placed_weight,
 )
-from invariants.backends.tensorflow import actions, learning, losses, modes, optimizers
+from invariants.backends.tensorflow import (
+    actions,
+    learning,
+    losses,
+    modes,
+    optimizers,
+    regularizers,
+)
 from invariants.backends.tensorflow.rows import LOWERINGS
 from invariants.case import Case
 from invariants.course import made_frozen
@@ -77,7 +84,8 @@ def _builder(case: Case, path: str, block: Block) -> list[str]:
             row, layer_specs = LOWERINGS[member.kind], placed[join(path, name)].specs
             opened = row.construct(member, layer_specs) if row.construct else ""
             flag = ", trainable=False" if frozen.get(join(path, name)) == "constructor" else ""
-            construct = f"{opened}name={name!r}{flag})"
+            penalties = regularizers.arguments_of(case, join(path, name), opened, row)
+            construct = f"{opened}name={name!r}{flag}{penalties})"
             call = row.call(member, name, args, layer_specs)
             built = row.built(member, name)
         first = name not in made
@@ -183,12 +191,10 @@ def _set_trainable(case: Case, action: Freeze | Thaw, way: str | None) -> list[s
 
 
 def _regularizers(case: Case) -> list[str]:
-    """Sets the regularizers of the weights that have a penalty."""
+    """Sets the regularizers of the weights whose layers were not made with them."""
     return [
-        f"{_attribute(case, name)}.regularizer = "
-        f"keras.regularizers.{penalty.kind.upper().replace('_', '')}"
-        f"({', '.join(repr(factor) for _, factor in penalty.parts)})"
-        for name, penalty in case.penalties.items()
+        f"{_attribute(case, name)}.regularizer = {regularizers.regularizer(penalty)}"
+        for name, penalty in regularizers.set_afterwards(case).items()
     ]
 
 
