@@ -23,7 +23,7 @@ from invariants.optimizer import AdamW
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.rounding import LAMBDA
-from invariants.program import Gradient, Step
+from invariants.program import Cast, Gradient, Step
 from invariants.properties import PROPERTIES
 from invariants.properties.evidence import Evidence
 
@@ -259,7 +259,27 @@ def test_an_option_that_a_release_lacks_is_unsupported(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.nn, "LayerNorm", lambda size: torch.nn.Identity())
     (finding,) = judge(case, "torch").findings
     assert finding.severity == "unsupported"
+    assert finding.message == "layer_norm is not offered with eps"
     assert "unexpected keyword argument" in str(finding.got)
+
+
+def test_a_kernel_that_is_missing_in_16_bits_is_named_with_the_dtype(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In the dtype of the action: that of a cast behind which it is met, not that of the case."""
+    torch = pytest.importorskip("torch")
+    forward = torch.nn.LayerNorm.forward
+
+    def without_half(self: Any, x: Any) -> Any:
+        if x.dtype == torch.float16:
+            raise RuntimeError("\"LayerNormKernelImpl\" not implemented for 'Half'")
+        return forward(self, x)
+
+    monkeypatch.setattr(torch.nn.LayerNorm, "forward", without_half)
+    case = torch_case([LayerNorm()], [Gradient(0), Cast("float16"), Gradient(0)])
+    (finding,) = judge(case, "torch").findings
+    assert (finding.severity, finding.action) == ("unsupported", 2)
+    assert finding.message == "layer_norm is not offered in float16"
 
 
 def keras_case() -> Case:

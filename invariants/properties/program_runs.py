@@ -39,14 +39,17 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 "nothing raised" if expected is None else f"{expected[0]}: ...{expected[1]}...",
                 "nothing raised" if error is None else f"{error.kind}: {_line(error.message)}",
             )
-            missing = error and (_missing_kernel(evidence, error) or _missing_part(evidence, error))
+            missing = error and (
+                _missing_kernel(evidence, action, error) or _missing_part(evidence, error)
+            )
             if error is not None and missing:
+                part, said = missing
                 what = _layer_of(evidence.case, error) or "a part of the program"
                 finding = replace(
                     finding,
                     severity="unsupported",
-                    message=f"{what} is not offered",
-                    got=f"{error.kind}: {missing}",
+                    message=f"{what} is not offered{part}",
+                    got=f"{error.kind}: {said}",
                 )
             if error is not None and error.kind in DEATHS:
                 finding = replace(finding, relation="ends")
@@ -92,15 +95,18 @@ def _dtypes(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
-def _missing_kernel(evidence: Evidence, error: Raised) -> str:
-    """What a framework says where it has no kernel for a device or for a 16-bit format.
+def _missing_kernel(evidence: Evidence, action: int, error: Raised) -> tuple[str, str] | None:
+    """For which 16-bit format or device a framework says that it has no kernel, and its words.
 
     No promise is broken by that.
     """
-    said = evidence.device.unoffered
-    if evidence.narrow:
-        said += CONTRACTS[evidence.backend]["missing_kernel"]
-    return _line(error.message) if any(part in error.message for part in said) else ""
+    case, line = evidence.case, _line(error.message)
+    held = case.dtype if action < 0 else case.dtypes[action]
+    dtype = evidence.mode.traits.get("autocast", held)
+    if any(part in error.message for part in evidence.device.unoffered):
+        return f" on {evidence.device.name}", line
+    said = CONTRACTS[evidence.backend]["missing_kernel"] if evidence.narrow else ()
+    return (f" in {dtype}", line) if any(part in error.message for part in said) else None
 
 
 def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
@@ -117,19 +123,20 @@ def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
     return any(np.isinf(estimate.spread).any() for estimate in estimates)
 
 
-def _missing_part(evidence: Evidence, error: Raised) -> str:
-    """What this release says where it has no such layer, function or option.
+def _missing_part(evidence: Evidence, error: Raised) -> tuple[str, str] | None:
+    """Which option this release says that it has not, "" where it is the layer, and its words.
 
     Only of what the script itself names: a layer that fails because the framework's own code calls
     for something that is not there is offered, and broken.
     """
     if not error.of_the_line:
-        return ""
+        return None
     for kind, pattern in CONTRACTS[evidence.backend]["missing_part"]:
         found = re.search(pattern, error.message) if error.kind == kind else None
         if found and re.search(rf"\b{found[1]}\b", error.lines[0]):
-            return found[0]
-    return ""
+            option = f" with {found[1]}" if kind == "TypeError" else ""
+            return option, found[0]
+    return None
 
 
 def _layer_of(case: Case, error: Raised) -> str:

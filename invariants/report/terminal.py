@@ -141,14 +141,26 @@ def missed(tallies: Mapping[str, Tally]) -> list[str]:
     """The layers that a run did not meet in a place where they can be, by backend and place."""
     lines = []
     for backend, tally in tallies.items():
-        lacking = {what.partition(" is not offered")[0] for what in tally.unsupported}
-        kinds = [k for k in LAYERS if k not in {*CONTRACTS[backend].lacks, *lacking}]
+        lacking = _not_offered(tally)
+        absent = {*CONTRACTS[backend].lacks, *lacking.pop("", ())}
+        kinds = [k for k in LAYERS if k not in absent]
         said = ""
         for place in PLACES:
             far = [k for k in kinds if place in places(k) and not tally.reach[f"{k}:{place}"]]
             said += f"; {_NEVER[place]}: {', '.join(far)}" if far else ""
+        said += "".join(f"; not {part}: {', '.join(had)}" for part, had in lacking.items())
         lines.append(f"{backend}: {len(kinds)} kinds of layers{said}")
     return lines
+
+
+def _not_offered(tally: Tally) -> dict[str, list[str]]:
+    """The kinds that a run was told are lacking: "in float16", "with an_option", "" altogether."""
+    lacking: dict[str, list[str]] = {}
+    for what in tally.unsupported:
+        kind, _, part = what.partition(": ")[0].partition(" is not offered")
+        if kind in LAYERS and kind not in lacking.setdefault(part.strip(), []):
+            lacking[part.strip()].append(kind)
+    return {part: sorted(kinds) for part, kinds in sorted(lacking.items()) if kinds}
 
 
 #: What is said of the kinds that were not met in a place.

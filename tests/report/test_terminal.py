@@ -54,6 +54,17 @@ def test_an_embedding_is_not_missed_where_it_cannot_be() -> None:
     assert "embedding" in line.partition("; never downstream")[0].split(", ")
 
 
+def test_a_layer_that_is_lacking_in_one_dtype_stays_among_the_others_and_is_named_with_it() -> None:
+    told = ("gru is not offered in float16: RuntimeError: no kernel", "celu is not offered: none")
+    told += ("dense is not offered with no_such: TypeError: unexpected", "lstm is not offered in x")
+    reach = Counter({key: n for key, n in everywhere().items() if not key.startswith("celu:")})
+    (line,) = missed({"torch": Tally(reach=reach, unsupported=Counter(told))})
+    assert line == (
+        f"torch: {len(KINDS) - 1} kinds of layers; "
+        "not in float16: gru; not in x: lstm; not with no_such: dense"
+    )
+
+
 def test_the_table_has_a_dash_where_a_layer_cannot_be() -> None:
     text = said(*coverage({"torch": Tally(reach=Counter({"embedding:frozen": 3}))}))
     rows = {
