@@ -154,12 +154,12 @@ PATTERNS: dict[str, Pattern] = {
     "everything": everything,
 }
 
-#: The simplest first, likelier ones more often.
+#: The simplest first, likelier ones more often: most masks are of layers or weights at random.
 _DRAWN = (
     "nothing",
-    *("frozen_middle",) * 30,
-    *("random_layers",) * 5,
-    *("random_weights",) * 3,
+    *("frozen_middle",) * 15,
+    *("random_layers",) * 34,
+    *("random_weights",) * 13,
     *("random_submodule",) * 2,
     *("stem_under_frozen_body",) * 2,
     "frozen_backbone",
@@ -183,7 +183,7 @@ _ABOUT: dict[str, frozenset[str]] = {
 }
 
 #: The patterns that few networks fit are drawn so many times as often there.
-_WHERE_IT_FITS = 4
+_WHERE_IT_FITS = 7
 
 
 def _fitting(architecture: Architecture) -> list[str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from itertools import combinations
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import Phase, find, given, settings
 
-from invariants.architecture.graph import Placed, join
+from invariants.architecture.graph import Architecture, Placed, join
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
 from invariants.generate.choice import Drawn
-from invariants.generate.masks import PATTERNS, Mask, draw_stages, weighted
+from invariants.generate.masks import PATTERNS, Mask, Pattern, draw_stages, weighted
 from invariants.judge import Measures, Verdict
 from invariants.observation import Observation
 from invariants.oracle.contract import CONTRACTS
@@ -38,12 +40,25 @@ class _DrawOnly(Hunt):
         return Verdict(nothing, (), Measures(0, 0, 0, 0.0))
 
 
+#: How often each pattern was asked for a mask in `drawn`.
+_ASKED = Counter[str]()
+
+
+def _counted(name: str, pattern: Pattern) -> Pattern:
+    def counting(choice: Drawn, architecture: Architecture) -> Mask:
+        _ASKED[name] += 1
+        return pattern(choice, architecture)
+
+    return counting
+
+
 @lru_cache(maxsize=1)
 def drawn() -> Tally:
     tallies = []
     for number in range(10):
         hunt = _DrawOnly(Plan("torch", 1000 + number, 100, 1.0), set())
-        hunt.run()
+        with patch.dict(PATTERNS, {name: _counted(name, PATTERNS[name]) for name in PATTERNS}):
+            hunt.run()
         tallies.append(hunt.tally)
     return total(tallies)
 
@@ -58,6 +73,12 @@ def test_the_median_case_has_at_least_4_layers() -> None:
 
 def test_at_least_half_have_a_frozen_layer_between_trainable_ones() -> None:
     assert drawn().share(drawn().frozen_middle) >= 0.5
+
+
+def test_most_masks_are_random_and_every_pattern_is_met() -> None:
+    assert drawn().cases == 1000
+    assert set(_ASKED) == set(PATTERNS)
+    assert _ASKED["random_layers"] + _ASKED["random_weights"] > _ASKED.total() / 2
 
 
 @given(cases())
