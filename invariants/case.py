@@ -315,9 +315,17 @@ class Case(Document):
         """The device of a realisation."""
         return CONTRACTS[backend].device(self.realisations[backend].device)
 
-    def course(self, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
-        """The moment after each action, as the backend's contract has it."""
-        return course(self, backend, contract)
+    def course(
+        self,
+        backend: str,
+        contract: Contract | None = None,
+        stopping: frozenset[str] = frozenset(),
+    ) -> tuple[Moment, ...]:
+        """The moment after each action, as the backend's contract has it.
+
+        stopping: the weights at which a step stops that finds a gradient there.
+        """
+        return course(self, backend, contract, stopping)
 
     def flags(self, backend: str) -> list[Flags]:
         """What is trainable after each action, as the backend's contract has it."""

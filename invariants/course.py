@@ -187,8 +187,14 @@ def _as_made(
 class _Course:
     """Walks through the program; one method an action."""
 
-    def __init__(self, case: Case, realisation: Realisation, contract: Contract) -> None:
-        self.contract = contract
+    def __init__(
+        self,
+        case: Case,
+        realisation: Realisation,
+        contract: Contract,
+        stopping: frozenset[str],
+    ) -> None:
+        self.contract, self.stopping = contract, stopping
         self.options = contract.chosen(realisation.options)
         self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         mode = contract.mode(realisation.mode)
@@ -309,7 +315,8 @@ class _Course:
         if not trainable:
             return not self._silent()
         unknown = moment.held is not None and trainable - moment.held
-        return bool(unknown) or not trainable & moment.reached
+        at_one = not self.stopping.isdisjoint(moment.receiving)
+        return bool(unknown) or not trainable & moment.reached or at_one
 
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
         moment = self.gradient(moment, action, way)
@@ -335,7 +342,8 @@ class _Course:
             warns.append(self.contract["untrainable_model_warning"])
         if (eager or moment.traces) and moving and len(moving) < len(trainable):
             warns.append(self.contract["unreached_warning"])
-        fails = bool(trainable) and not moving  # the optimizer raises while it is traced
+        stops = not moving or not self.stopping.isdisjoint(moving)
+        fails = bool(trainable) and stops  # the optimizer raises while it is traced
         return replace(
             moment,
             told=moment.flags.flagged,
@@ -436,10 +444,19 @@ class _Course:
         return change(moment, action, way) if change else moment
 
 
-def course(case: Case, backend: str, contract: Contract | None = None) -> tuple[Moment, ...]:
-    """The moment after each action of `case`, as the contract of `backend` has it."""
+def course(
+    case: Case,
+    backend: str,
+    contract: Contract | None = None,
+    stopping: frozenset[str] = frozenset(),
+) -> tuple[Moment, ...]:
+    """The moment after each action of `case`, as the contract of `backend` has it.
+
+    stopping: the weights at which the optimizer raises where it finds a gradient.
+    """
     realisation = case.realisations[backend]
-    walk = _Course(case, realisation, (contract or CONTRACTS[backend]).in_mode(realisation.mode))
+    acting = (contract or CONTRACTS[backend]).in_mode(realisation.mode)
+    walk = _Course(case, realisation, acting, stopping)
     moments, moment = [], walk.start
     for action, way in zip(case.program, realisation.ways, strict=True):
         moment = walk.after(moment, action, way)

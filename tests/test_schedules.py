@@ -206,3 +206,15 @@ def test_keras_looks_for_unknown_weights_before_muon_raises() -> None:
         tuple(muon.as_if["muon_under_a_schedule"][0]),
         contract["unknown_weight"],
     ]
+
+
+@pytest.mark.parametrize("mode", ["function", "fit"])
+def test_a_step_of_muon_that_raised_while_it_was_traced_leaves_no_trace(mode: str) -> None:
+    """What is thawed behind it counts at the next step, which finds it unknown."""
+    if not installed("tensorflow"):
+        pytest.skip("TensorFlow is not installed")
+    program = (Freeze("dense_0"), Compile(), Step(0), Thaw("dense_0"), Step(0))
+    made = on_keras(case(program, optimizer=Muon()), mode, optimizer_build="ahead")
+    verdict = judge(made, "tensorflow")
+    assert not verdict.violations
+    assert "Unknown variable" in verdict.evidence.observation.errors[4].message

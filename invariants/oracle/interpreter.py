@@ -55,7 +55,9 @@ class _Interpreter:
         self.mode = case.runs_in(backend)
         self.blind = self.mode.trains_itself
         self.world = World(case, self.mode.traits.get("autocast"))
-        self.moments = case.course(backend, contract)
+        world = self.world
+        self.stepper = Stepper(case, backend, contract, world.rounding, layouts, world.arrays)
+        self.moments = case.course(backend, contract, self.stepper.stopping(world.arrays))
         ever = {
             name
             for action, moment in zip(case.program, self.moments, strict=True)
@@ -63,8 +65,6 @@ class _Interpreter:
             for name in moment.acting.trainable
         }
         self.layouts = layouts
-        world = self.world
-        self.stepper = Stepper(case, backend, contract, world.rounding, layouts, world.arrays)
         self.fitted = self.mode.traits.get("call") == "fit"
         self.averages = Averages(case, contract, world, self.fitted) if case.average else None
         self.repeats = int(self.mode.traits.get("steps", "1"))

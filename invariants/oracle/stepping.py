@@ -269,6 +269,15 @@ class Stepper:
         if thawed and self._meets_a_new_weight(names, now):
             kind, text = thawed
             return kind, text
+        return self._stops_at_a_matrix(arrays, names)
+
+    def stopping(self, arrays: Arrays) -> frozenset[str]:
+        """The weights at which every step stops that finds a gradient there."""
+        weights = self.case.architecture.weights
+        return frozenset(name for name in weights if self._stops_at_a_matrix(arrays, [name]))
+
+    def _stops_at_a_matrix(self, arrays: Arrays, names: Sequence[str]) -> tuple[str, str] | None:
+        """The exception of Muon, if the contract names one."""
         for point, meets in (
             ("muon_in_bfloat16", self._meets_a_matrix(arrays, names, "bfloat16")),
             ("muon_under_a_schedule", self._schedules_a_matrix(arrays, names)),
