@@ -134,7 +134,7 @@ def test_stages_are_of_the_first_layers_fewer_or_more_each_time_and_never_of_the
 
 
 def test_programs_thaw_layers_group_by_group_and_step_in_between() -> None:
-    unshrunk = settings(phases=(Phase.generate,), database=None)
+    unshrunk = settings(phases=(Phase.generate,), database=None, max_examples=1000)
     case = find(cases(("torch",)), _thaws_twice, settings=unshrunk, random=Random(1))
     assert sum(isinstance(action, Step) for action in case.program) >= 3
 
