@@ -40,11 +40,6 @@ def relu(x: Any) -> Any:
     return np.where(x > 0, x, 0.0 * x)
 
 
-def absolute(x: Any) -> Any:
-    """By its branches: the slope of autograd's abs is x / |x|, and is rounded once more by it."""
-    return np.where(x > 0, x, -x)
-
-
 def decay(x: Any) -> Any:
     """exp(-|x|), with a derivative at 0."""
     return np.exp(np.where(x > 0, -x, x))
@@ -1005,6 +1000,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
 
 
 def absolute(x: Any) -> Any:
+    """By its branches: the slope of autograd's abs is x / |x|, and is rounded once more by it."""
     return np.where(x > 0, x, np.where(x < 0, -x, 0.0 * x))
 
 
