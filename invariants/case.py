@@ -32,7 +32,7 @@ from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.average import Average, not_averaged
 from invariants.course import Moment, course, is_construction
-from invariants.document import Document
+from invariants.document import Document, plainly
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
 from invariants.optimizer import Clip, Optimizer, Positive, refused
@@ -795,24 +795,8 @@ def from_json(text: str | bytes) -> Case:
         case = _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise CaseError(_plainly(first)) from None
+        raise CaseError(plainly(first)) from None
     return case.check()
-
-
-def _plainly(error: Any) -> str:
-    """One of pydantic's errors in the words of a case."""
-    path = ".".join(str(part) for part in error["loc"])
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "union_tag_invalid":
-        what = context["discriminator"].strip("'")
-        return f"{path}: unknown {what} {context['tag']!r}"
-    if kind in ("missing", "union_tag_not_found"):
-        return f"{path}: is missing" if kind == "missing" else f"{path}: says not what kind it is"
-    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{path}: there is no such field"
-    if kind == "json_invalid":
-        return f"not JSON: {context.get('error', error['msg'])}"
-    return f"{path}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def read_case(path: Path | str) -> Case:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from invariants.document import Document, Number
 
 Severity = Literal["violation", "known issue", "hazard", "unsupported"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Document):
     """One property that does not hold on one backend.
 
     property_: the name of the property. action: its number, -1 for what comes before
@@ -21,7 +26,7 @@ class Finding:
     field: where the point holds the subject: "gradients", "weights", "slots", "flags", "loss".
     """
 
-    property_: str
+    property_: Annotated[str, Field(alias="property")]
     backend: str
     action: int
     subject: str
@@ -29,10 +34,10 @@ class Finding:
     relation: str
     field: str = ""
     element: tuple[int, ...] | None = None
-    expected: float | str | None = None
-    got: float | str | None = None
-    allowed: float | None = None
-    spreads: float | None = None
+    expected: Number | str | None = None
+    got: Number | str | None = None
+    allowed: Number | None = None
+    spreads: Number | None = None
     earlier: int | None = None
     severity: Severity = "violation"
     issue: str = ""
@@ -44,16 +49,10 @@ class Finding:
 
     def document(self) -> dict[str, Any]:
         """As plain JSON types."""
-        fields = dict(vars(self))
-        fields["property"] = fields.pop("property_")
-        return {
-            name: list(value) if isinstance(value, tuple) else _plain(value)
-            for name, value in fields.items()
-        }
+        document: dict[str, Any] = _adapter().dump_python(self, mode="json", by_alias=True)
+        return document
 
 
-def _plain(value: Any) -> Any:
-    """A number that JSON cannot hold, as text."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return repr(value)
-    return value
+@cache
+def _adapter() -> TypeAdapter[Finding]:
+    return TypeAdapter(Finding)

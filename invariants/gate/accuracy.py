@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from invariants.gate.distances import Distances
+from invariants.gate.distances import Distances, Sample
 from invariants.gate.drift import families
 from invariants.judge import Verdict
 
@@ -16,7 +16,7 @@ from invariants.judge import Verdict
 class Errors:
     """All of a gate, counted case by case; grouped by the name of the side."""
 
-    found: dict[tuple[str, str, str], Distances] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], Sample] = field(default_factory=dict)
 
     def count(self, side: str, verdict: Verdict | None) -> None:
         """Adds a case of one side."""
@@ -27,9 +27,9 @@ class Errors:
         for (_, weight), deviation in evidence.deviations.items():
             key = (evidence.backend, side, named(weight))
             worst = float(deviation.spreads.max(initial=0.0))
-            self.found.setdefault(key, Distances(*key)).add(worst or None)
+            self.found.setdefault(key, Sample()).add(worst or None)
 
     @property
     def rows(self) -> list[Distances]:
         """By backend, side and family."""
-        return [self.found[key] for key in sorted(self.found)]
+        return [self.found[key].distances(*key) for key in sorted(self.found)]

@@ -17,7 +17,7 @@ from invariants.backends import BACKENDS
 from invariants.backends.runner import BackendUnavailable
 from invariants.case import Case, read_case
 from invariants.gate import environments, installing
-from invariants.gate.comparison import Kind
+from invariants.gate.change import Kind
 from invariants.gate.errors import GateError
 from invariants.gate.reducing import differing
 from invariants.gate.running import Settings, Watcher, decided, environment_of
@@ -46,13 +46,15 @@ def bisected(
     ends = side("baseline", good), side("candidate", bad)
     result = decided(*ends, settings, report, watcher)
     found = {}
-    for kind, folder in result.folders.items():
-        case = read_case(report / folder / "case.json")
+    for change in result.worse:
+        if change.folder is None:
+            continue
+        case = read_case(report / change.folder / "case.json")
 
-        def shows(release: str, kind: Kind = kind, case: Case = case) -> bool | None:
+        def shows(release: str, kind: Kind = change.kind, case: Case = case) -> bool | None:
             return _shows(side("candidate", release), kind, case, settings, watcher)
 
-        found[kind] = narrowed(good, bad, between, shows)
+        found[change.kind] = narrowed(good, bad, between, shows)
     return found
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from invariants.gate.result import Result
-    from invariants.gate.result_file import ResultFile
     from invariants.gate.running import Settings
 
 #: Where a gate writes unless --report names a folder.
@@ -235,28 +234,26 @@ def gate(
     sys.exit(1 if verdict == "worse" else 0)
 
 
-def _told(result: Result, started: float, report: Path, watcher: Progress) -> ResultFile:
+def _told(result: Result, started: float, report: Path, watcher: Progress) -> Result:
     """Writes the result and all reports of it, and says it. Raises GateError."""
-    from invariants.gate.result_file import parsed
+    from invariants.gate.result_file import text
     from invariants.report import formats, github
     from invariants.report.gate import closing, versions
 
-    document = {**result.document(), "seconds": round(time.monotonic() - started, 1)}
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    read = parsed(text)
+    result = replace(result, seconds=round(time.monotonic() - started, 1))
     try:
         report.mkdir(parents=True, exist_ok=True)
-        (report / "result.json").write_text(text, "utf-8")
-        formats.write(read, report)
+        (report / "result.json").write_text(text(result), "utf-8")
+        formats.write(result, report)
     except OSError as error:
         raise GateError(f"cannot write to {report}: {error.strerror or error}") from None
-    for name, head in (("baseline", read.baseline), ("candidate", read.candidate)):
+    for name, head in (("baseline", result.baseline), ("candidate", result.candidate)):
         watcher.say(f"{name} ({head.asked}): {versions(head)}")
-    for part in closing(read, report):
+    for part in closing(result, report):
         watcher.console.print(part, highlight=False)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        print(github.text(read, report), end="")  # a line that is wrapped is none
-    return read
+        print(github.text(result, report), end="")  # a line that is wrapped is none
+    return result
 
 
 @contextmanager

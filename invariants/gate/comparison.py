@@ -10,68 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
 from invariants.finding import Finding
+from invariants.gate.change import Change, ChangedPoint, Kind, Status
 from invariants.gate.judging import Judged
 from invariants.ledger import KnownIssue, known_issues
 from invariants.oracle.contract import CONTRACTS
 
-Status = Literal["new", "gone", "both", "unmasked"]
-
 #: What is told of one case alone: a number.
 _VALUE = re.compile(r"; the chain rule gives \S+$")
-
-#: The names of the two sides, in the order in which pairs hold them.
-SIDES = ("baseline", "candidate")
-
-
-@dataclass(frozen=True, order=True)
-class Kind:
-    """What makes two findings the same. issue: a known issue or a hazard; what: in words."""
-
-    backend: str
-    property_: str
-    issue: str
-    what: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """One kind of finding, and the cases that show it on either side.
-
-    status: of the kind. severities: on either side, "" where it does not show.
-    decisive: the cases that make it new or gone. example: what one of them expected and got.
-    cells: the modes and the properties in which these cases show it, or all cases where none
-    decides. waived: why the team that gates takes it as it is, "" where it does not.
-    """
-
-    kind: Kind
-    status: Status
-    severities: tuple[str, str]
-    baseline: tuple[str, ...]
-    candidate: tuple[str, ...]
-    decisive: tuple[str, ...]
-    example: str = ""
-    cells: tuple[tuple[str, str], ...] = ()
-    waived: str = ""
-
-    @property
-    def worse(self) -> bool:
-        return self.status == "new" and not self.waived
-
-
-@dataclass(frozen=True)
-class ChangedPoint:
-    """A point of a contract that the two sides keep otherwise, as a known issue has it."""
-
-    backend: str
-    point: str
-    documented: Any
-    baseline: Any
-    candidate: Any
-    issue: str
 
 
 def kinds(finding: Finding) -> tuple[Kind, ...]:

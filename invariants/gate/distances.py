@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+
+from invariants.document import Document, Number
 
 #: What is told of a distribution: its middle, its quarters, and all but its ends.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-@dataclass
-class Distances:
-    """Some arrays. apart: the worst element of each that is not equal to what it is compared with.
+@dataclass(frozen=True)
+class Distances(Document):
+    """How far the arrays of a group are apart.
 
-    by: what the arrays are grouped by; name: of the group.
+    by: what the arrays are grouped by; name: of the group. equal: how many are not apart;
+    quantiles: of all others.
     """
 
     backend: str
     by: str
     name: str
+    arrays: int
+    equal: int
+    quantiles: tuple[Number, Number, Number, Number, Number]
+    largest: Number
+
+    @property
+    def median(self) -> float:
+        return self.quantiles[2]
+
+    @property
+    def share(self) -> float:
+        """The share of equal arrays."""
+        return self.equal / self.arrays if self.arrays else 1.0
+
+
+@dataclass
+class Sample:
+    """The arrays of a group as they are counted.
+
+    apart: the worst element of each that is not equal to what it is compared with.
+    """
+
     arrays: int = 0
     apart: list[float] = field(default_factory=list)
 
@@ -31,35 +54,15 @@ class Distances:
         self.arrays += 1
         self.apart += [] if apart is None else [apart]
 
-    @property
-    def equal(self) -> float:
-        """The share of equal arrays."""
-        return 1.0 - len(self.apart) / self.arrays if self.arrays else 1.0
-
-    @property
-    def largest(self) -> float:
-        return max(self.apart, default=0.0)
-
-    def document(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return {
-            "backend": self.backend,
-            "by": self.by,
-            "name": self.name,
-            "arrays": self.arrays,
-            "equal": self.arrays - len(self.apart),
-            "quantiles": [_plain(number) for number in quantiles(self.apart)],
-            "largest": _plain(self.largest),
-        }
+    def distances(self, backend: str, by: str, name: str) -> Distances:
+        """What is told of them."""
+        equal, largest = self.arrays - len(self.apart), max(self.apart, default=0.0)
+        return Distances(backend, by, name, self.arrays, equal, quantiles(self.apart), largest)
 
 
-def quantiles(numbers: Sequence[float]) -> list[float]:
+def quantiles(numbers: Sequence[float]) -> tuple[float, float, float, float, float]:
     """The QUANTILES of some numbers, each one of these numbers: infinity has no middle."""
     if not numbers:
-        return [0.0] * len(QUANTILES)
-    return [float(n) for n in np.quantile(numbers, QUANTILES, method="inverted_cdf")]
-
-
-def _plain(number: float) -> float | str:
-    """JSON has no infinity."""
-    return number if math.isfinite(number) else repr(number)
+        return (0.0, 0.0, 0.0, 0.0, 0.0)
+    a, b, c, d, e = np.quantile(numbers, QUANTILES, method="inverted_cdf").tolist()
+    return a, b, c, d, e

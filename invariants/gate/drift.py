@@ -15,7 +15,7 @@ import numpy as np
 
 from invariants.architecture.layers import LAYERS
 from invariants.case import Case
-from invariants.gate.distances import Distances
+from invariants.gate.distances import Distances, Sample
 from invariants.judge import Verdict
 from invariants.observation import Array, same_bits, same_draws
 from invariants.oracle.rounding import Estimate, deviation
@@ -42,7 +42,7 @@ def families(case: Case) -> Callable[[str], str]:
 class Drifts:
     """All of a gate, counted case by case."""
 
-    found: dict[tuple[str, str, str], Distances] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], Sample] = field(default_factory=dict)
 
     def count(self, before: Verdict | None, after: Verdict | None) -> None:
         """Adds a case, if it was judged on both sides and nothing was found on either."""
@@ -53,12 +53,12 @@ class Drifts:
         for name, apart in _apart(mine, theirs):
             for by, what in (("layers", named(name)), ("mode", mine.mode.name)):
                 key = (mine.backend, by, what)
-                self.found.setdefault(key, Distances(*key)).add(apart)
+                self.found.setdefault(key, Sample()).add(apart)
 
     @property
     def rows(self) -> list[Distances]:
         """By backend, kind and name."""
-        return [self.found[key] for key in sorted(self.found)]
+        return [self.found[key].distances(*key) for key in sorted(self.found)]
 
 
 def _apart(mine: Evidence, theirs: Evidence) -> Iterator[tuple[str, float | None]]:

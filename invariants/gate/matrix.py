@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from invariants.document import Document
 from invariants.gate.comparison import kinds
 from invariants.gate.judging import Judged
 
@@ -14,7 +18,7 @@ NOT_GATED = ("backends_agree",)
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Document):
     """A property in one mode. baseline, candidate: severity -> how many cases show it.
 
     issues: the known issues and hazards among what they show.
@@ -22,7 +26,7 @@ class Cell:
 
     backend: str
     mode: str
-    property_: str
+    property_: Annotated[str, Field(alias="property")]
     baseline: Mapping[str, int]
     candidate: Mapping[str, int]
     issues: tuple[str, ...]

@@ -20,6 +20,7 @@ from invariants.backends.probing import lacks
 from invariants.backends.runner import BackendUnavailable
 from invariants.case import SCHEMA as CASE_SCHEMA
 from invariants.case import CaseError, from_json
+from invariants.document import Document
 from invariants.gate.corpus import Entry
 from invariants.gate.environments import Environment
 from invariants.gate.errors import GateError
@@ -36,7 +37,7 @@ _DEATHS = 10
 
 
 @dataclass(frozen=True)
-class Head:
+class Head(Document):
     """Of which environment a recording is. packages: backend -> package -> version."""
 
     asked: str

@@ -9,11 +9,11 @@ from pathlib import Path
 from invariants.backends import versions
 from invariants.backends.places import Place
 from invariants.case import Case
-from invariants.gate.comparison import Change, Kind, kinds, was_seen
+from invariants.gate.change import Change, Kind, Shown
+from invariants.gate.comparison import kinds, was_seen
 from invariants.gate.corpus import Entry
 from invariants.gate.judging import judged, verdict_at
 from invariants.gate.recording import Record
-from invariants.gate.showing import Shown
 from invariants.judge import Verdict
 from invariants.reduction import reduced
 from invariants.report import findings
@@ -53,12 +53,12 @@ def written(
     candidate: Place,
     seconds: float,
     report: Path,
-) -> tuple[Path, Shown] | None:
-    """Reduces a case of a change and writes its folder; None where it does not show again."""
+) -> Change:
+    """The change with a case that was reduced and written; as it is where that shows no more."""
     case = smallest(change, corpus)
     last = differing(change.kind, case, baseline, candidate)
     if last is None:
-        return None
+        return change
 
     def shows(smaller: Case) -> bool:
         nonlocal last
@@ -70,4 +70,5 @@ def written(
     folder = findings.write(report, last, candidate)
     smallest_case, finding = last.evidence.case, findings.foremost(last)
     repro = script(smallest_case, finding, versions(finding.backend, candidate))
-    return folder, Shown("candidate", True, smallest_case, finding, repro)
+    shown = Shown("candidate", True, smallest_case.document, finding, repro)
+    return replace(change, folder=folder.relative_to(report).as_posix(), shown=shown)

@@ -1,32 +1,30 @@
-"""The result of a gate: a verdict, and everything that it rests on, as one document."""
+"""The result of a gate: a verdict, and everything that it rests on, as it stands in its file."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, computed_field
 
 from invariants.case import Case
-from invariants.gate.comparison import Change, ChangedPoint, Kind
+from invariants.document import Document
+from invariants.gate.change import Change, ChangedPoint
 from invariants.gate.distances import Distances
 from invariants.gate.judging import Judged
 from invariants.gate.matrix import Cell
 from invariants.gate.recording import Head
-from invariants.gate.showing import Shown
 from invariants.gate.waivers import Used
 from invariants.suite.tally import reached
-
-#: Of the document.
-SCHEMA = 2
 
 #: What a gate does, one after another; one that was interrupted says in which part.
 Part = Literal["making environments", "running", "judging", "reducing"]
 
 
 @dataclass(frozen=True)
-class Offer:
+class Offer(Document):
     """What one side lacks and the other has, in the words of the side that lacks it."""
 
     backend: str
@@ -36,11 +34,11 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(Document):
     """How much was judged on one backend: cases, gradients and elements on either side.
 
     modes: how many cases each mode had. reach: how many met a kind of layer in a place, as
-    "kind:place".
+    "kind:place". died: how many ended their process.
     """
 
     cases: int
@@ -52,70 +50,45 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Document):
     """What a gate has found.
 
-    errors: how far either side is from what is expected; drifts: from one another.
-    folders: the kind of a change -> where its smallest case is. shown: a case of each change.
-    interrupted: the part that did not come to its end, "" where all did.
+    drift: how far the sides are from one another; errors: either from what is expected.
+    interrupted: the part that did not come to its end, "" where all did. schema_: of its file.
     """
 
     baseline: Head
     candidate: Head
     seed: int | None
     counts: Mapping[str, Counts]
-    changes: Sequence[Change]
-    points: Sequence[ChangedPoint]
-    drifts: Sequence[Distances]
-    offers: Sequence[Offer]
-    matrix: Sequence[Cell] = ()
-    errors: Sequence[Distances] = ()
-    waivers: Sequence[Used] = ()
-    folders: Mapping[Kind, Path] = field(default_factory=dict)
-    shown: Mapping[Kind, Shown] = field(default_factory=dict)
-    interrupted: Part | Literal[""] = ""
+    matrix: tuple[Cell, ...]
+    changes: tuple[Change, ...]
+    points: tuple[ChangedPoint, ...]
+    drift: tuple[Distances, ...]
+    errors: tuple[Distances, ...]
+    offers: tuple[Offer, ...]
+    waivers: tuple[Used, ...]
+    interrupted: Part | Literal[""]
+    seconds: float = 0.0
+    schema_: Annotated[Literal[2], Field(alias="schema")] = 2
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Literal["worse", "no worse", "undecided"]:
         """Whether the candidate may go in; nobody knows before all was judged."""
         if self.interrupted not in ("", "reducing"):
             return "undecided"
-        return "worse" if any(change.worse for change in self.changes) else "no worse"
+        return "worse" if self.worse else "no worse"
 
-    def document(self) -> dict[str, Any]:
-        """As plain JSON types: the same for the same input."""
-        return {
-            "schema": SCHEMA,
-            "verdict": self.verdict,
-            "interrupted": self.interrupted,
-            "baseline": asdict(self.baseline),
-            "candidate": asdict(self.candidate),
-            "seed": self.seed,
-            "counts": {backend: asdict(counts) for backend, counts in self.counts.items()},
-            "matrix": [_named(asdict(cell)) for cell in self.matrix],
-            "changes": [self._change(change) for change in self.changes],
-            "points": [asdict(point) for point in self.points],
-            "drift": [drift.document() for drift in self.drifts],
-            "errors": [error.document() for error in self.errors],
-            "offers": [asdict(offer) for offer in self.offers],
-            "waivers": [
-                {**asdict(waiver), "kind": _named(asdict(waiver.kind))} for waiver in self.waivers
-            ],
-        }
-
-    def _change(self, change: Change) -> dict[str, Any]:
-        folder, shown = self.folders.get(change.kind), self.shown.get(change.kind)
-        return {
-            **asdict(change),
-            "kind": _named(asdict(change.kind)),
-            "folder": None if folder is None else folder.as_posix(),
-            "shown": None if shown is None else shown.document(),
-        }
+    @property
+    def worse(self) -> tuple[Change, ...]:
+        """What keeps the candidate out."""
+        return tuple(change for change in self.changes if change.worse)
 
 
-def _named(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as a document names them: `property` is taken in Python."""
-    return {name.removesuffix("_"): value for name, value in fields.items()}
+def unjudged(baseline: Head, candidate: Head, part: Part) -> Result:
+    """The result of a gate that was interrupted before there was anything to judge."""
+    return Result(baseline, candidate, None, {}, (), (), (), (), (), (), (), part)
 
 
 def counted(pairs: Iterable[tuple[Judged, Judged]]) -> dict[str, Counts]:

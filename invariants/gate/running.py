@@ -16,7 +16,8 @@ from invariants.backends.places import Apart
 from invariants.gate import corpus as corpora
 from invariants.gate import environments, recording, reducing, waivers
 from invariants.gate.accuracy import Errors
-from invariants.gate.comparison import Kind, changed_points, compared
+from invariants.gate.change import Change
+from invariants.gate.comparison import changed_points, compared
 from invariants.gate.corpus import Entry
 from invariants.gate.drift import Drifts
 from invariants.gate.environments import Environment, Side
@@ -25,8 +26,8 @@ from invariants.gate.installing import Installer, installer
 from invariants.gate.judging import Judged, judged, verdict
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head, Recording
-from invariants.gate.result import Part, Result, counted, offers
-from invariants.gate.showing import Shown, shown
+from invariants.gate.result import Part, Result, counted, offers, unjudged
+from invariants.gate.showing import shown
 from invariants.gate.waivers import Waiver
 
 
@@ -233,14 +234,13 @@ def compared_sides(
         candidate=heads[1],
         seed=seed,
         counts=counted(held.pairs),
-        changes=changes,
-        points=changed_points(changes),
-        drifts=held.drifts.rows,
-        offers=offers(held.pairs),
-        matrix=matrix(held.pairs),
-        errors=held.errors.rows,
-        waivers=used,
-        shown={change.kind: shown(change, by_name, heads) for change in changes},
+        matrix=tuple(matrix(held.pairs)),
+        changes=tuple(replace(c, shown=shown(c, by_name, heads)) for c in changes),
+        points=tuple(changed_points(changes)),
+        drift=tuple(held.drifts.rows),
+        errors=tuple(held.errors.rows),
+        offers=tuple(offers(held.pairs)),
+        waivers=tuple(used),
         interrupted="" if held.whole else "judging",
     )
 
@@ -290,10 +290,10 @@ def decided(
 
 
 def _unjudged(baseline: Side | Path, candidate: Side, part: Part) -> Result:
-    """The result of a gate that was interrupted before there was anything to judge."""
+    """The result where not even the versions are known."""
     asked = str(baseline) if isinstance(baseline, Path) else baseline.text
     before, after = (Head(text, "", {}, (), "") for text in (asked, candidate.text))
-    return Result(before, after, None, {}, [], [], [], [], interrupted=part)
+    return unjudged(before, after, part)
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
@@ -312,24 +312,21 @@ def _with_folders(
     watcher: Watcher,
 ) -> Result:
     """The result with the smallest case of each change for the worse written down."""
-    worse = [change for change in result.changes if change.worse]
     by_name = {entry.name: entry for entry in entries}
-    folders: dict[Kind, Path] = {}
-    smallest: dict[Kind, Shown] = {**result.shown}
+    smallest: dict[int, Change] = {}
     interrupted = False
     try:
-        with watcher.counting("reducing", len(worse)) as tell:
-            for change in worse:
-                found = reducing.written(
-                    change, by_name, baseline, candidate, settings.reduce_seconds, report
-                )
-                if found is not None:
-                    folders[change.kind] = found[0].relative_to(report)
-                    smallest[change.kind] = found[1]
-                tell()
+        with watcher.counting("reducing", len(result.worse)) as tell:
+            for number, change in enumerate(result.changes):
+                if change.worse:
+                    smallest[number] = reducing.written(
+                        change, by_name, baseline, candidate, settings.reduce_seconds, report
+                    )
+                    tell()
     except KeyboardInterrupt:
         interrupted = True
-    result = replace(result, folders=folders, shown=smallest)
+    changes = tuple(smallest.get(n, change) for n, change in enumerate(result.changes))
+    result = replace(result, changes=changes)
     if interrupted:
         raise Interrupted(replace(result, interrupted="reducing"))
     return result

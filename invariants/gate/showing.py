@@ -3,36 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from invariants.case import Case
-from invariants.finding import Finding
-from invariants.gate.comparison import SIDES, Change, kinds
+from invariants.gate.change import SIDES, Change, Shown
+from invariants.gate.comparison import kinds
 from invariants.gate.judging import Judged
 from invariants.gate.recording import Head
 from invariants.report.repro import script
-
-
-@dataclass(frozen=True)
-class Shown:
-    """side: the name of the one that shows it. reduced: whether the case is a smallest one."""
-
-    side: str
-    reduced: bool
-    case: Case
-    finding: Finding
-    repro: str
-
-    def document(self) -> dict[str, Any]:
-        """As plain JSON types."""
-        return {
-            "side": self.side,
-            "reduced": self.reduced,
-            "case": self.case.document,
-            "finding": self.finding.document(),
-            "repro": self.repro,
-        }
 
 
 def shown(
@@ -46,7 +22,7 @@ def shown(
     finding = next(f for f in side.findings if change.kind in kinds(f))
     installed = heads[number].packages[change.kind.backend]
     repro = script(side.entry.case, finding, installed)
-    return Shown(SIDES[number], False, side.entry.case, finding, repro)
+    return Shown(SIDES[number], False, side.entry.case.document, finding, repro)
 
 
 def _showing(change: Change, number: int) -> tuple[str, ...]:

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from invariants.backends import BACKENDS
-from invariants.gate.comparison import Change, Kind
+from invariants.document import Document
+from invariants.gate.change import Change, Kind
 from invariants.gate.errors import GateError
 from invariants.hazards import HAZARDS
 from invariants.ledger import known_issues
@@ -43,14 +44,17 @@ class Waiver:
         return Kind(self.backend, self.property_, self.issue, self.what)
 
 
+State = Literal["in use", "expired", "stale"]
+
+
 @dataclass(frozen=True)
-class Used:
-    """What has become of a waiver. state: "in use", "expired", or "stale": nothing needs it."""
+class Used(Document):
+    """What has become of a waiver. state: of one that nothing needs it is "stale"."""
 
     kind: Kind
     reason: str
     expires: str
-    state: str
+    state: State
 
 
 _TEXTS = ("backend", "reason", "issue", "property", "what")
@@ -125,7 +129,7 @@ def applied(
     marked.sort(key=lambda change: not change.worse)
     needed = {change.kind for change in marked if change.waived}
 
-    def state(waiver: Waiver) -> str:
+    def state(waiver: Waiver) -> State:
         if waiver.expires < today:
             return "expired"
         return "in use" if waiver.kind in needed else "stale"

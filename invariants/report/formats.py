@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from invariants.gate.result_file import ResultFile
+from invariants.gate.result import Result
 from invariants.report import gate, github, junit, markdown, page, sarif
 
 #: name -> the text of a report; given the result, and the folder that it is in.
-FORMATS: dict[str, Callable[[ResultFile, Path], str]] = {
+FORMATS: dict[str, Callable[[Result, Path], str]] = {
     "terminal": gate.text,
     "markdown": markdown.text,
     "junit": junit.text,
@@ -27,12 +27,12 @@ _FILES = {
 }
 
 
-def render(name: str, result: ResultFile, report: Path) -> str:
+def render(name: str, result: Result, report: Path) -> str:
     """The text of a report, which ends with a line; `report` is the folder of the result."""
     return FORMATS[name](result, report)
 
 
-def write(result: ResultFile, report: Path) -> None:
+def write(result: Result, report: Path) -> None:
     """Writes all of them into the folder of the result."""
     for name, file in _FILES.items():
         (report / file).write_text(render(name, result, report), "utf-8")

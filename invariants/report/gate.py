@@ -10,8 +10,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from invariants.gate import comparison
-from invariants.gate.result_file import Change, Counts, Distances, Head, Kind, ResultFile, Waiver
+from invariants.gate.change import Change, Kind
+from invariants.gate.distances import Distances
+from invariants.gate.recording import Head
+from invariants.gate.result import Counts, Result
+from invariants.gate.waivers import Used
 from invariants.hazards import HAZARDS
 from invariants.ledger import known_issues
 
@@ -51,7 +54,7 @@ def _count(names: Sequence[str]) -> str:
     return f"{len(names):,}" if names else "–"
 
 
-def named(kind: Kind | comparison.Kind) -> str:
+def named(kind: Kind) -> str:
     """A kind of finding in words."""
     if kind.issue:
         return f"{kind.issue}: {title(kind.issue)}".removesuffix(": ")
@@ -115,13 +118,13 @@ def counts(found: Mapping[str, Counts]) -> list[str]:
     return lines
 
 
-def _in_both(result: ResultFile) -> list[str]:
+def _in_both(result: Result) -> list[str]:
     held = [change for change in result.changes if change.status == "both"]
     named = [c.kind.issue or f"{c.kind.property_} ({c.kind.what})" for c in held]
     return [f"in both: {', '.join(named)}"] if named else []
 
 
-def _points(result: ResultFile) -> list[str]:
+def _points(result: Result) -> list[str]:
     return [
         f"contract of {p.backend}: {p.point} is {p.baseline!r} in the baseline and "
         f"{p.candidate!r} in the candidate ({p.issue})"
@@ -129,21 +132,21 @@ def _points(result: ResultFile) -> list[str]:
     ]
 
 
-def _offers(result: ResultFile) -> list[str]:
+def _offers(result: Result) -> list[str]:
     return [
         f"the {offer.lacking} alone lacks, of {offer.backend}: {offer.what} ({offer.cases:,} cases)"
         for offer in result.offers
     ]
 
 
-def told_of(waiver: Waiver) -> str:
+def told_of(waiver: Used) -> str:
     """What has become of a waiver, where it is not simply in use."""
     if waiver.state == "expired":
         return f"a waiver has expired on {waiver.expires}: {named(waiver.kind)}"
     return f"a waiver is stale, nothing new needs it: {named(waiver.kind)}"
 
 
-def _waivers(result: ResultFile) -> list[str]:
+def _waivers(result: Result) -> list[str]:
     waived = [
         f"waived: {named(change.kind)}: {change.waived}"
         for change in result.changes
@@ -152,7 +155,7 @@ def _waivers(result: ResultFile) -> list[str]:
     return [*waived, *(told_of(w) for w in result.waivers if w.state != "in use")]
 
 
-def _stories(result: ResultFile, report: Path) -> list[Text]:
+def _stories(result: Result, report: Path) -> list[Text]:
     """Each change for the worse, with what to do and where its case is."""
     lines = []
     for change in result.worse:
@@ -173,7 +176,7 @@ def where(change: Change, report: Path) -> str:
     )
 
 
-def verdict(result: ResultFile) -> str:
+def verdict(result: Result) -> str:
     """The verdict in a line, and what it rests on."""
     numbers = {
         word: sum(c.status == status and not c.waived for c in result.changes)
@@ -189,7 +192,7 @@ def verdict(result: ResultFile) -> str:
     return ": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:])
 
 
-def closing(result: ResultFile, report: Path) -> list[RenderableType]:
+def closing(result: Result, report: Path) -> list[RenderableType]:
     """Everything that stands at the end of a gate whose report is in the folder `report`."""
     moved = [change for change in result.changes if change.status != "both"]
     parts: list[RenderableType] = [changes(moved)] if moved else []
@@ -207,7 +210,7 @@ def closing(result: ResultFile, report: Path) -> list[RenderableType]:
     return parts
 
 
-def text(result: ResultFile, report: Path) -> str:
+def text(result: Result, report: Path) -> str:
     """All of it as plain text; `report` is the folder of the result."""
     console = Console(file=StringIO(), width=110, soft_wrap=True, color_system=None)
     with console.capture() as captured:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from invariants.gate.result_file import ResultFile
+from invariants.gate.result import Result
 from invariants.report.gate import instead, named, told_of, verdict
 
 
-def text(result: ResultFile, report: Path) -> str:
+def text(result: Result, report: Path) -> str:
     """One line for each new finding, each waiver to look at, and an undecided gate."""
     return "".join(f"{line}\n" for line in _lines(result, report))
 
 
-def _lines(result: ResultFile, report: Path) -> Iterator[str]:
+def _lines(result: Result, report: Path) -> Iterator[str]:
     for change in result.worse:
         file = report / change.folder / "repro.py" if change.folder else report / "result.json"
         said = [named(change.kind), change.example, instead(change.kind.issue)]

@@ -12,13 +12,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from invariants.gate.change import Change
 from invariants.gate.matrix import NOT_GATED
-from invariants.gate.result_file import Change, ResultFile
+from invariants.gate.result import Result
 from invariants.properties import PROPERTIES
 from invariants.report.gate import instead, named, verdict, where
 
 
-def text(result: ResultFile, report: Path) -> str:
+def text(result: Result, report: Path) -> str:
     """The text of the file; `report` is the folder of the result."""
     root = Element("testsuites", name="invariants gate", time=f"{result.seconds:g}")
     for backend, counts in result.counts.items():

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from invariants.gate.result_file import Change, Distances, ResultFile
+from invariants.gate.change import Change
+from invariants.gate.distances import Distances
+from invariants.gate.result import Result
 from invariants.report import picture
 from invariants.report.gate import counts, instead, named, told_of, verdict, versions, where
 
@@ -16,7 +18,7 @@ _MARKS = {"worse": "❌", "no worse": "✅", "undecided": "⚠️"}
 _STORIES = 20
 
 
-def text(result: ResultFile, report: Path) -> str:
+def text(result: Result, report: Path) -> str:
     """The text of the file; `report` is the folder of the result."""
     lines = [f"## {_MARKS[result.verdict]} {_plain(verdict(result)).capitalize()}", ""]
     sides = (("baseline", result.baseline), ("candidate", result.candidate))
@@ -101,7 +103,7 @@ def _html(words: str) -> str:
     return words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _told(result: ResultFile) -> Iterator[str]:
+def _told(result: Result) -> Iterator[str]:
     told = [
         f"contract of {p.backend}: {_code(p.point)} is {_code(repr(p.baseline))} in the baseline "
         f"and {_code(repr(p.candidate))} in the candidate ({_code(p.issue)})"

@@ -14,8 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from invariants.case import Case
-from invariants.gate.matrix import NOT_GATED
-from invariants.gate.result_file import Cell, Change, Counts, Distances, ResultFile, Shown
+from invariants.gate.change import Change, Shown
+from invariants.gate.distances import Distances
+from invariants.gate.matrix import NOT_GATED, Cell
+from invariants.gate.result import Counts, Result
 from invariants.oracle.rounding import LAMBDA
 from invariants.properties import PROPERTIES
 from invariants.report import coverage, gate, picture, plots, svg
@@ -66,7 +68,7 @@ class Story:
     repro: str
 
 
-def text(result: ResultFile, report: Path) -> str:
+def text(result: Result, report: Path) -> str:
     """The text of the page, which lies in the folder of the result and names paths from there."""
     environment = Environment(
         loader=PackageLoader("invariants.report"),
@@ -78,7 +80,7 @@ def text(result: ResultFile, report: Path) -> str:
     return environment.get_template("page.html").render(_values(result)) + "\n"
 
 
-def _values(result: ResultFile) -> dict[str, Any]:
+def _values(result: Result) -> dict[str, Any]:
     """What the template names."""
     stories = [_story(change) for change in result.changes]
     return {
@@ -105,7 +107,7 @@ def _values(result: ResultFile) -> dict[str, Any]:
 # --- the matrix -----------------------------------------------------------------------------------
 
 
-def _rows(backend: str, counts: Counts, result: ResultFile) -> list[Row]:
+def _rows(backend: str, counts: Counts, result: Result) -> list[Row]:
     """The matrix of a backend; what a gate does not judge has no row."""
     cells = {(c.mode, c.property_): c for c in result.matrix if c.backend == backend}
     modes = counts.modes.items()
@@ -203,7 +205,7 @@ def _short(value: float | str) -> str:
 # --- the plots ------------------------------------------------------------------------------------
 
 
-def _plots(result: ResultFile) -> Iterator[Plot]:
+def _plots(result: Result) -> Iterator[Plot]:
     for backend, held in result.counts.items():
         mine = [row for row in result.errors if row.backend == backend]
         sides = {s: [r for r in mine if r.by == s] for s in ("baseline", "candidate")}

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from invariants.gate.result_file import Distances
+from invariants.gate.distances import Distances
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from invariants.gate.result_file import Change, Kind, ResultFile
+from invariants.gate.change import Change, Kind
+from invariants.gate.result import Result
 from invariants.report.gate import instead, named, title, verdict
 
 _LEVELS = {"new": "error", "unmasked": "warning", "both": "note"}
@@ -25,7 +26,7 @@ _SCHEMA = (
 )
 
 
-def text(result: ResultFile, report: Path) -> str:
+def text(result: Result, report: Path) -> str:
     """The text of the file; `report` is the folder of the result."""
     changes = [change for change in result.changes if change.candidate]
     changes = [change for change in changes if change.status in _LEVELS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import date
 
@@ -12,12 +11,11 @@ from invariants.case import Realisation
 from invariants.finding import Finding
 from invariants.gate.comparison import changed_points, compared
 from invariants.gate.corpus import Entry
-from invariants.gate.distances import Distances
+from invariants.gate.distances import Sample
 from invariants.gate.judging import Judged
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head
 from invariants.gate.result import Result, counted, offers
-from invariants.gate.result_file import ResultFile, parsed
 from invariants.gate.showing import shown
 from invariants.gate.waivers import Waiver, applied
 from invariants.ledger import known_issues
@@ -93,7 +91,8 @@ PAIRS = [
     pair(entry(4), (), (), "celu is not offered"),
 ]
 
-APART = (0.1, 0.5, 2.0, 40.0, float("inf"))
+NEAR = Sample(9, [0.1, 0.5, 2.0])
+FAR = Sample(9, [0.1, 0.5, 2.0, 40.0, float("inf")])
 
 
 def sample(waivers: tuple[Waiver, ...] = (WAIVER,), today: date = date(2026, 6, 1)) -> Result:
@@ -106,27 +105,19 @@ def sample(waivers: tuple[Waiver, ...] = (WAIVER,), today: date = date(2026, 6, 
         *HEADS,
         seed=0,
         counts=counted(PAIRS),
-        changes=changes,
-        points=changed_points(changes),
-        drifts=[
-            Distances("torch", "layers", "dense", 9, [0.1, 0.5, 2.0]),
-            Distances("torch", "mode", "eager", 9, [0.1, 0.5, 2.0]),
-        ],
-        offers=offers(PAIRS),
-        matrix=matrix(PAIRS),
-        errors=[
-            Distances("torch", "baseline", "dense", 9, [0.1, 0.5, 2.0]),
-            Distances("torch", "candidate", "dense", 9, [*APART]),
-        ],
-        waivers=used,
-        shown={change.kind: shown(change, by_name, HEADS) for change in changes},
+        matrix=tuple(matrix(PAIRS)),
+        changes=tuple(replace(change, shown=shown(change, by_name, HEADS)) for change in changes),
+        points=tuple(changed_points(changes)),
+        drift=(
+            NEAR.distances("torch", "layers", "dense"),
+            NEAR.distances("torch", "mode", "eager"),
+        ),
+        errors=(
+            NEAR.distances("torch", "baseline", "dense"),
+            FAR.distances("torch", "candidate", "dense"),
+        ),
+        offers=tuple(offers(PAIRS)),
+        waivers=tuple(used),
+        interrupted="",
+        seconds=1.5,
     )
-
-
-def text(result: Result) -> str:
-    """The result file of it."""
-    return json.dumps({**result.document(), "seconds": 1.5}, allow_nan=False)
-
-
-def read(result: Result) -> ResultFile:
-    return parsed(text(result))

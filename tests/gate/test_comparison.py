@@ -10,13 +10,15 @@ import pytest
 from tests_support import simple_case
 
 from invariants.finding import Finding
-from invariants.gate.comparison import Change, Kind, changed_points, compared, kinds
+from invariants.gate.change import Change, Kind
+from invariants.gate.comparison import changed_points, compared, kinds
 from invariants.gate.corpus import Entry
-from invariants.gate.distances import Distances
+from invariants.gate.distances import Sample
 from invariants.gate.drift import Drifts, family
 from invariants.gate.judging import Judged
 from invariants.gate.recording import Head
-from invariants.gate.result import Result, counted, offers
+from invariants.gate.result import counted, offers, unjudged
+from invariants.gate.result_file import text
 from invariants.judge import Verdict, evidence_of, judge, verdict_on
 from invariants.ledger import known_issues
 from invariants.observation import Observation
@@ -132,7 +134,7 @@ def moved(verdict: Verdict, by: float) -> Verdict:
 def test_drift_is_none_between_two_runs_of_one_release() -> None:
     drifts, verdict = Drifts(), judge(simple_case(), "torch")
     drifts.count(verdict, verdict)
-    assert [(d.by, d.name, d.equal) for d in drifts.rows] == [
+    assert [(d.by, d.name, d.share) for d in drifts.rows] == [
         ("layers", "dense", 1.0),
         ("mode", "eager", 1.0),
     ]
@@ -142,9 +144,9 @@ def test_drift_counts_in_spreads_what_has_other_bits() -> None:
     drifts, verdict = Drifts(), judge(simple_case(), "torch")
     drifts.count(verdict, moved(verdict, 8.0))
     for drift in drifts.rows:
-        assert len(drift.apart) == 1
+        assert drift.equal == drift.arrays - 1
         assert 6.0 < drift.largest < 10.0
-        assert 0.0 < drift.equal < 1.0
+        assert 0.0 < drift.share < 1.0
 
 
 def test_where_one_side_is_wrong_there_is_no_drift() -> None:
@@ -166,10 +168,12 @@ def test_a_family_is_named_like_its_file() -> None:
 def test_the_document_is_plain_json_and_has_the_verdict() -> None:
     head = Head("torch", "3.11", {"torch": {"torch": "2.13.0"}}, (), "Linux")
     pairs = [(side(), side(WRONG))]
-    changes = compared(pairs, VERSIONS)
-    drifts = [Distances("torch", "mode", "eager", 2, [math.inf])]
-    result = Result(head, head, 0, counted(pairs), changes, [], drifts, [])
-    document = json.loads(json.dumps(result.document(), allow_nan=False))
+    changes = tuple(compared(pairs, VERSIONS))
+    drift = (Sample(2, [math.inf]).distances("torch", "mode", "eager"),)
+    result = replace(
+        unjudged(head, head, "reducing"), counts=counted(pairs), changes=changes, drift=drift
+    )
+    document = json.loads(text(result))
     assert document["verdict"] == "worse"
     assert document["changes"][0]["kind"]["property"] == "upstream_gradients"
     assert document["drift"][0]["largest"] == "inf"

@@ -9,16 +9,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from sample_result import HEADS, read, sample
+from sample_result import HEADS, sample
 
 from invariants.cli import main
-from invariants.gate.result import Result
+from invariants.gate import result_file
+from invariants.gate.result import unjudged
 from invariants.report import formats
 
-WORSE = read(sample())
-PASSING = read(replace(sample(), changes=[c for c in sample().changes if not c.worse]))
-UNJUDGED = read(Result(*HEADS, None, {}, [], [], [], [], interrupted="running"))
-HALF = read(replace(sample(), interrupted="judging"))
+WORSE = sample()
+PASSING = replace(WORSE, changes=tuple(c for c in WORSE.changes if not c.worse))
+UNJUDGED = unjudged(*HEADS, "running")
+HALF = replace(WORSE, interrupted="judging")
 FOLDER = Path("gate")
 
 
@@ -167,7 +168,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_the_command_makes_a_report_of_a_file_or_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "result.json").write_text(WORSE.model_dump_json(by_alias=True))
+    (tmp_path / "result.json").write_text(result_file.text(WORSE))
     assert run(monkeypatch, tmp_path, "--format", "markdown") == 0
     assert capsys.readouterr().out == formats.render("markdown", WORSE, tmp_path)
     out = tmp_path / "j.xml"
@@ -191,7 +192,7 @@ def test_what_cannot_be_reported_is_one_line_and_exit_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "result.json").write_text(WORSE.model_dump_json(by_alias=True))
+    (tmp_path / "result.json").write_text(result_file.text(WORSE))
     assert run(monkeypatch, *arguments) == 2
     said = capsys.readouterr().err
     assert words in said

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sample_result import AWKWARD, HEADS, read, sample
+from sample_result import AWKWARD, HEADS, sample
 
-from invariants.gate.result import Result
+from invariants.gate.result import unjudged
 from invariants.report import formats, plots
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-RESULT = read(sample())
-UNJUDGED = read(Result(*HEADS, None, {}, [], [], [], [], interrupted="running"))
+RESULT = sample()
+UNJUDGED = unjudged(*HEADS, "running")
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -203,6 +203,6 @@ def test_a_gate_that_judged_nothing_has_a_page_too(browser: Browser, tmp_path: P
 
 
 def test_where_all_is_equal_the_page_says_so() -> None:
-    equal = [replace(row, apart=[]) for row in sample().drifts]
-    page = formats.render("html", read(replace(sample(), drifts=equal)), Path())
+    equal = tuple(replace(row, equal=row.arrays) for row in sample().drift)
+    page = formats.render("html", replace(sample(), drift=equal), Path())
     assert page.count("All of it is equal, to the bit.") == 2
