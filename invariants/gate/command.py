@@ -165,13 +165,15 @@ def _checked(**given: Any) -> Settings:
 
 
 def _writable(report: Path) -> None:
-    """Raises GateError where nothing can be written below `report`."""
+    """Raises GateError where the findings of a gate cannot be written below `report`."""
+    from invariants.gate.folder import checked
     from invariants.suite.session import OptionError, writable
 
     try:
         writable(report)
     except OptionError as error:
         raise GateError(str(error)) from None
+    checked(report)
 
 
 @click.command(cls=Spread)

@@ -16,6 +16,7 @@ from invariants.generate.cases import cases
 from invariants.generate.series import drawing
 from invariants.ledger import known_issues, pinned_case
 from invariants.oracle.contract import CONTRACTS
+from invariants.report.findings import FILES
 
 #: Cases drawn by one Hypothesis run, which holds on to memory.
 _BATCH = 100
@@ -102,5 +103,5 @@ def read(folder: Path, backends: Sequence[str]) -> list[Entry]:
 
 def _beside_a_case(path: Path) -> bool:
     """Whether it is one of the other files of a finding's folder."""
-    others = ("repro.py", "finding.json", "picture.svg")
+    others = {*FILES} - {"case.json"}
     return path.name in others and path.with_name("case.json").is_file()

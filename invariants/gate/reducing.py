@@ -12,6 +12,7 @@ from invariants.case import Case
 from invariants.gate.change import Change, Kind, Shown
 from invariants.gate.comparison import kinds, was_seen
 from invariants.gate.corpus import Entry
+from invariants.gate.folder import named
 from invariants.gate.judging import judged, verdict_at
 from invariants.gate.recording import Record
 from invariants.judge import Verdict
@@ -67,6 +68,7 @@ def written(
         return verdict is not None
 
     reduced(case, shows, seconds)
+    named(report, findings.name(last))
     folder = findings.write(report, last, candidate)
     smallest_case, finding = last.evidence.case, findings.foremost(last)
     repro = script(smallest_case, finding, versions(finding.backend, candidate))

@@ -22,6 +22,7 @@ from invariants.gate.corpus import Entry
 from invariants.gate.drift import Drifts
 from invariants.gate.environments import Environment, Side
 from invariants.gate.errors import GateError
+from invariants.gate.folder import cleared
 from invariants.gate.installing import Installer, installer
 from invariants.gate.judging import Judged, judged, verdict
 from invariants.gate.matrix import matrix
@@ -254,6 +255,8 @@ def decided(
 ) -> Result:
     """The result of a gate; writes recordings and findings below `report`. Raises GateError.
 
+    The findings of an earlier gate go before any of this one is written.
+
     Raises Interrupted with what is known where the user interrupts it.
     baseline: what to make an environment of, or a file that was recorded earlier.
     """
@@ -273,8 +276,10 @@ def decided(
             files = [report / "baseline.recording", mine]
             names = [str(file) for file in files]
         part = "running"
+        cleared(report)
         recorded, places = recordings_of(found, backends, entries, files, settings, watcher)
     except KeyboardInterrupt:
+        cleared(report)
         raise Interrupted(_unjudged(baseline, candidate, part)) from None
     sides = [old, *recorded] if isinstance(baseline, Path) else recorded
     before = None if isinstance(baseline, Path) else places[0]

@@ -13,6 +13,9 @@ from invariants.judge import Verdict
 from invariants.report import picture, svg
 from invariants.report.repro import script
 
+#: What stands in the folder of a finding.
+FILES = ("case.json", "repro.py", "finding.json", "picture.svg")
+
 
 def _number(value: float | str | None) -> str:
     return f"{value:.17g}" if isinstance(value, float) else str(value)
@@ -61,6 +64,12 @@ def foremost(verdict: Verdict) -> Finding:
     return (verdict.violations or verdict.findings)[0]
 
 
+def name(verdict: Verdict) -> str:
+    """The name of its folder."""
+    finding = foremost(verdict)
+    return f"{finding.property_}-{finding.backend}-{verdict.evidence.case.name}"
+
+
 def write(folder: Path, verdict: Verdict, place: Place = HERE) -> Path:
     """Writes FOLDER/findings/NAME with case.json, repro.py, finding.json and picture.svg.
 
@@ -68,7 +77,7 @@ def write(folder: Path, verdict: Verdict, place: Place = HERE) -> Path:
     """
     case = verdict.evidence.case
     finding = foremost(verdict)
-    target = folder / "findings" / f"{finding.property_}-{finding.backend}-{case.name}"
+    target = folder / "findings" / name(verdict)
     target.mkdir(parents=True, exist_ok=True)
     flags = case.flags(finding.backend)[max(finding.action, 0)]
     found = [f.document() for f in verdict.findings]

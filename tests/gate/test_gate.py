@@ -15,7 +15,7 @@ from tests_support import BLOCKING, simple_case
 
 from invariants.backends.places import HERE
 from invariants.cli import main
-from invariants.gate import corpus, recording
+from invariants.gate import corpus, folder, recording
 from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
@@ -64,6 +64,11 @@ def result(folder: Path) -> dict:  # type: ignore[type-arg]
     return document
 
 
+def folders(document: dict) -> set[str]:  # type: ignore[type-arg]
+    """The names of the folders of its findings."""
+    return {Path(change["folder"]).name for change in document["changes"] if change["folder"]}
+
+
 def exit_code(python: Path, script: Path) -> int:
     return subprocess.run([python, script], capture_output=True).returncode
 
@@ -88,23 +93,28 @@ def test_worse_is_refused_and_better_passes(
     new = [change for change in found["changes"] if change["status"] == "new"]
     assert "upstream_gradients" in {change["kind"]["property"] for change in new}
     for change in new:
-        folder = tmp_path / "a" / change["folder"]
-        case = json.loads((folder / "case.json").read_text())
+        written = tmp_path / "a" / change["folder"]
+        case = json.loads((written / "case.json").read_text())
         assert len(case["architecture"]["network"]["members"]) <= 3
         assert len(case["program"]) <= 4
-        assert exit_code(blocking, folder / "repro.py") == 1
-        assert exit_code(sound, folder / "repro.py") == 0
-        assert str(folder.relative_to(tmp_path)) in said
-        assert change["shown"]["repro"] == (folder / "repro.py").read_text()
+        assert exit_code(blocking, written / "repro.py") == 1
+        assert exit_code(sound, written / "repro.py") == 0
+        assert str(written.relative_to(tmp_path)) in said
+        assert change["shown"]["repro"] == (written / "repro.py").read_text()
         assert change["shown"]["case"] == case
 
     # What is judged is the same again; how far a case is reduced is a matter of time.
     before = result(tmp_path / "a")
     recorded = (tmp_path / "a" / "candidate.recording").read_bytes()
     (tmp_path / "a" / "candidate.recording").write_bytes(recorded[:-20])  # killed while it wrote
+    stale = tmp_path / "a" / "findings" / "stale"
+    folder.named(tmp_path / "a", stale.name)
+    stale.mkdir()
     again = ("--baseline", sound, "--candidate", blocking, "--report", "a", "--resume")
     assert gate(*again, "--reduce-seconds", 0) == 1
     after = result(tmp_path / "a")
+    left = {path.name for path in (tmp_path / "a" / "findings").iterdir()}
+    assert left == folders(after), "none of the earlier gate"
     for change in (*before["changes"], *after["changes"]):
         del change["folder"]
     assert after == before
@@ -116,6 +126,38 @@ def test_worse_is_refused_and_better_passes(
     assert "the candidate is no worse: " in capsys.readouterr().out
     assert {c["status"] for c in result(tmp_path / "b")["changes"]} == {"gone"}
     assert not (tmp_path / "b" / "findings").exists()
+
+
+@pytest.mark.parametrize("other", ["findings/a/notes.txt", "findings/b/case.json", "findings/c"])
+def test_what_is_not_of_a_gate_among_its_findings_is_named_and_left_alone(
+    other: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = tmp_path / "report"
+    folder.named(report, "a")
+    for path in (report / "findings" / "a" / "case.json", report / other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    arguments = ("gate", "--baseline", "current", "--candidate", "torch==2.13.0")
+    code = run(*arguments, "--report", report, cwd=tmp_path, monkeypatch=monkeypatch)
+    assert code == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"invariants: {report / 'findings'}/")
+    assert f"{report / other}".startswith(said.split()[1])
+    assert "is not of a gate: name another folder with --report" in said
+    assert (report / other).is_file()
+    assert (report / "findings" / "a" / "case.json").is_file()
+
+
+def test_what_a_killed_gate_has_left_goes(tmp_path: Path) -> None:
+    folder.named(tmp_path, "a")
+    (tmp_path / "findings" / "a").mkdir(parents=True)
+    (tmp_path / "findings" / "a" / "case.json").write_text("{}")
+    folder.cleared(tmp_path)
+    assert not [*(tmp_path / "findings").iterdir()]
+    folder.cleared(tmp_path)
 
 
 def test_a_crash_in_the_candidate_is_new_and_the_other_cases_are_judged(
