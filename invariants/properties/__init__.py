@@ -37,5 +37,10 @@ PROPERTIES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Everything that does not hold, by all properties."""
-    return [finding for judge in PROPERTIES.values() for finding in judge(evidence)]
+    """Everything that does not hold: by property, by action, and by weight, each time the same."""
+    places = {name: place for place, name in enumerate(evidence.case.architecture.weights)}
+
+    def place(finding: Finding) -> tuple[int, int, str]:
+        return finding.action, places.get(finding.subject, len(places)), finding.subject
+
+    return [found for judge in PROPERTIES.values() for found in sorted(judge(evidence), key=place)]

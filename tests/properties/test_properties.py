@@ -375,6 +375,21 @@ def test_a_finding_is_plain_json(what: str) -> None:
 # --- what a finding says --------------------------------------------------------------------------
 
 
+def test_findings_come_in_one_order_whatever_that_of_the_expectation() -> None:
+    evidence = real()
+    action = evidence.comparable[0][0].action
+    for name, held in point_of(evidence.observation, action).gradients.items():
+        if held is not None and held.any():
+            evidence = at(evidence, action, "gradients", name, 2.0 * held)
+    points = tuple(
+        replace(point, gradients=dict(reversed([*point.gradients.items()])))
+        for point in evidence.expectation.points
+    )
+    turned = replace(evidence, expectation=replace(evidence.expectation, points=points))
+    assert len(found(evidence)) > 1
+    assert found(turned) == found(evidence)
+
+
 def test_a_moved_weight_is_told_with_both_numbers_and_the_point_before() -> None:
     evidence = weight(5, "dense_4.kernel", flipped((1, 0)))()
     (finding,) = findings(evidence)
