@@ -29,6 +29,11 @@ class Errors:
             worst = float(deviation.spreads.max(initial=0.0))
             self.found.setdefault(key, Sample()).add(worst or None)
 
+    def add(self, other: Errors) -> None:
+        """Adds what was counted of other cases."""
+        for key, sample in other.found.items():
+            self.found.setdefault(key, Sample()).join(sample)
+
     @property
     def rows(self) -> list[Distances]:
         """By backend, side and family."""

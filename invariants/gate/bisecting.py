@@ -20,7 +20,8 @@ from invariants.gate import environments, installing
 from invariants.gate.change import Kind
 from invariants.gate.errors import GateError
 from invariants.gate.reducing import differing
-from invariants.gate.running import Settings, Watcher, decided, environment_of
+from invariants.gate.running import Settings, decided, environment_of
+from invariants.gate.watching import Watcher
 
 
 def bisected(

@@ -54,6 +54,11 @@ class Sample:
         self.arrays += 1
         self.apart += [] if apart is None else [apart]
 
+    def join(self, other: Sample) -> None:
+        """Counts the arrays of another one."""
+        self.arrays += other.arrays
+        self.apart += other.apart
+
     def distances(self, backend: str, by: str, name: str) -> Distances:
         """What is told of them."""
         equal, largest = self.arrays - len(self.apart), max(self.apart, default=0.0)

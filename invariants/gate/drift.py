@@ -55,6 +55,11 @@ class Drifts:
                 key = (mine.backend, by, what)
                 self.found.setdefault(key, Sample()).add(apart)
 
+    def add(self, other: Drifts) -> None:
+        """Adds what was counted of other cases."""
+        for key, sample in other.found.items():
+            self.found.setdefault(key, Sample()).join(sample)
+
     @property
     def rows(self) -> list[Distances]:
         """By backend, kind and name."""

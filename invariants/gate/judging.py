@@ -10,7 +10,7 @@ from invariants.case import Case
 from invariants.finding import Finding
 from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
-from invariants.gate.recording import Record, Recording
+from invariants.gate.recording import Head, Record
 from invariants.judge import Verdict, evidence_of, gather, verdict_on
 from invariants.ledger import applying, issues_named, known_issues, label
 from invariants.properties.evidence import Evidence
@@ -38,13 +38,13 @@ class Judged:
         return self.entry.case.realisations[self.entry.backend].mode
 
 
-def verdict(record: Record, recording: Recording, path: str) -> Verdict | None:
-    """The verdict on one case of a recording in `path`, None where it could not run there."""
+def verdict(record: Record, head: Head, path: str) -> Verdict | None:
+    """The verdict on one case of the recording in `path`, None where it could not run there."""
     case, backend = record.entry.case, record.entry.backend
     if record.lacks:
         return None
     try:
-        installed = recording.head.packages[backend]
+        installed = head.packages[backend]
         observed = observation(case, backend, record.points)
         again = None if record.again is None else observation(case, backend, record.again)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

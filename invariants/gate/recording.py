@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -167,7 +167,8 @@ def _continued(path: Path, head: Head, corpus: Sequence[Entry]) -> list[Record]:
             for record in _records(path, file):
                 if len(records) == len(corpus) or record.entry.name != corpus[len(records)].name:
                     raise GateError(f"--resume: {path} is of another corpus")
-                records.append(record)
+                # The very case that the other side has: what is expected of it is worked out once.
+                records.append(replace(record, entry=corpus[len(records)]))
                 end = file.tell()
         except Damaged:
             pass  # the case that was being written; it runs again

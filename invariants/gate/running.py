@@ -6,30 +6,27 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Protocol
 
 from invariants.backends.places import Apart
 from invariants.gate import corpus as corpora
 from invariants.gate import environments, recording, reducing, waivers
-from invariants.gate.accuracy import Errors
 from invariants.gate.change import Change
 from invariants.gate.comparison import changed_points, compared
 from invariants.gate.corpus import Entry
-from invariants.gate.drift import Drifts
 from invariants.gate.environments import Environment, Side
 from invariants.gate.errors import GateError
 from invariants.gate.folder import cleared
 from invariants.gate.installing import Installer, installer
-from invariants.gate.judging import Judged, judged, verdict
+from invariants.gate.judgement import judgement
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head, Recording
 from invariants.gate.result import Part, Result, counted, offers, unjudged
 from invariants.gate.showing import shown
 from invariants.gate.waivers import Waiver
+from invariants.gate.watching import Watcher
 
 
 @dataclass(frozen=True)
@@ -55,15 +52,6 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, result: Result) -> None:
         super().__init__(f"while {result.interrupted}")
         self.result = result
-
-
-class Watcher(Protocol):
-    """Who hears how far a gate is."""
-
-    def say(self, line: str) -> None: ...
-
-    def counting(self, what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
-        """Gives what is called at each of `total` steps."""
 
 
 def environment_of(side: Side, settings: Settings, watcher: Watcher) -> Environment:
@@ -186,35 +174,6 @@ def recordings_of(
             place.close()
         raise
     return [future.result() for future in futures], places
-
-
-@dataclass
-class Judgement:
-    """The verdicts on both sides, and how far numbers are apart; whole: no case is missing."""
-
-    pairs: list[tuple[Judged, Judged]] = field(default_factory=list)
-    drifts: Drifts = field(default_factory=Drifts)
-    errors: Errors = field(default_factory=Errors)
-    whole: bool = False
-
-
-def judgement(sides: Sequence[Recording], names: Sequence[str], watcher: Watcher) -> Judgement:
-    """Judges both sides, up to where the user interrupts it; names: of the files."""
-    before, after = sides
-    held = Judgement()
-    try:
-        with watcher.counting("judging", len(before.records)) as tell:
-            for old, new in zip(before.records, after.records, strict=True):
-                one, other = verdict(old, before, names[0]), verdict(new, after, names[1])
-                held.drifts.count(one, other)
-                held.errors.count("baseline", one)
-                held.errors.count("candidate", other)
-                held.pairs.append((judged(old, one), judged(new, other)))
-                tell()
-    except KeyboardInterrupt:
-        return held
-    held.whole = True
-    return held
 
 
 def compared_sides(

@@ -14,7 +14,7 @@ from sample_result import HEADS
 from tests_support import simple_case
 
 from invariants.cli import main
-from invariants.gate import recording, reducing, running
+from invariants.gate import judgement, recording, reducing, running
 from invariants.gate.corpus import Entry
 
 ENTRIES = [Entry("torch", simple_case())]
@@ -79,7 +79,7 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         (running, "environments_of", "making environments"),
         (running, "recordings_of", "running"),
-        (running, "verdict", "judging"),
+        (judgement, "verdict", "judging"),
         (reducing, "written", "reducing"),
     ],
 )
