@@ -2,8 +2,8 @@
 both; and the points of the contract that changed with it.
 
 A kind of finding is a known issue, a hazard, or what a property says of some weight. One side may
-stop short of what the other shows (a layer that it lacks, an action that it raises at): what shows
-behind that is unmasked, neither new nor gone.
+stop short of what the other shows (a layer that it lacks, an action that it raises at, a hazard in
+place of which it does something graver): what shows behind that is unmasked, neither new nor gone.
 """
 
 from __future__ import annotations
@@ -109,8 +109,12 @@ def _example(finding: Finding) -> str:
 
 
 def was_seen(other: Judged, finding: Finding) -> bool:
-    """Whether the other side was judged so far that it would have shown the finding."""
-    return finding.action <= other.end and not other.lacking
+    """Whether the other side was judged so far that it would have shown the finding.
+
+    What moves a weight otherwise than documented leaves nothing to tell of a documented move.
+    """
+    hidden = finding.severity == "hazard" and any(f.key == finding.key for f in other.findings)
+    return finding.action <= other.end and not other.lacking and not hidden
 
 
 def _severity(findings: Iterable[Finding]) -> str:

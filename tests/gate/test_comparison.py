@@ -80,6 +80,15 @@ def test_an_issue_that_both_versions_are_known_to_have_is_in_both() -> None:
     assert one(side(), side(KNOWN), {"torch": [held, held]}).status == "both"
 
 
+def test_a_hazard_is_not_new_where_something_graver_stood_in_its_place() -> None:
+    hazard = replace(WRONG, severity="hazard", issue="files-merge-lora")
+    assert one(side(), side(hazard)).status == "new"
+    elsewhere = replace(KNOWN, subject="dense_0.bias")
+    for before, status in ((KNOWN, "unmasked"), (elsewhere, "new")):
+        changes = compared([(side(before), side(hazard))], VERSIONS)
+        assert {c.status for c in changes if c.kind.issue == hazard.issue} == {status}
+
+
 def test_a_violation_of_one_case_does_not_excuse_another() -> None:
     pairs = [(side(WRONG), side(WRONG)), (side(entry=OTHER), side(WRONG, entry=OTHER))]
     (change,) = compared(pairs, VERSIONS)
