@@ -632,17 +632,27 @@ def rewritten(weight: Any, value: Any) -> Any:
     return weight if value is None else weight + (value - getval(weight))
 
 
-def spectral_normalization_dense(layer: Any, context: Context, x: Any) -> Any:
+def over_its_norm(context: Context) -> Any:
     """The kernel is set to itself over σ, unless it is frozen; `state` tells where it is by now."""
     state, kernel = context.state, context.weights["kernel"]
     if context.training and not context.kernel_frozen:
-        known = state.get("kernel", getval(kernel))
+        shape = kernel.shape
+        known = numpy.reshape(state.get("kernel", getval(kernel)), (-1, shape[-1]))
         v = known @ state["vector_u"]
         v = v / numpy.sqrt(v @ v)
         u = known.T @ v
         u = u / numpy.sqrt(u @ u)
-        state.update(vector_u=u, kernel=known / (v @ known @ u))
-    return biased(layer, context, np.matmul(x, rewritten(kernel, state.get("kernel"))))
+        state.update(vector_u=u, kernel=numpy.reshape(known / (v @ known @ u), shape))
+    return rewritten(kernel, state.get("kernel"))
+
+
+def spectral_normalization_dense(layer: Any, context: Context, x: Any) -> Any:
+    return biased(layer, context, np.matmul(x, over_its_norm(context)))
+
+
+def spectral_normalization_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    x, kernel = padded_for(layer, x), over_its_norm(context)
+    return biased(layer, context, cross_correlation(x, kernel, 1, layer.strides, layer.dilation))
 
 
 def spectral_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
@@ -924,6 +934,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     ),
     "spectral_norm_conv2d": spectral_norm_conv2d,
     "spectral_normalization_dense": spectral_normalization_dense,
+    "spectral_normalization_conv2d": spectral_normalization_conv2d,
     "film": film,
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,

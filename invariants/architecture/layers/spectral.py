@@ -93,18 +93,18 @@ class SpectralNormDense(NormalisedDense):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpectralNormConv2D(Windowed2D):
-    """Cross-correlation with kernel / σ(kernel), the kernel (KH, KW, C, filters)."""
+class NormalisedConv2D(Windowed2D):
+    """What convolutions with a normalised kernel (KH, KW, C, filters) have in common."""
 
-    kind: Literal["spectral_norm_conv2d"] = "spectral_norm_conv2d"
     frequency: ClassVar[int] = 4
     reads_its_state: ClassVar[bool] = True
     filters: Size = 1
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SpectralNormConv2D:
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> NormalisedConv2D:
         # Two filters or more: one number over its size is its sign.
-        return cls(filters=choice.integer(2, 3), **cls.draw_windows(choice, specs[0]))
+        drawn = {"filters": choice.integer(2, 3), **cls.draw_windows(choice, specs[0])}
+        return cls(kind=cls.kind_of(), **drawn)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec((*self.spatial(super().output(specs)), self.filters))
@@ -115,7 +115,17 @@ class SpectralNormConv2D(Windowed2D):
             Parameter("kernel", (*window, self.filters), initial="scale"),
             Parameter("bias", (self.filters,), group="bias"),
         )
-        return (*weights[: 1 + self.use_bias], *vectors(window, self.filters))
+        return (*weights[: 1 + self.use_bias], *self.vectors(window))
+
+    def vectors(self, window: tuple[int, ...]) -> tuple[Parameter, ...]:
+        return vectors(window, self.filters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormConv2D(NormalisedConv2D):
+    """Cross-correlation with kernel / σ(kernel)."""
+
+    kind: Literal["spectral_norm_conv2d"] = "spectral_norm_conv2d"
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x = self.padded(xs[0])
@@ -123,19 +133,16 @@ class SpectralNormConv2D(Windowed2D):
         return self.with_bias(call, y)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpectralNormalizationDense(NormalisedDense):
-    """Keras's wrapper around a dense layer, which keeps the normalised kernel for good.
+class Rewriting(Layer):
+    """Keras's wrapper around a layer with a kernel, which keeps the normalised kernel for good.
 
     In training mode kernel ← kernel / σ before the layer is called, σ = v K uᵀ after a step of the
-    power iteration, v ← u Kᵀ / |u Kᵀ| and u ← v K / |v K|. The gradient is that of the kernel as it
-    was assigned: σ counts as a constant. Whether a frozen kernel is rewritten is the contract's.
+    power iteration, v ← u Kᵀ / |u Kᵀ| and u ← v K / |v K|, K being the kernel as a matrix
+    (inputs, units). The gradient is that of the kernel as it was assigned: σ counts as a constant.
+    Whether a frozen kernel is rewritten is the contract's.
     """
 
-    kind: Literal["spectral_normalization_dense"] = "spectral_normalization_dense"
-
-    def vectors(self, inputs: int) -> tuple[Parameter, ...]:
-        return super().vectors(inputs)[:1]
+    reads_its_state: ClassVar[bool] = True
 
     def rewrites(
         self, training: bool, frozen_weights: frozenset[str], contract: Any
@@ -144,17 +151,47 @@ class SpectralNormalizationDense(NormalisedDense):
         kept = rewritten == "never" or (rewritten == "unless_frozen" and "kernel" in frozen_weights)
         return ("kernel",) if training and not kept else ()
 
-    def forward(self, call: Call, *xs: Value) -> Value:
+    def rewritten(self, call: Call) -> Value:
+        """The kernel that the layer is called with."""
         if self.rewrites(call.training, call.frozen_weights, call.contract):
             kernel = cut(call.parameter("kernel"))
-            inputs, units = kernel.shape
+            units = kernel.shape[-1]
+            inputs = kernel.data[0].size // units
+            matrix = kernel.reshape(inputs, units)
             u = call.parameter("vector_u").reshape(1, units)
-            v = cut(unit((u @ kernel.apply("transpose", axes=(1, 0))).reshape(inputs)))
-            u = cut(unit((v.reshape(1, inputs) @ kernel).reshape(units)))
-            sigma = v.reshape(1, inputs) @ kernel @ u.reshape(units, 1)
+            v = cut(unit((u @ matrix.apply("transpose", axes=(1, 0))).reshape(inputs)))
+            u = cut(unit((v.reshape(1, inputs) @ matrix).reshape(units)))
+            sigma = v.reshape(1, inputs) @ matrix @ u.reshape(units, 1)
             call.set_state("vector_u", u)
-            call.set_state("kernel", cut(kernel / sigma))
-        return self.with_bias(call, xs[0] @ call.parameter("kernel"))
+            call.set_state("kernel", cut(kernel / sigma.reshape(*(1 for _ in kernel.shape))))
+        return call.parameter("kernel")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormalizationDense(Rewriting, NormalisedDense):
+    """The wrapper around a dense layer."""
+
+    kind: Literal["spectral_normalization_dense"] = "spectral_normalization_dense"
+
+    def vectors(self, inputs: int) -> tuple[Parameter, ...]:
+        return super().vectors(inputs)[:1]
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        return self.with_bias(call, xs[0] @ self.rewritten(call))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralNormalizationConv2D(Rewriting, NormalisedConv2D):
+    """The wrapper around a convolution over images."""
+
+    kind: Literal["spectral_normalization_conv2d"] = "spectral_normalization_conv2d"
+
+    def vectors(self, window: tuple[int, ...]) -> tuple[Parameter, ...]:
+        return super().vectors(window)[:1]
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        x, kernel = self.padded(xs[0]), self.rewritten(call)
+        return self.with_bias(call, convolved(call, x, kernel, 1, self.strides, self.dilation))
 
 
 #: The layers of this family, the simplest first.
@@ -162,4 +199,5 @@ LAYERS: tuple[type[Layer], ...] = (
     SpectralNormDense,
     SpectralNormConv2D,
     SpectralNormalizationDense,
+    SpectralNormalizationConv2D,
 )

@@ -644,6 +644,7 @@ TENSORFLOW = Contract(
                 ("AttributeError", r"module '(?:keras|tensorflow)[\w.]*' has no attribute '(\w+)'"),
                 ("TypeError", r"unexpected keyword argument '(\w+)'"),
                 ("ValueError", r"Could not interpret activation function identifier: (\w+)"),
+                ("ValueError", r"Argument\(s\) not recognized: \{'(\w+)'"),
                 ("ValueError", r"Unrecognized keyword arguments passed to \w+: \{'(\w+)'"),
             ),
             "Silent; a release without a layer or an option of one says so in Python's own words.",

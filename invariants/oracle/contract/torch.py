@@ -1136,8 +1136,11 @@ TORCH = Contract(
         ),
     ),
     lacks={
-        "spectral_normalization_dense": "torch's spectral_norm computes the normalised kernel anew "
-        "from the original; no layer assigns it to the kernel",
+        **dict.fromkeys(
+            ("spectral_normalization_dense", "spectral_normalization_conv2d"),
+            "torch's spectral_norm computes the normalised kernel anew from the original; no layer "
+            "assigns it to the kernel",
+        ),
         **{
             f"{base}_with_lora": f"torch's {layer} has no low-rank update"
             for base, layer in (

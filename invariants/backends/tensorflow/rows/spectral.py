@@ -12,6 +12,7 @@ from typing import Any
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Axes, Lowering, NativeParameter, arguments
 from invariants.backends.tensorflow.rows.common import layer_row
+from invariants.backends.tensorflow.rows.convolution import windows_of
 
 _SPECTRAL = """\
 def unit(x):
@@ -67,11 +68,7 @@ class SpectralNormConv2D(keras.layers.Conv2D):
 
 
 def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    dilation = {} if layer.dilation == (1, 1) else {"dilation_rate": layer.dilation}
-    options = arguments(
-        strides=layer.strides, padding=layer.padding, **dilation, use_bias=layer.use_bias
-    )
-    return f"SpectralNormConv2D({layer.filters}, {layer.kernel_size}, {options}, "
+    return f"SpectralNormConv2D({layer.filters}, {layer.kernel_size}, {windows_of(layer)}, "
 
 
 def _parameters(window: Axes | None) -> dict[str, NativeParameter]:
@@ -80,9 +77,27 @@ def _parameters(window: Axes | None) -> dict[str, NativeParameter]:
     return {**held, "vector_v": NativeParameter("vector_v", window)}
 
 
-def _wrapped(layer: Any, specs: Sequence[Spec]) -> str:
-    dense = f"keras.layers.Dense({layer.units}, {arguments(use_bias=layer.use_bias)}, name='dense')"
-    return f"keras.layers.SpectralNormalization({dense}, "
+def _wrapped(inner: str) -> str:
+    return f"keras.layers.SpectralNormalization({inner}, "
+
+
+def _wrapped_dense(layer: Any, specs: Sequence[Spec]) -> str:
+    options = arguments(use_bias=layer.use_bias, name="dense")
+    return _wrapped(f"keras.layers.Dense({layer.units}, {options})")
+
+
+def _wrapped_conv(layer: Any, specs: Sequence[Spec]) -> str:
+    options = f"{windows_of(layer)}, {arguments(name='conv')}"
+    return _wrapped(f"keras.layers.Conv2D({layer.filters}, {layer.kernel_size}, {options})")
+
+
+def _wrapper(name: str) -> dict[str, NativeParameter]:
+    """The parameters of the wrapper around a layer of that name."""
+    return {
+        "kernel": NativeParameter(f"{name}/kernel", attribute="layer.kernel"),
+        "bias": NativeParameter(f"{name}/bias", attribute="layer.bias"),
+        "vector_u": NativeParameter("vector_u", ((), 0)),
+    }
 
 
 ROWS: dict[str, Lowering] = {
@@ -97,13 +112,6 @@ ROWS: dict[str, Lowering] = {
     "spectral_norm_conv2d": Lowering(
         _conv, layer_row("").call, _parameters(((0, 1, 2),)), definition=(_SPECTRAL, _CONV)
     ),
-    "spectral_normalization_dense": Lowering(
-        _wrapped,
-        layer_row("").call,
-        {
-            "kernel": NativeParameter("dense/kernel", attribute="layer.kernel"),
-            "bias": NativeParameter("dense/bias", attribute="layer.bias"),
-            "vector_u": NativeParameter("vector_u", ((), 0)),
-        },
-    ),
+    "spectral_normalization_dense": Lowering(_wrapped_dense, layer_row("").call, _wrapper("dense")),
+    "spectral_normalization_conv2d": Lowering(_wrapped_conv, layer_row("").call, _wrapper("conv")),
 }
