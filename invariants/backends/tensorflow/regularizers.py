@@ -17,6 +17,12 @@ from invariants.objective import Penalty
 
 #: The attribute of a weight -> the argument of the constructors that have one for it.
 _OF_A_KERNEL = {"kernel": "kernel_regularizer", "bias": "bias_regularizer"}
+_OF_A_DEPTHWISE_KERNEL = {"kernel": "depthwise_regularizer", "bias": "bias_regularizer"}
+_OF_TWO_KERNELS = {
+    "depthwise_kernel": "depthwise_regularizer",
+    "pointwise_kernel": "pointwise_regularizer",
+    "bias": "bias_regularizer",
+}
 _OF_A_NORM = {"gamma": "gamma_regularizer", "beta": "beta_regularizer"}
 _OF_A_TABLE = {"embeddings": "embeddings_regularizer"}
 _OF_A_CELL = {
@@ -34,13 +40,10 @@ _ARGUMENTS: dict[str, dict[str, str]] = {
     "Conv1DTranspose": _OF_A_KERNEL,
     "Conv2DTranspose": _OF_A_KERNEL,
     "Conv3DTranspose": _OF_A_KERNEL,
-    "DepthwiseConv1D": {"kernel": "depthwise_regularizer", "bias": "bias_regularizer"},
-    "DepthwiseConv2D": {"kernel": "depthwise_regularizer", "bias": "bias_regularizer"},
-    "SeparableConv2D": {
-        "depthwise_kernel": "depthwise_regularizer",
-        "pointwise_kernel": "pointwise_regularizer",
-        "bias": "bias_regularizer",
-    },
+    "DepthwiseConv1D": _OF_A_DEPTHWISE_KERNEL,
+    "DepthwiseConv2D": _OF_A_DEPTHWISE_KERNEL,
+    "SeparableConv1D": _OF_TWO_KERNELS,
+    "SeparableConv2D": _OF_TWO_KERNELS,
     "Embedding": _OF_A_TABLE,
     "ReversibleEmbedding": _OF_A_TABLE,
     "LayerNormalization": _OF_A_NORM,
