@@ -50,8 +50,9 @@ class Moment:
     had: the weights whose gradients are there still, set to zeros before each backward pass.
     rebuilt: the layers were made once more, from their configs. cut: the recomputed stretches, by
     their nodes, through which no gradient passes.
-    traces: the next step reads what train_step says. graphs: what each function of the script has
-    been traced with, by what tells its calls apart. again: the action called one that was traced
+    fits: what train_step has been traced with, by the size of the batch; by None what is traced for
+    a second size, and serves all others. graphs: the same of each function of the script, by what
+    tells its calls apart. again: the action called one that was traced
     before, and ran no Python of it. raises: the exception that the contract names for making the
     optimizer. warns: the warnings that it names for the action.
     """
@@ -64,7 +65,7 @@ class Moment:
     held: frozenset[str] | None
     optimizer: int
     told: frozenset[str] = frozenset()
-    traces: bool = True
+    fits: Mapping[int | None, Flags] = field(default_factory=dict)
     raises: Raises | None = None
     warns: tuple[str, ...] = ()
     still: frozenset[str] = frozenset()
@@ -82,8 +83,8 @@ class Moment:
 
     @property
     def zeros(self) -> frozenset[str]:
-        """The frozen weights that have a gradient of zeros."""
-        return self.had & self.acting.frozen
+        """The weights with a gradient of zeros: frozen, or in a stretch that loses its own."""
+        return self.had.difference(self.receiving)
 
     @property
     def receiving(self) -> tuple[str, ...]:
@@ -321,33 +322,41 @@ class _Course:
     def step(self, moment: Moment, action: Step, way: None) -> Moment:
         moment = self.gradient(moment, action, way)
         if self.compiled:
-            moment = self._fitted(moment)
+            moment = self._fitted(moment, self.sizes[action.batch])
         trainable = moment.acting.trainable
         by_nothing = self.scaled and self.contract["scaled_step_of_nothing"] == "builds"
         if moment.held is not None or not (trainable or (by_nothing and self._silent())):
             return moment
         return replace(moment, held=frozenset(trainable))
 
-    def _fitted(self, moment: Moment) -> Moment:
-        """At a step of a compiled model: what it trains, and what it warns of."""
+    def _fitted(self, moment: Moment, size: int) -> Moment:
+        """At a step of a compiled model: what it trains, and what it warns of.
+
+        tf.function traces a step for the first size of a batch, and once more, with
+        reduce_retracing, for all sizes that are others.
+        """
         eager = self.options.get("run_eagerly") == "yes"
-        if self.contract["flags_count"] == "at_trace" and (eager or moment.traces):
-            moment = replace(moment, acting=moment.flags.acting)
+        known = moment.fits.get(size, moment.fits.get(None))
+        traced = eager or known is None
+        if self.contract["flags_count"] == "at_trace":
+            acting = moment.flags.acting if eager or known is None else known
+            moment = replace(moment, acting=acting)
         trainable = moment.acting.trainable
         moving = moment.reached.intersection(trainable)
         warns = []
         if moment.flags.flagged != moment.told:
             warns.append(self.contract["changed_flags_warning"])
-        if (eager or moment.traces) and not trainable and not self.own_step:
+        if traced and not trainable and not self.own_step:
             warns.append(self.contract["untrainable_model_warning"])
-        if (eager or moment.traces) and moving and len(moving) < len(trainable):
+        if traced and moving and len(moving) < len(trainable):
             warns.append(self.contract["unreached_warning"])
         stops = not moving or not self.stopping.isdisjoint(moving)
         fails = bool(trainable) and stops  # the optimizer raises while it is traced
+        new = {} if fails or not traced else {size if not moment.fits else None: moment.acting}
         return replace(
             moment,
             told=moment.flags.flagged,
-            traces=moment.traces and fails,
+            fits={**moment.fits, **new},
             warns=tuple(text for text in warns if text),
         )
 
@@ -376,7 +385,7 @@ class _Course:
             moment,
             acting=moment.flags.acting,
             told=moment.flags.flagged,
-            traces=True,
+            fits={},
             saved_losses=saved_losses,
         )
 

@@ -59,6 +59,15 @@ def test_a_stretch_behind_a_frozen_start_loses_its_gradients_as_documented() -> 
     assert {f.action for f in verdict.findings} == {2, 3}
 
 
+def test_what_had_a_gradient_before_it_is_lost_keeps_one_of_zeros() -> None:
+    made = recomputing(Step(0), Freeze("dense_0"), Step(0))
+    options = {**made.realisations["torch"].options, "zero_grad": "zeros"}
+    realisation = replace(made.realisations["torch"], options=options)
+    verdict = judge(replace(made, realisations={"torch": realisation}).check(), "torch")
+    assert not verdict.violations
+    assert not verdict.evidence.observation.points[-1].gradients["dense_2.kernel"].any()
+
+
 def test_nothing_is_lost_where_the_input_needs_a_gradient() -> None:
     program = (Freeze("dense_0"), Gradient(0), Thaw("dense_0"), Gradient(0))
     assert judge(recomputing(*program, input_gradient=True), "torch").findings == ()

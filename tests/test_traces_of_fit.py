@@ -1,0 +1,61 @@
+"""What fit() trains is settled where it is traced: for the first size of a batch, then for all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from forging import torch_case
+
+from invariants.architecture.layers.dense import Dense
+from invariants.backends import installed
+from invariants.case import Case, Realisation
+from invariants.judge import judge
+from invariants.ledger import known_issues
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
+from invariants.program import Freeze, Step, Thaw
+
+#: Batches 0, 1 and 2 are of 4, 3 and 2 samples.
+PROGRAM = (
+    *(Step(0), Freeze("dense_1"), Step(0), Step(1), Step(2)),
+    *(Thaw("dense_1"), Step(2), Step(0)),
+)
+
+
+def case_in(mode: str) -> Case:
+    made = torch_case((Dense(units=2), Dense(units=1)), (Step(0),), dtype="float32")
+    (batch,) = made.batches
+    ways = tuple("layer_trainable" if isinstance(a, Freeze | Thaw) else None for a in PROGRAM)
+    options = {"run_eagerly": "no", "optimizer_build": "first_step", "optimizer_call": "apply"}
+    return replace(
+        made,
+        program=PROGRAM,
+        batches=(batch, batch.first(3), batch.first(2)),
+        realisations={"tensorflow": Realisation(mode, ways, options)},
+    ).check()
+
+
+def test_a_second_size_is_traced_anew_and_serves_all_others() -> None:
+    issue = next(i for i in known_issues() if i.id == "keras-flags-count-when-traced")
+    contract = CONTRACTS["tensorflow"].as_if(issue.as_if)
+    points = expect(case_in("fit"), "tensorflow", contract).points
+    steps = [p for p in points if isinstance(PROGRAM[p.action], Step)]
+    assert ["dense_1.kernel" in p.flags.trainable for p in steps] == [
+        *(True, True, False, False),
+        *(False, True),
+    ]
+
+
+def test_as_documented_it_is_settled_by_compile() -> None:
+    points = expect(case_in("fit"), "tensorflow").points
+    steps = [p for p in points if isinstance(PROGRAM[p.action], Step)]
+    assert all("dense_1.kernel" in p.flags.trainable for p in steps)
+
+
+@pytest.mark.skipif(not installed("tensorflow"), reason="tensorflow is not installed")
+@pytest.mark.parametrize("mode", ["fit", "train_on_batch", "fit_several_steps"])
+def test_keras_traces_so(mode: str) -> None:
+    verdict = judge(case_in(mode), "tensorflow")
+    assert not verdict.violations
+    assert "keras-flags-count-when-traced" in {finding.issue for finding in verdict.findings}
