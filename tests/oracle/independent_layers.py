@@ -244,22 +244,24 @@ def conv1d(layer: Any, context: Context, x: Any) -> Any:
     return biased(layer, context, y[:, :, 0])
 
 
-def conv3d(layer: Any, context: Context, x: Any) -> Any:
+def correlated_volumes(x: Any, kernel: Any, groups: int, strides: Any, dilation: Any) -> Any:
     """Slice by slice of the kernel's depth: each a convolution of the slices that it meets."""
-    kernel, (depth, *strides) = context.weights["kernel"], layer.strides
-    x = padded_for(layer, x)
-    step = layer.dilation[0]
+    (depth, *plane), (step, *apart) = strides, dilation
     results = []
     for first in range(0, x.shape[1] - (len(kernel) - 1) * step, depth):
         results.append(
             sum(
-                cross_correlation(
-                    x[:, first + k * step], taps, layer.groups, strides, layer.dilation[1:]
-                )
+                cross_correlation(x[:, first + k * step], taps, groups, plane, apart)
                 for k, taps in enumerate(kernel)
             )
         )
-    return biased(layer, context, np.stack(results, axis=1))
+    return np.stack(results, axis=1)
+
+
+def conv3d(layer: Any, context: Context, x: Any) -> Any:
+    x, kernel = padded_for(layer, x), context.weights["kernel"]
+    y = correlated_volumes(x, kernel, layer.groups, layer.strides, layer.dilation)
+    return biased(layer, context, y)
 
 
 def spread_out(x: Any, axis: int, stride: int) -> Any:
@@ -280,18 +282,20 @@ def transposed(x: Any, kernel: Any, layer: Any, geometry: Any) -> Any:
         before, after = reach - total // 2, reach - (total - total // 2)
         # The stride - 1 zeros behind the last element count as zeros after it.
         widths.append((before, max(after - (stride - 1), 0) + extra))
-    turned = np.swapaxes(kernel[::-1, ::-1], 2, 3)
     size, dilation = x.shape[-1] // layer.groups, [step for _, step, _, _ in geometry]
+    turned = np.swapaxes(kernel[(slice(None, None, -1),) * len(geometry)], -2, -1)
+    correlate = cross_correlation if len(geometry) == 2 else correlated_volumes
     results = []
     for g in range(layer.groups):
         of = slice(g * size, (g + 1) * size)
         y = zeros_around(x[..., of], *widths)
-        results.append(cross_correlation(y, turned[:, :, of], 1, (1, 1), dilation))
+        results.append(correlate(y, turned[..., of, :], 1, (1,) * len(geometry), dilation))
     return np.concatenate(results, axis=-1)
 
 
-def conv2d_transpose(layer: Any, context: Context, x: Any) -> Any:
-    axes = zip(layer.strides, layer.dilation, (layer.padding,) * 2, layer.extra, strict=True)
+def conv_transpose(layer: Any, context: Context, x: Any) -> Any:
+    modes = (layer.padding,) * (x.ndim - 2)
+    axes = zip(layer.strides, layer.dilation, modes, layer.extra, strict=True)
     return biased(layer, context, transposed(x, context.weights["kernel"], layer, list(axes)))
 
 
@@ -949,7 +953,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "depthwise_conv1d": depthwise_conv1d,
     "separable_conv1d": separable_conv1d,
     "conv1d": conv1d,
-    "conv2d_transpose": conv2d_transpose,
+    "conv2d_transpose": conv_transpose,
+    "conv3d_transpose": conv_transpose,
     "conv1d_transpose": conv1d_transpose,
     "conv3d": conv3d,
     "global_avg_pool3d": lambda layer, context, x: np.mean(x, axis=(1, 2, 3)),

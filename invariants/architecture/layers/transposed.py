@@ -121,63 +121,62 @@ def transposed(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv2DTranspose(Image):
-    """(H, W, C) -> (OH, OW, filters), the kernel of shape (KH, KW, filters / groups, C)."""
+class Transposed(Layer):
+    """What those over several axes have in common: (..., C) -> (..., filters).
 
-    kind: Literal["conv2d_transpose"] = "conv2d_transpose"
-    frequency: ClassVar[int] = 3
+    The kernel has the shape (*kernel_size, filters / groups, C). extra: further elements at the
+    end of each axis, which no input meets.
+    """
+
     filters: Size = 1
-    kernel_size: tuple[Size, Size] = (1, 1)
-    strides: tuple[Size, Size] = (1, 1)
+    kernel_size: tuple[Size, ...] = ()
+    strides: tuple[Size, ...] = ()
     padding: Literal["valid", "same"] = "valid"
-    dilation: tuple[Size, Size] = (1, 1)
+    dilation: tuple[Size, ...] = ()
     groups: Size = 1
-    extra: tuple[Extent, Extent] = (0, 0)
+    extra: tuple[Extent, ...] = ()
     use_bias: bool = True
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2DTranspose:
-        strides = (choice.integer(1, 2), choice.integer(1, 2))
+    def draw_windows(cls, choice: Choice, spec: Spec, larger: Sequence[int]) -> dict[str, Any]:
+        """larger: what a stride and a size of the kernel are drawn from, the simplest first."""
+        axes = range(spec.rank - 1)
+        strides = tuple(choice.one_of([n for n in larger if n < 3]) for _ in axes)
         dilations = draw_dilation(choice, max(strides) > 1)
-        groups = draw_groups(choice, specs[0].shape[2])
-        kernel = (choice.integer(1, 3), choice.integer(1, 3))
-        padding: Literal["valid", "same"] = choice.one_of(("valid", "same"))
-        dilation = (choice.one_of(dilations), choice.one_of(dilations))
-        rows, columns = (
-            draw_extra(choice, *axis, padding)
-            for axis in zip(kernel, strides, dilation, strict=True)
-        )
-        return cls(
-            filters=groups * choice.integer(1, 2),
-            kernel_size=kernel,
-            strides=strides,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            extra=(rows, columns),
-            use_bias=not choice.boolean(),
-        )
+        groups = draw_groups(choice, spec.shape[-1])
+        kernel = tuple(choice.one_of(larger) for _ in axes)
+        padding = choice.one_of(("valid", "same"))
+        dilation = tuple(choice.one_of(dilations) for _ in axes)
+        axis = zip(kernel, strides, dilation, strict=True)
+        return {
+            "filters": groups * choice.integer(1, 2),
+            "kernel_size": kernel,
+            "strides": strides,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "extra": tuple(draw_extra(choice, *a, padding) for a in axis),
+            "use_bias": not choice.boolean(),
+        }
 
     def needs(self) -> Mapping[str, Any]:
         return needs_of_transposed(self.strides, self.dilation, self.groups)
 
-    def spatial(self, spec: Spec) -> Pair:
-        """Height and width of the result."""
-        extents = zip(spec.shape[:2], self.kernel_size, self.strides, self.dilation, strict=True)
-        h, w = (
-            extent_of(*e, self.padding, extra) for e, extra in zip(extents, self.extra, strict=True)
+    def spatial(self, spec: Spec) -> tuple[int, ...]:
+        """The extents of the result."""
+        axes = zip(
+            spec.shape[:-1], self.kernel_size, self.strides, self.dilation, self.extra, strict=True
         )
-        return h, w
+        return tuple(extent_of(n, k, s, d, self.padding, extra) for n, k, s, d, extra in axes)
 
-    def crops(self) -> tuple[Pair, Pair]:
-        """What is taken off before and after on each of the two spatial axes."""
-        extents = zip(self.kernel_size, self.strides, self.dilation, strict=True)
-        rows, columns = (cropped(*e, self.padding) for e in extents)
-        return rows, columns
+    def crops(self) -> tuple[Pair, ...]:
+        """What is taken off before and after on each axis."""
+        axes = zip(self.kernel_size, self.strides, self.dilation, strict=True)
+        return tuple(cropped(*axis, self.padding) for axis in axes)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         spec = super().output(specs)
-        check_groups(self.groups, spec.shape[2], self.filters)
+        check_groups(self.groups, spec.shape[-1], self.filters)
         axes = zip(self.extra, self.kernel_size, self.strides, self.dilation, strict=True)
         for extra, kernel, stride, dilation in axes:
             check_extra(extra, kernel, stride, dilation, self.padding)
@@ -185,15 +184,34 @@ class Conv2DTranspose(Image):
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         filters = self.filters // self.groups
-        kernel = Parameter("kernel", (*self.kernel_size, filters, specs[0].shape[2]))
+        kernel = Parameter("kernel", (*self.kernel_size, filters, specs[0].shape[-1]))
         bias = Parameter("bias", (self.filters,), group="bias")
         return (kernel, bias) if self.use_bias else (kernel,)
+
+    def with_bias(self, call: Call, y: Value) -> Value:
+        return y + call.parameter("bias") if self.use_bias else y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv2DTranspose(Transposed, Image):
+    """(H, W, C) -> (OH, OW, filters), the kernel of shape (KH, KW, filters / groups, C)."""
+
+    kind: Literal["conv2d_transpose"] = "conv2d_transpose"
+    frequency: ClassVar[int] = 3
+    kernel_size: tuple[Size, Size] = (1, 1)
+    strides: tuple[Size, Size] = (1, 1)
+    dilation: tuple[Size, Size] = (1, 1)
+    extra: tuple[Extent, Extent] = (0, 0)
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2DTranspose:
+        return cls(**cls.draw_windows(choice, specs[0], (1, 2, 3)))
 
     def forward(self, call: Call, *xs: Value) -> Value:
         padding = (self.padding, self.padding)
         kernel = call.parameter("kernel")
         y = transposed(xs[0], kernel, self.groups, self.strides, self.dilation, padding, self.extra)
-        return y + call.parameter("bias") if self.use_bias else y
+        return self.with_bias(call, y)
 
 
 @dataclass(frozen=True, kw_only=True)

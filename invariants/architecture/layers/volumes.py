@@ -24,6 +24,7 @@ from invariants.architecture.layers.convolution import (
     needs_of,
     same_padding,
 )
+from invariants.architecture.layers.transposed import Transposed
 from invariants.oracle.primitives import Pair, windows
 from invariants.oracle.tape import Value
 
@@ -55,6 +56,30 @@ def volume_patches(x: Value, kernel: Triple, strides: Triple, dilation: Triple) 
     return apart_in_depth.apply("transpose", axes=(0, 1, 3, 4, 2, 5, 6)).reshape(
         n, od, oh, ow, kd * taps, c
     )
+
+
+def volume_overlap(
+    x: Value, kernel: Value, size: tuple[int, ...], strides: Triple, dilation: Triple
+) -> Value:
+    """What every element puts into a volume of `size`, added up: in each slice, then in depth.
+
+    (N, D, H, W, C) with a kernel (KD, KH, KW, filters, C) -> (N, *size, filters).
+    """
+    (n, d, h, w, c), (kd, kh, kw, filters, _) = x.shape, kernel.shape
+    weight = kernel.apply("permute", axes=(4, 0, 1, 2, 3)).reshape(c, kd * kh * kw * filters)
+    columns = (x @ weight).reshape(n, d, h, w, kd, kh * kw, filters)
+    slices = columns.apply("transpose", axes=(0, 1, 4, 2, 3, 5, 6)).reshape(
+        n * d * kd, h, w, kh * kw, filters
+    )
+    (sd, *steps), (dd, *apart) = strides, dilation
+    planes = slices.apply(
+        "overlap", size=size[1:], kernel=(kh, kw), strides=tuple(steps), dilation=tuple(apart)
+    )
+    area = size[1] * size[2] * filters
+    y = planes.reshape(n, d, 1, kd, area).apply(
+        "overlap", size=(size[0], 1), kernel=(kd, 1), strides=(sd, 1), dilation=(dd, 1)
+    )
+    return y.reshape(n, *size, filters)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +168,40 @@ class Conv3D(Volume):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conv3DTranspose(Transposed, Volume):
+    """(D, H, W, C) -> (OD, OH, OW, filters), the kernel (KD, KH, KW, filters / groups, C)."""
+
+    kind: Literal["conv3d_transpose"] = "conv3d_transpose"
+    frequency: ClassVar[int] = 4
+    kernel_size: Sizes = (1, 1, 1)
+    strides: Sizes = (1, 1, 1)
+    dilation: Sizes = (1, 1, 1)
+    extra: tuple[Extent, Extent, Extent] = (0, 0, 0)
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv3DTranspose:
+        return cls(**cls.draw_windows(choice, specs[0], (1, 1, 2)))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        (x,), kernel = xs, call.parameter("kernel")
+        spec, crops = Spec(x.shape[1:]), self.crops()
+        size = tuple(n + sum(crop) for n, crop in zip(self.spatial(spec), crops, strict=True))
+        channels = spec.shape[3] // self.groups
+        parts = []
+        for group in range(self.groups):
+            of = {"start": group * channels, "stop": (group + 1) * channels}
+            inputs, weight = (
+                (x, kernel) if self.groups == 1 else (v.apply("slice", **of) for v in (x, kernel))
+            )
+            parts.append(volume_overlap(inputs, weight, size, self.strides, self.dilation))
+        y = parts[0] if self.groups == 1 else x.tape.apply("concatenate", *parts)
+        for axis, extent, (before, after) in zip((-4, -3, -2), size, crops, strict=True):
+            if before + after:
+                y = y.apply("slice", start=before, stop=extent - after, axis=axis)
+        return self.with_bias(call, y)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GlobalAvgPool3D(Volume):
     """The mean over all positions: (D, H, W, C) -> (C,)."""
 
@@ -173,4 +232,9 @@ class GlobalMaxPool3D(Volume):
 
 
 #: The layers of this family, the simplest first.
-LAYERS: tuple[type[Layer], ...] = (Conv3D, GlobalAvgPool3D, GlobalMaxPool3D)
+LAYERS: tuple[type[Layer], ...] = (
+    Conv3D,
+    Conv3DTranspose,
+    GlobalAvgPool3D,
+    GlobalMaxPool3D,
+)

@@ -35,7 +35,11 @@ _ROWS = {
     ),
     "frozen_transposed_conv_drifts": Row(
         "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
-        ("keras.layers.Conv1DTranspose.call", "keras.layers.Conv2DTranspose.call"),
+        (
+            "keras.layers.Conv1DTranspose.call",
+            "keras.layers.Conv2DTranspose.call",
+            "keras.layers.Conv3DTranspose.call",
+        ),
     ),
     "conv_padding_shifts": Row(
         "The gradient to the input of a padded convolution is one column off.",

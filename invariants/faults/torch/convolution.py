@@ -17,7 +17,11 @@ _ROWS = {
     ),
     "frozen_transposed_conv_drifts": Row(
         "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
-        ("torch.nn.ConvTranspose1d.forward", "torch.nn.ConvTranspose2d.forward"),
+        (
+            "torch.nn.ConvTranspose1d.forward",
+            "torch.nn.ConvTranspose2d.forward",
+            "torch.nn.ConvTranspose3d.forward",
+        ),
     ),
     "frozen_conv3d_blocks": Row(
         "A frozen convolution of volumes hands no gradient to its input.",

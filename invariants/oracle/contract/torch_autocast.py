@@ -22,6 +22,7 @@ LOWERED = frozenset(
         "conv1d_transpose",
         "conv2d",
         "conv2d_transpose",
+        "conv3d_transpose",
         "conv3d",
         "cross_attention",
         "dense",

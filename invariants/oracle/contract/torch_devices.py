@@ -22,6 +22,7 @@ _ON_CUDA = {
     "nn.Conv3d": ("conv3d",),
     "nn.ConvTranspose1d": ("conv1d_transpose",),
     "nn.ConvTranspose2d": ("conv2d_transpose",),
+    "nn.ConvTranspose3d": ("conv3d_transpose",),
     "the backward pass of nn.AdaptiveAvgPool2d": ("global_avg_pool1d", "global_avg_pool2d"),
     "the backward pass of nn.AdaptiveAvgPool3d": ("global_avg_pool3d",),
     "the backward pass of nn.AdaptiveMaxPool2d": ("global_max_pool1d", "global_max_pool2d"),

@@ -10,7 +10,7 @@ from invariants.backends.tensorflow.rows.common import layer_row
 
 def _extra(layer: Any) -> dict[str, Any]:
     """Keras's output_padding, which where it is said counts from the last element that is met."""
-    if layer.extra in (0, (0, 0)):
+    if layer.extra in (0, (0, 0), (0, 0, 0)):
         return {}
     if isinstance(layer.extra, int):
         return {"output_padding": layer.extra}
@@ -34,5 +34,6 @@ def _transposed(kind: str) -> Any:
 
 ROWS: dict[str, Lowering] = {
     "conv2d_transpose": layer_row(_transposed("Conv2DTranspose"), "kernel", "bias"),
+    "conv3d_transpose": layer_row(_transposed("Conv3DTranspose"), "kernel", "bias"),
     "conv1d_transpose": layer_row(_transposed("Conv1DTranspose"), "kernel", "bias"),
 }

@@ -18,7 +18,7 @@ def _groups(layer: Any) -> dict[str, int]:
     return {"groups": layer.groups} if layer.groups > 1 else {}
 
 
-def _transposed2d(layer: Any, specs: Sequence[Spec]) -> str:
+def _transposed(layer: Any, specs: Sequence[Spec]) -> str:
     extents = zip(layer.kernel_size, layer.strides, layer.dilation, layer.extra, strict=True)
     options = arguments(
         stride=layer.strides,
@@ -28,16 +28,16 @@ def _transposed2d(layer: Any, specs: Sequence[Spec]) -> str:
         dilation=layer.dilation,
         **_groups(layer),
     )
-    channels = specs[0].shape[2]
-    return f"nn.ConvTranspose2d({channels}, {layer.filters}, {layer.kernel_size}, {options})"
+    *axes, channels = specs[0].shape
+    made = f"nn.ConvTranspose{len(axes)}d"
+    return f"{made}({channels}, {layer.filters}, {layer.kernel_size}, {options})"
 
 
-def _call2d(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
+def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     y = f"{name}({args[0]})"
     if all(before == after for before, after in layer.crops()):
         return y
-    h, w = layer.spatial(specs[0])
-    return f"{y}[:, :, :{h}, :{w}]"
+    return f"{y}[:, :, {', '.join(f':{n}' for n in layer.spatial(specs[0]))}]"
 
 
 def _transposed1d(layer: Any, specs: Sequence[Spec]) -> str:
@@ -65,7 +65,10 @@ _BIAS = {"bias": NativeParameter("bias")}
 
 ROWS: dict[str, Lowering] = {
     "conv2d_transpose": Lowering(
-        _transposed2d, _call2d, {"kernel": NativeParameter("weight", (3, 2, 0, 1)), **_BIAS}
+        _transposed, _call, {"kernel": NativeParameter("weight", (3, 2, 0, 1)), **_BIAS}
+    ),
+    "conv3d_transpose": Lowering(
+        _transposed, _call, {"kernel": NativeParameter("weight", (4, 3, 0, 1, 2)), **_BIAS}
     ),
     "conv1d_transpose": Lowering(
         _transposed1d, _call1d, {"kernel": NativeParameter("weight", (2, 1, 0)), **_BIAS}
