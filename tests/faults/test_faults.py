@@ -413,6 +413,7 @@ DRIFTING = {
         "tensorflow": "frozen_transposed_conv_drifts",
     },
     "volumes": {"torch": "conv3d_kernel_drifts", "tensorflow": "frozen_conv3d_drifts"},
+    "weight_norm": {"torch": "weight_norm_drifts", "tensorflow": "sum_drifts"},
 }
 
 

@@ -616,6 +616,14 @@ def weight_norm_dense(layer: Any, context: Context, x: Any) -> Any:
     return y + w["bias"] if layer.use_bias else y
 
 
+def weight_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
+    """A convolution with the directions as they are; each filter's result scaled afterwards."""
+    w = context.weights
+    length = np.sqrt(np.sum(np.square(w["direction"]), axis=(0, 1, 2)))
+    y = cross_correlation(padded_for(layer, x), w["direction"], 1, layer.strides, layer.dilation)
+    return biased(layer, context, y / length * w["magnitude"][0, 0, 0])
+
+
 def spectral(context: Context) -> Any:
     """The kernel over its largest singular value."""
     kernel, u, v = context.weights["kernel"], context.state["vector_u"], context.state["vector_v"]
@@ -932,6 +940,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "prefix_attention": prefix_attention,
     "bottleneck": bottleneck,
     "weight_norm_dense": weight_norm_dense,
+    "weight_norm_conv2d": weight_norm_conv2d,
     "squeeze_excite": squeeze_excite,
     "spectral_norm_dense": lambda layer, context, x: biased(
         layer, context, np.matmul(x, spectral(context))

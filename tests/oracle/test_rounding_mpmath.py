@@ -41,7 +41,7 @@ from invariants.architecture.layers.activations import (
     Tanh,
     Tanhshrink,
 )
-from invariants.architecture.layers.adapters import Bottleneck, WeightNormDense
+from invariants.architecture.layers.adapters import Bottleneck
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import GroupNorm, RmsNorm, UnitNormalization
@@ -55,6 +55,7 @@ from invariants.architecture.layers.piecewise import (
     Relu6,
     Softshrink,
 )
+from invariants.architecture.layers.weight_norm import WeightNormDense
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.generate.objectives import draw_target
 from invariants.objective import LossName, Term

@@ -33,6 +33,7 @@ from invariants.architecture.layers import (
     transformers,
     transposed,
     volumes,
+    weight_norm,
 )
 from invariants.architecture.layers.base import Layer
 
@@ -54,6 +55,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *merging.LAYERS,
     *lora.LAYERS,
     *adapters.LAYERS,
+    *weight_norm.LAYERS,
     *recurrent.LAYERS,
     *attention.LAYERS,
     *packed_attention.LAYERS,

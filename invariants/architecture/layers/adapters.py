@@ -16,7 +16,6 @@ from invariants.architecture.layers.base import (
     Spec,
     describe,
 )
-from invariants.architecture.layers.dense import OnTheLastAxis
 from invariants.oracle.tape import Value
 
 
@@ -133,42 +132,9 @@ class SqueezeExcite(Layer):
         return x * gate.reshape(x.shape[0], 1, 1, x.shape[-1])
 
 
-@dataclass(frozen=True, kw_only=True)
-class WeightNormDense(OnTheLastAxis):
-    """y = x @ (direction · magnitude / |direction|) + bias over the last axis, |·| by column.
-
-    Salimans & Kingma 2016, arXiv 1602.07868; direction (in, units), magnitude (1, units).
-    """
-
-    kind: Literal["weight_norm_dense"] = "weight_norm_dense"
-    frequency: ClassVar[int] = 2
-
-    @classmethod
-    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
-        """The direction of one number is its sign."""
-        return specs[0].shape[-1] > 1
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        weights = (
-            # Around 1, for a direction is never a column of zeros.
-            Parameter("direction", (specs[0].shape[-1], self.units), initial="scale"),
-            Parameter("magnitude", (1, self.units), initial="scale"),
-            Parameter("bias", (self.units,), group="bias"),
-        )
-        return weights[: 2 + self.use_bias]
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        direction = call.parameter("direction")
-        if call.contract["weight_norm_curvature"] == "unknown":
-            direction = direction.apply("unjudged_again")
-        inverse = direction.apply("square").sum(-2, keepdims=True).apply("rsqrt")
-        return self.with_bias(call, xs[0] @ (direction * (call.parameter("magnitude") * inverse)))
-
-
 #: The layers of this family, the simplest first.
 LAYERS: tuple[type[Layer], ...] = (
     Bottleneck,
-    WeightNormDense,
     SqueezeExcite,
     Film,
 )

@@ -33,7 +33,7 @@ def weight_norm_constant_length(forward: Any) -> Any:
         weight = forward(self)
         if not hasattr(self, "original1"):
             return weight
-        length = self.original1.norm(dim=1, keepdim=True).detach()
+        length = self.original1.flatten(1).norm(dim=1).reshape(self.original0.shape).detach()
         return with_gradient_of(weight, self.original1 * (self.original0 / length))
 
     return constant

@@ -34,6 +34,7 @@ _WITHOUT_CONFIG = (
     "lora_embedding",
     "bottleneck",
     "weight_norm_dense",
+    "weight_norm_conv2d",
     "squeeze_excite",
     "film",
     "dot_product_attention",
@@ -1002,7 +1003,7 @@ TENSORFLOW = Contract(
             "load_weights loads the weights from a single file saved via save_weights().",
             _KERAS + "models/model_saving_apis/weights_saving_and_loading/",
             # Subclasses of Keras's layers with further weights, of which those save but their own.
-            refuses=("spectral_norm_dense", "spectral_norm_conv2d"),
+            refuses=("spectral_norm_dense", "spectral_norm_conv2d", "weight_norm_conv2d"),
             file=True,
         ),
         Reloading(

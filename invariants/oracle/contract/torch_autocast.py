@@ -46,6 +46,7 @@ LOWERED = frozenset(
         "stacked_lstm",
         "stacked_simple_rnn",
         "tied_embedding",
+        "weight_norm_conv2d",
         "weight_norm_dense",
     }
 )
@@ -113,7 +114,9 @@ def casts(kind: str) -> bool:
 
 
 #: Whose weights are computed of others before they are cast, but for a bias.
-_PARAMETRIZED = frozenset({"spectral_norm_conv2d", "spectral_norm_dense", "weight_norm_dense"})
+_PARAMETRIZED = frozenset(
+    f"{norm}_norm_{layer}" for norm in ("spectral", "weight") for layer in ("conv2d", "dense")
+)
 
 
 def keeps_cast(kind: str, weight: str) -> bool:

@@ -18,6 +18,7 @@ _ON_CUDA = {
         "separable_conv2d",
         "lora_conv2d",
         "spectral_norm_conv2d",
+        "weight_norm_conv2d",
     ),
     "nn.Conv3d": ("conv3d",),
     "nn.ConvTranspose1d": ("conv1d_transpose",),

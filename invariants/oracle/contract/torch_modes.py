@@ -105,7 +105,7 @@ _BACKWARD_ALONE = {
             "packed_transformer_encoder",
         ),
         "mkldnn_rnn_layer": ("lstm", "bidirectional_lstm", "stacked_lstm", "masked_lstm"),
-        "_weight_norm_interface": ("weight_norm_dense",),
+        "_weight_norm_interface": ("weight_norm_dense", "weight_norm_conv2d"),
         "div.out": ("spectral_norm_dense", "spectral_norm_conv2d"),
         "glu_jvp_cpu, in 16 bits": ("glu",),
     }.items()

@@ -27,6 +27,7 @@ from invariants.backends.tensorflow.rows import (
     transformers,
     transposed,
     volumes,
+    weight_norm,
 )
 from invariants.backends.tensorflow.rows.common import VALUE_AXES
 
@@ -48,6 +49,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     merging.ROWS,
     lora.ROWS,
     adapters.ROWS,
+    weight_norm.ROWS,
     recurrent.ROWS,
     attention.ROWS,
     transformers.ROWS,

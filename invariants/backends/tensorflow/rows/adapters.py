@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering, arguments
-from invariants.backends.tensorflow.rows.common import inner, layer_row, row
+from invariants.backends.source import Lowering
+from invariants.backends.tensorflow.rows.common import inner, row
 
 _BOTTLENECK = '''\
 class Bottleneck(keras.layers.Layer):
@@ -24,27 +24,6 @@ class Bottleneck(keras.layers.Layer):
 
     def call(self, x):
         return x + self.up(self.down(x))
-'''
-
-_WEIGHT_NORM_DENSE = '''\
-class WeightNormDense(keras.layers.Layer):
-    """A dense layer whose kernel is a direction and a length for each unit."""
-
-    def __init__(self, units, use_bias, **options):
-        super().__init__(**options)
-        self.units, self.use_bias = units, use_bias
-
-    def build(self, input_shape):
-        self.direction = self.add_weight(shape=(input_shape[-1], self.units), name="direction")
-        self.magnitude = self.add_weight(shape=(1, self.units), name="magnitude")
-        if self.use_bias:
-            self.bias = self.add_weight(shape=(self.units,), name="bias")
-
-    def call(self, x):
-        squares = keras.ops.sum(keras.ops.square(self.direction), axis=0, keepdims=True)
-        kernel = self.direction * (self.magnitude / keras.ops.sqrt(squares))
-        y = keras.ops.matmul(x, kernel)
-        return y + self.bias if self.use_bias else y
 '''
 
 _SQUEEZE_EXCITE = '''\
@@ -96,15 +75,6 @@ ROWS: dict[str, Lowering] = {
         _bottleneck,
         {**inner("down_", "down", *_DENSE), **inner("up_", "up", *_DENSE)},
         _BOTTLENECK,
-    ),
-    "weight_norm_dense": layer_row(
-        lambda layer, specs: (
-            f"WeightNormDense({layer.units}, {arguments(use_bias=layer.use_bias)}, "
-        ),
-        "direction",
-        "magnitude",
-        "bias",
-        definition=_WEIGHT_NORM_DENSE,
     ),
     "squeeze_excite": row(
         lambda layer, specs: f"SqueezeExcite({specs[0].shape[-1]}, {layer.units}, ",

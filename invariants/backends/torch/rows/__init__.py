@@ -28,6 +28,7 @@ from invariants.backends.torch.rows import (
     transformers,
     transposed,
     volumes,
+    weight_norm,
 )
 from invariants.backends.torch.rows.common import VALUE_AXES
 
@@ -49,6 +50,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     merging.ROWS,
     lora.ROWS,
     adapters.ROWS,
+    weight_norm.ROWS,
     recurrent.ROWS,
     attention.ROWS,
     packed_attention.ROWS,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.common import on_the_last_axis, plain
+from invariants.backends.source import Lowering, NativeParameter
+from invariants.backends.torch.rows.common import plain
 
 _BOTTLENECK = '''\
 class Bottleneck(nn.Module):
@@ -73,26 +73,12 @@ def _film(layer: Any, specs: Sequence[Spec]) -> str:
     return f"FiLM({specs[1].shape[0]}, {channels}, {shape})"
 
 
-def _weight_norm_dense(layer: Any, specs: Sequence[Spec]) -> str:
-    linear = f"nn.Linear({specs[0].shape[-1]}, {layer.units}, {arguments(bias=layer.use_bias)})"
-    return f"nn.utils.parametrizations.weight_norm({linear})"
-
-
 ROWS: dict[str, Lowering] = {
     "bottleneck": Lowering(
         _bottleneck,
         plain,
         {**_linear("down_", "down"), **_linear("up_", "up")},
         definition=_BOTTLENECK,
-    ),
-    "weight_norm_dense": Lowering(
-        _weight_norm_dense,
-        on_the_last_axis,
-        {
-            "magnitude": NativeParameter("parametrizations.weight.original0", (1, 0)),
-            "direction": NativeParameter("parametrizations.weight.original1", (1, 0)),
-            "bias": NativeParameter("bias"),
-        },
     ),
     "squeeze_excite": Lowering(
         lambda layer, specs: f"SqueezeExcite({specs[0].shape[-1]}, {layer.units})",
