@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from forging import torch_case
 
+from invariants.architecture.layers.base import ShapeError, Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import UnitNormalization
 from invariants.case import Case, frozen
@@ -41,3 +42,10 @@ def test_below_eps_a_vector_keeps_its_length() -> None:
         for size in (SHORT, LONG)
     )
     assert np.abs(short).max() < 0.01 * np.abs(longer).max()
+
+
+def test_an_axis_that_a_value_lacks_is_named() -> None:
+    layer = UnitNormalization(axes=(-2, -3))
+    assert layer.output([Spec((2, 3, 4))]) == Spec((2, 3, 4))
+    with pytest.raises(ShapeError, match="no axis -3"):
+        layer.output([Spec((3, 4))])

@@ -513,7 +513,7 @@ def rms_norm(layer: Any, context: Context, x: Any) -> Any:
     return y * context.weights["scale"] if layer.scaled else y
 
 
-def directions(x: Any, axis: int, least: float) -> Any:
+def directions(x: Any, axis: Any, least: float) -> Any:
     squares = np.sum(np.square(x), axis=axis, keepdims=True)
     longer = squares > least * least
     length = np.sqrt(np.where(longer, squares, 0.0 * squares + 1.0))
@@ -918,7 +918,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "group_norm": group_norm,
     "instance_norm": instance_norm,
     "rms_norm": rms_norm,
-    "unit_normalization": lambda layer, context, x: directions(x, -1, 1e-12),
+    "unit_normalization": lambda layer, context, x: directions(x, layer.axes, 1e-12),
     "spatial_dropout1d": lambda layer, context, x: x,
     "spatial_dropout2d": lambda layer, context, x: x,
     "alpha_dropout": lambda layer, context, x: x,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from invariants.architecture.layers.base import (
     Call,
@@ -131,14 +133,14 @@ class RmsNorm(Layer):
         return y * call.parameter("scale") if self.scaled else y
 
 
-def of_unit_length(x: Value, axis: int, least: float, contract: Any) -> Value:
-    """x / max(√Σx², least) over `axis`, so that zeros stay zeros.
+def of_unit_length(x: Value, axes: tuple[int, ...], least: float, contract: Any) -> Value:
+    """x / max(√Σx², least) over `axes`, so that zeros stay zeros.
 
     Below `least` the length counts as a constant, and so does its inverse.
     """
-    if contract["norm_curvature_at_zero"] == "unknown" and (x.data == 0.0).all(axis).any():
+    if contract["norm_curvature_at_zero"] == "unknown" and (x.data == 0.0).all(axes).any():
         x = x.apply("unjudged_again")
-    tape, squares = x.tape, x.apply("square").sum(axis, keepdims=True)
+    tape, squares = x.tape, x.apply("square").sum(axes, keepdims=True)
     longer = squares - least**2
     inverse = tape.apply("where_positive", longer, squares, tape.lift(1.0)).apply("rsqrt")
     return x * tape.apply("where_positive", longer, inverse, tape.lift(1.0 / least))
@@ -146,18 +148,33 @@ def of_unit_length(x: Value, axis: int, least: float, contract: Any) -> Value:
 
 @dataclass(frozen=True, kw_only=True)
 class UnitNormalization(Layer):
-    """x / max(√Σx², 1e-12) over the last axis, so that zeros stay zeros."""
+    """x / max(√Σx², 1e-12) over axes that count from the end, so that zeros stay zeros."""
 
     kind: Literal["unit_normalization"] = "unit_normalization"
     frequency: ClassVar[int] = 2
+    axes: Annotated[tuple[Annotated[int, Field(le=-1)], ...], Field(min_length=1)] = (-1,)
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> UnitNormalization:
+        """The last axis for the most part, else another one or all; one element has a sign."""
+        shape, rank = specs[0].shape, specs[0].rank
+        single = [(axis,) for axis in range(-1, -rank - 1, -1) if shape[axis] > 1]
+        several = [tuple(range(-rank, 0))] if rank > 1 else []
+        return cls(axes=choice.one_of([*single[:1] * rank, *single[1:], *several]))
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
-        """Over one feature it puts out a sign."""
-        return specs[0].shape[-1] > 1
+        """Over one element it puts out a sign."""
+        return specs[0].size > 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        if -min(self.axes) > spec.rank:
+            raise ShapeError(f"a value of {spec.rank} axes has no axis {min(self.axes)}")
+        return spec
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return of_unit_length(xs[0], -1, 1e-12, call.contract)
+        return of_unit_length(xs[0], self.axes, 1e-12, call.contract)
 
 
 #: The layers of this family, the simplest first.

@@ -120,7 +120,7 @@ class Dot(Layer):
             xs = tuple(x.apply("transpose", axes=(0, 2, 1)) for x in xs)
         if self.normalize:
             least = call.contract["dot_least_length"]
-            xs = tuple(of_unit_length(x, -1, least, call.contract) for x in xs)
+            xs = tuple(of_unit_length(x, (-1,), least, call.contract) for x in xs)
         a, b = xs
         if len(a.shape) == 2:
             return (a * b).sum(-1, keepdims=True)

@@ -46,6 +46,11 @@ def on_the_last_axis(layer: Any, name: str, args: Sequence[str], specs: Sequence
     return native(f"{name}({canonical(args[0], rank)})", rank)
 
 
+def native_axis(axis: int, rank: int) -> int:
+    """The axis that holds what stands at `axis`, from the end, of a canonical value of `rank`."""
+    return VALUE_AXES[rank].index(rank + 1 + axis) if rank in VALUE_AXES else axis
+
+
 def channel_axis(rank: int) -> int:
     """The axis that holds the channels of a value of `rank`."""
-    return 1 if rank in CHANNELS_LAST else -1
+    return native_axis(-1, rank)

@@ -7,7 +7,7 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, arguments
-from invariants.backends.torch.rows.common import channel_axis
+from invariants.backends.torch.rows.common import native_axis
 from invariants.backends.torch.rows.normalization import (
     NORM,
     affine,
@@ -45,6 +45,13 @@ def _rms_norm(layer: Any, specs: Sequence[Spec]) -> str:
     return f"nn.RMSNorm({spanned(layer, specs[0])}, {arguments(eps=layer.epsilon, **unscaled)})"
 
 
+def _unit_normalization_call(
+    layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]
+) -> str:
+    axes = tuple(native_axis(axis, specs[0].rank) for axis in layer.axes)
+    return f"F.normalize({args[0]}, dim={axes[0] if len(axes) == 1 else axes})"
+
+
 ROWS: dict[str, Lowering] = {
     "group_norm": Lowering(_group_norm, _group_norm_call, NORM),
     "instance_norm": Lowering(_instance_norm, channels_second, NORM),
@@ -53,10 +60,5 @@ ROWS: dict[str, Lowering] = {
         spanned_call,
         {"scale": spanned_weight("weight")},
     ),
-    "unit_normalization": Lowering(
-        None,
-        lambda layer, name, args, specs: (
-            f"F.normalize({args[0]}, dim={channel_axis(specs[0].rank)})"
-        ),
-    ),
+    "unit_normalization": Lowering(None, _unit_normalization_call),
 }
