@@ -69,6 +69,7 @@ _OPERATIONS = {
     "nn.Conv3d": r"nn\.Conv3d",
     "nn.ConvTranspose1d": r"nn\.ConvTranspose1d",
     "nn.ConvTranspose2d": r"nn\.ConvTranspose2d",
+    "nn.ConvTranspose3d": r"nn\.ConvTranspose3d",
     "the backward pass of nn.AdaptiveAvgPool2d": r"nn\.AdaptiveAvgPool[12]d",
     "the backward pass of nn.AdaptiveAvgPool3d": r"nn\.AdaptiveAvgPool3d",
     "the backward pass of nn.AdaptiveMaxPool2d": r"nn\.AdaptiveMaxPool[12]d",
