@@ -8,7 +8,7 @@ import pytest
 from forging import torch_case
 
 from invariants.architecture.layers import AnyLayer
-from invariants.architecture.layers.activations import Celu, Elu, Selu
+from invariants.architecture.layers.activations import Celu, Elu, Selu, Softsign
 from invariants.architecture.layers.dense import Dense
 from invariants.case import frozen
 from invariants.judge import judge
@@ -16,7 +16,7 @@ from invariants.program import Gradient
 
 
 @pytest.mark.parametrize(
-    "layer", [Elu(alpha=1.0), Elu(alpha=0.5), Selu(), Celu(alpha=0.5)], ids=repr
+    "layer", [Elu(alpha=1.0), Elu(alpha=0.5), Selu(), Celu(alpha=0.5), Softsign()], ids=repr
 )
 def test_a_gradient_of_a_gradient_through_a_zero_is_as_contracted(layer: AnyLayer) -> None:
     case = torch_case(

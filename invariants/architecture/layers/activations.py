@@ -193,7 +193,8 @@ class Softsign(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        return x / (x.tape.apply("where_positive", x, x, x * -1.0) + 1.0)
+        # At 0 the slope of |x| is 0, the subgradient of minimum norm: a second derivative shows it.
+        return x / (x.tape.apply("where_positive", x, x, x * -1.0, share=0.5) + 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
