@@ -110,6 +110,13 @@ def test_a_torch_script_names_its_device_where_it_makes_a_model() -> None:
     }
 
 
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_no_mode_with_an_autocast_of_the_cpu_runs_elsewhere(device: str) -> None:
+    contract = CONTRACTS["torch"]
+    lowering = {mode.name for mode in contract.modes if "autocast" in mode.traits}
+    assert lowering == {m for m in contract.device(device).without if m in lowering}
+
+
 @given(cases(("torch",), device="cuda"))
 def test_no_torch_script_names_the_cpu_where_it_runs_elsewhere(case: Case) -> None:
     source = BACKENDS["torch"].render(case)

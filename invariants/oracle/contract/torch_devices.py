@@ -44,7 +44,13 @@ _ON_CUDA = {
 
 _OTHER_OPERATIONS = "autocast lowers other operations there than on a CPU, whose list is not here"
 
-_AUTOCAST = ("autocast_bfloat16", "autocast_float16", "autocast_evaluated", "scaled_float16")
+_AUTOCAST = (
+    "autocast_bfloat16",
+    "autocast_float16",
+    "autocast_evaluated",
+    "autocast_kept",
+    "scaled_float16",
+)
 
 DEVICES: tuple[Device, ...] = (
     Device(
