@@ -336,11 +336,10 @@ class _Course:
         reduce_retracing, for all sizes that are others.
         """
         eager = self.options.get("run_eagerly") == "yes"
-        known = moment.fits.get(size, moment.fits.get(None))
-        traced = eager or known is None
+        known = None if eager else moment.fits.get(size, moment.fits.get(None))
+        traced = known is None
         if self.contract["flags_count"] == "at_trace":
-            acting = moment.flags.acting if eager or known is None else known
-            moment = replace(moment, acting=acting)
+            moment = replace(moment, acting=moment.flags.acting if known is None else known)
         trainable = moment.acting.trainable
         moving = moment.reached.intersection(trainable)
         warns = []

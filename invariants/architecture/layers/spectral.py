@@ -142,8 +142,6 @@ class Rewriting(Layer):
     Whether a frozen kernel is rewritten is the contract's.
     """
 
-    reads_its_state: ClassVar[bool] = True
-
     def rewrites(
         self, training: bool, frozen_weights: frozenset[str], contract: Any
     ) -> tuple[str, ...]:

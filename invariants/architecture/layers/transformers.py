@@ -57,9 +57,7 @@ class _Block(OverSequence):
             held.append(Parameter(f"{name}_kernel", shape))
             held.append(Parameter(f"{name}_bias", shape[1:], group="bias"))
         for place in ("attention", "dense"):
-            held.append(
-                Parameter(f"{place}_norm_gamma", (n,), group="norm", initial="scale"),
-            )
+            held.append(Parameter(f"{place}_norm_gamma", (n,), group="norm", initial="scale"))
             held.append(Parameter(f"{place}_norm_beta", (n,), group="norm"))
         biases = ("_bias", "_beta")
         return [p for p in held if self.has_biases or not p.name.endswith(biases)]
