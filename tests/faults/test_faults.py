@@ -45,7 +45,7 @@ BATCH = {"torch": 500, "tensorflow": 150}
 BATCH_OF_A_MODE = 60
 
 #: How many batches a fault may take.
-BATCHES = 8
+BATCHES = 16
 
 #: What a script names where it has a layer of its own, whatever it calls.
 DEFINED = {"call", "forward"}

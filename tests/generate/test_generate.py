@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from functools import lru_cache
 from itertools import combinations
+from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
@@ -79,6 +82,31 @@ def test_most_masks_are_random_and_every_pattern_is_met() -> None:
     assert drawn().cases == 1000
     assert set(_ASKED) == set(PATTERNS)
     assert _ASKED["random_layers"] + _ASKED["random_weights"] > _ASKED.total() / 2
+
+
+_DRAWS = """
+from hypothesis import given, seed
+import local
+from invariants.generate.cases import cases
+from invariants.generate.series import drawing
+
+seed(5)(drawing(60)(given(cases(("torch", "tensorflow")))(lambda case: print(case.name))))()
+"""
+
+
+def test_a_seed_means_the_same_cases_whatever_integers_a_users_modules_have(
+    tmp_path: Path,
+) -> None:
+    scripts = {"few": "A = 1", "many": f"A = {[*range(100, 5000, 7)]}"}
+    names = []
+    for name, script in scripts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "local.py").write_text(script)
+        (tmp_path / name / "draws.py").write_text(_DRAWS)
+        command = [sys.executable, str(tmp_path / name / "draws.py")]
+        names.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert names[0] == names[1]
+    assert len(set(names[0].split())) > 50
 
 
 @given(cases())
