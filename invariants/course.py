@@ -50,6 +50,8 @@ class Moment:
     had: the weights whose gradients are there still, set to zeros before each backward pass.
     rebuilt: the layers were made once more, from their configs. cut: the recomputed stretches, by
     their nodes, through which no gradient passes.
+    cast: the weights of which an autocast keeps a cast; severed: those to which that does not lead
+    back.
     fits: what train_step has been traced with, by the size of the batch; by None what is traced for
     a second size, and serves all others. graphs: the same of each function of the script, by what
     tells its calls apart. again: the action called one that was traced
@@ -80,6 +82,8 @@ class Moment:
     graphs: Mapping[tuple[Any, ...], Flags] = field(default_factory=dict)
     again: bool = False
     cut: frozenset[int] = frozenset()
+    cast: frozenset[str] = frozenset()
+    severed: frozenset[str] = frozenset()
 
     @property
     def zeros(self) -> frozenset[str]:
@@ -216,6 +220,15 @@ class _Course:
         self.architecture, self.stretches = case.architecture, tuple[int, ...]()
         if mode.traits.get("stretches") and contract["stretch_without_inputs"] == "loses_gradients":
             self.stretches = stretches(case.architecture, "sequence" in mode.traits)
+        self.kept_region = "kept" in mode.traits
+        self.fused = frozenset[str]()
+        evaluates_inside = self.kept_region or "evaluated" in mode.traits
+        if evaluates_inside and contract["casts_of_a_fused_layer"] == "severed":
+            self.fused = frozenset(
+                f"{placed.path}.{name}"
+                for placed in case.architecture.layers
+                for name in placed.layer.cast_when_fused()
+            )
         self.watched, self.penalised = case.watched, frozenset(case.penalties)
         flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
         held = self._made_with(flags.acting)
@@ -280,10 +293,26 @@ class _Course:
         reached = self.reached - (lost - self.penalised)
         return replace(moment, cut=cut, reached=reached, warns=(*moment.warns, *warns))
 
+    def _lowered(self, moment: Moment) -> Moment:
+        """What has been cast in the region: by an evaluation, for layers that it runs fused.
+
+        A region that is not kept begins with one, so that nothing has been cast before.
+        """
+        if not self.fused:
+            return moment
+        casting = self.fused.intersection(moment.acting.trainable)
+        severed = moment.severed if self.kept_region else casting
+        return replace(
+            moment,
+            cast=moment.cast | casting - severed,
+            severed=severed,
+            reached=self.reached - (severed - self.penalised),
+        )
+
     def gradient(self, moment: Moment, action: Gradient | Step, way: None) -> Moment:
         """Where gradients are set to zeros, those of this pass stay."""
         more = isinstance(action, Step) and action.more
-        moment = self._recomputed(moment, () if more else self.watched)
+        moment = self._lowered(self._recomputed(moment, () if more else self.watched))
         if self.function:
             moment = self._called(moment, action)
         if self.options.get("zero_grad") != "zeros":
@@ -362,6 +391,9 @@ class _Course:
     def evaluate(self, moment: Moment, action: Evaluate, way: str) -> Moment:
         if self.stretches:  # nothing needs a gradient there
             moment = replace(moment, warns=(self.contract["stretch_warning"],))
+        if self.kept_region and way == "no_grad" and not action.training:
+            casting = self.fused.intersection(moment.acting.trainable)
+            moment = replace(moment, severed=moment.severed | casting - moment.cast)
         named = next(e for e in self.contract.evaluations if e.name == way)
         text = self.contract["changed_flags_warning"]
         if not named.compiled or moment.flags.flagged == moment.told or not text:
@@ -394,7 +426,8 @@ class _Course:
         if reloading.optimizer == "kept":
             return moment
         if reloading.other_weights:
-            moment = replace(moment, had=frozenset(), hooked=frozenset())
+            nothing = frozenset[str]()
+            moment = replace(moment, had=nothing, hooked=nothing, cast=nothing, severed=nothing)
         if reloading.optimizer == "loaded":
             return self._loaded(moment)
         moment = replace(moment, left=frozenset())

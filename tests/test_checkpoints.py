@@ -172,6 +172,15 @@ def test_a_tape_has_no_compiled_file() -> None:
 
 
 @pytest.mark.parametrize("kind", [ASGD, NAdam])
+def test_a_float64_weight_is_moved_by_scalars_as_they_are_loaded(kind: Any) -> None:
+    """NAdam's goes on in float64, ASGD's is worked out anew in float32 at each step."""
+    program = (*[Step(0)] * 3, Reload(), *[Step(0)] * 3, Reload(), Step(0))
+    verdict = judge(torch("checkpoint", program, optimizer=kind()), "torch")
+    assert not verdict.violations
+    assert {f.issue for f in verdict.findings} == {"torch-float32-counters"}
+
+
+@pytest.mark.parametrize("kind", [ASGD, NAdam])
 def test_scalars_that_are_rounded_are_a_known_issue(kind: Any) -> None:
     program = (Step(0), Step(0), Freeze("dense_2"), Reload(), Step(0))
     rounded = torch("checkpoint", program, optimizer=kind(), dtype="bfloat16")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from forging import torch_case
 
 from invariants.architecture.graph import Block, Node
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm
 from invariants.architecture.layers.shaping import Add
 from invariants.backends import BACKENDS
 from invariants.case import Case
@@ -79,6 +81,18 @@ def test_what_is_lost_has_no_gradient_and_the_rest_has_its_own() -> None:
     lost, whole = (expect(case, "torch", c).points[0].gradients for c in (contract, None))
     assert set(whole) - set(lost) == {"dense_2.kernel", "dense_2.bias"}
     assert (lost["dense_3.kernel"].value == whole["dense_3.kernel"].value).all()
+
+
+def test_any_call_of_a_shared_layer_may_move_its_state_again() -> None:
+    """The last segment of the block is not recomputed by itself, and the block is as a whole."""
+    nodes = (Node(0, (0,)), Node(1, (1,)), Node(1, (2,)))
+    shared = Block(members=(Tanh(), BatchNorm()), nodes=nodes)
+    layers: Any = (Dense(units=3), shared, Dense(units=2), Dense(units=1))
+    case = torch_case(layers, (Step(0),) * 5)
+    realisation = replace(case.realisations["torch"], mode="checkpointed_sequential")
+    verdict = judge(replace(case, realisations={"torch": realisation}).check(), "torch")
+    assert not verdict.violations
+    assert {f.issue for f in verdict.findings} == {"torch-checkpoint-moves-states-twice"}
 
 
 def test_the_longest_run_of_calls_that_nothing_else_reads_is_a_chain() -> None:

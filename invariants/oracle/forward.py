@@ -57,6 +57,9 @@ class LayerCall:
         cast = tape.cast(value, lower=True, held=held)
         if self.contract["cast_weights"] == "each_time":
             cast.summed = tape.widest
+        if f"{self._path}.{name}" in self._forward.severed:
+            with tape.computing(lower=True):
+                return tape.constant(cast.data)
         return cast
 
     def set_state(self, name: str, value: Value) -> None:
@@ -83,7 +86,7 @@ class Forward:
         self.training = moment.training
         self.rebuilt = moment.rebuilt
         self.flags = moment.acting
-        self.cut = moment.cut
+        self.cut, self.severed = moment.cut, moment.severed
         self.held: Mapping[str, Array] = {}
         if contract["kept_casts"] == "of_the_region":
             # A cast is kept of what requires a gradient, and asked for by that alone.

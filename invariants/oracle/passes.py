@@ -125,7 +125,7 @@ class Passes:
         draws: Draws,
         along: Mapping[str, Any] | None = None,
     ) -> Pass:
-        by = (*(along or {}), moment.hooked if along else None)
+        by = (*(along or {}), moment.hooked if along else None, moment.severed)
         key = (self.world.weights_version, batch, forward, moment.saved_losses, _digest(draws), by)
         if any(map(moves, forward)) or key not in self.known:
             self.known[key] = self._compute(batch, moment, draws, along or {})
@@ -265,12 +265,19 @@ class Passes:
         return replace(result, gradients=gradients)
 
     def _move_again(self, result: Pass, again: Mapping[str, Array]) -> None:
-        """Half of the samples have states as a second pass leaves them."""
+        """Half of the samples have states as a second pass leaves them.
+
+        Of a layer that is called more than once any of its calls may be made again: that of which
+        no stretch is recomputed is not, and a stretch within another depends on both.
+        """
         turn = np.arange(1 + SAMPLES) % 2 == 1
+        several = [layer.path for layer in self.world.stateful if layer.calls > 1]
         once = {name: self.world.arrays[name] for name in result.state}
         self.world.move(
             {
-                name: np.where(turn.reshape(-1, *[1] * (array.ndim - 1)), again[name], array)
+                name: np.full_like(array, np.inf)
+                if name.rpartition(".")[0] in several
+                else np.where(turn.reshape(-1, *[1] * (array.ndim - 1)), again[name], array)
                 for name, array in once.items()
             }
         )

@@ -68,6 +68,8 @@ class Stepper:
 
         What is rounded then are factors of a weight that torch keeps beside its slots, in float32.
         """
+        for name, count in self.updates_of.items():
+            self.loaded_at.setdefault(name, count)
         self.rounded = (
             self.contract["scalars_of_a_loaded_optimizer"] == "rounded"
             and self.case.optimizer.kind in ("asgd", "nadam")
@@ -81,6 +83,7 @@ class Stepper:
         self.slots: dict[str, Slots] = self._slots_made_ahead(arrays)
         self.memory = Memory()
         self.updates_of: dict[str, int] = {}
+        self.loaded_at: dict[str, int] = {}  # the updates that are in the file it was loaded from
         self.steps = 0
         self.counted = 0  # the steps that a schedule has seen
         self.rate_set: tuple[float, int] | None = None
@@ -116,6 +119,7 @@ class Stepper:
                 self.updates_of[name] if of_parameter else self.steps,
                 lookups.get(name),
                 name,
+                self.loaded_at.get(name),
             )
             if name in self.layouts:
                 after = np.stack([self.layouts[name].to_canonical(sample) for sample in after])

@@ -173,6 +173,10 @@ class Layer(Document):
         """The weights that a forward pass itself assigns to, by the contract."""
         return ()
 
+    def cast_when_fused(self) -> tuple[str, ...]:
+        """The weights that one operation casts which a framework has for an evaluation of it."""
+        return ()
+
     def loaded(self, call: Call) -> Mapping[str, Value]:
         """The weights that are others once they have been saved to a file and loaded."""
         return {}

@@ -152,6 +152,16 @@ class PackedTransformerEncoder(_Block):
         attention = packed_parameters("attention_", [kernel], self.use_bias)
         return (*attention, *self.parameters_behind(n))
 
+    def cast_when_fused(self) -> tuple[str, ...]:
+        """Kernels of the dense layers go in as views, and norms as they are.
+
+        torch/nn/modules/transformer.py takes the layer for fused if it has biases and heads in
+        pairs.
+        """
+        attention = [f"attention_{n}_{p}" for n in ("packed", "output") for p in ("kernel", "bias")]
+        fused = self.use_bias and self.heads % 2 == 0
+        return (*attention, "up_bias", "down_bias") if fused else ()
+
     def attended(self, call: Call, x: Value) -> Value:
         form, bias = call.contract["attention_weights"], self.use_bias
         return self_attention(call, x, "attention_", self.heads, self.causal, form, 0, bias)

@@ -370,6 +370,11 @@ TENSORFLOW = Contract(
             "A layer casts its variables when it is called.",
             "https://keras.io/api/mixed_precision/policy/",
         ),
+        "casts_of_a_fused_layer": Clause(
+            "lead_back",
+            "Silent; a layer casts its variables when it is called, and keeps no cast.",
+            "https://keras.io/api/mixed_precision/policy/",
+        ),
         "cast_weights": Clause(
             "each_time",
             "Under a mixed precision policy the layer converts a variable to the compute data type "

@@ -395,6 +395,13 @@ TORCH = Contract(
             "of the weights as they are.",
             _TORCH + "amp.html#torch.autocast",
         ),
+        "casts_of_a_fused_layer": Clause(
+            "lead_back",
+            "Where gradients are disabled, nn.TransformerEncoderLayer may run fused; silent on "
+            "autocast. Users expect that a cast which is kept leads back to its weight, whoever "
+            "made it.",
+            _TORCH + "generated/torch.nn.TransformerEncoderLayer.html",
+        ),
         "clipping": Clause(
             "in_place",
             "Gradients are modified in-place, between backward() and step().",

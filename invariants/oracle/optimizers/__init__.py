@@ -59,12 +59,13 @@ def step(
     t: int,
     lookups: Array | None = None,
     name: str = "",
+    loaded_at: int | None = None,
 ) -> tuple[Array, Slots]:
     """One update of one weight; arrays of shape (samples or 1, ...), t counts from 1.
 
     The learning rate of `optimizer` is a number, or samples of one that was worked out.
     lookups: for an embedding table, the sums over its lookups (primitives.lookup_sums). name: that
-    of the weight.
+    of the weight. loaded_at: the t at which the slots were first loaded from a file.
     """
     tape = Tape(rounding)
     turn = Turn(
@@ -73,6 +74,7 @@ def step(
         contract=contract,
         slots={name: tape.constant(array) for name, array in slots.items()},
         t=t,
+        loaded_at=loaded_at,
         lookups=() if lookups is None else tuple(map(tape.constant, lookups)),
     )
     w, after = RULES[optimizer.kind](tape.constant(weight), tape.constant(gradient), turn)

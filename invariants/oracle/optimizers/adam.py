@@ -72,11 +72,16 @@ def _schedule(turn: Turn, t: int) -> float:
 
 
 def _product(turn: Turn) -> float:
-    """μ_1 ⋯ μ_t, in float32 at each step where that is how it is kept."""
+    """μ_1 ⋯ μ_t, in float32 at each step where that is how it is kept.
+
+    What is loaded has the dtype of the weight, and goes on in it.
+    """
     schedule = [_schedule(turn, n) for n in range(1, turn.t + 1)]
-    if turn.contract["state_scalars"] == "float32":
-        return float(np.prod(np.array(schedule, dtype=np.float32), dtype=np.float32))
-    return math.prod(schedule)
+    if turn.contract["state_scalars"] != "float32":
+        return math.prod(schedule)
+    in_float32 = np.array(schedule[: turn.loaded_at], dtype=np.float32)
+    loaded = [] if turn.loaded_at is None else schedule[turn.loaded_at :]
+    return float(np.prod(in_float32, dtype=np.float32)) * math.prod(loaded)
 
 
 def nadam(w: Value, g: Value, turn: Turn) -> Update:

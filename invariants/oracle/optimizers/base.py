@@ -27,7 +27,7 @@ class Turn:
 
     o: the optimizer, its learning rate being that of the weight now, a value under a schedule. t:
     counts from 1. lookups: for an embedding table, the sums over its lookups of the gradient's
-    squares and of its sizes.
+    squares and of its sizes. loaded_at: the t at which the state was first loaded from a file.
     """
 
     o: Any
@@ -36,6 +36,7 @@ class Turn:
     slots: Mapping[str, Value]
     t: int
     lookups: tuple[Value, ...] = ()
+    loaded_at: int | None = None
 
     @property
     def by_lookup(self) -> bool:
