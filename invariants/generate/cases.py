@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -64,8 +65,8 @@ def _weight(rng: np.random.Generator, parameter: Parameter, coarse: bool) -> Any
         return 1.0 + rng.integers(-GRID // 2, GRID // 2, size=parameter.shape) / float(GRID)
     if parameter.initial == "variance":
         return rng.integers(GRID // 4, 2 * GRID, size=parameter.shape) / float(GRID)
-    fan_in = int(np.prod(parameter.shape[:-1])) if len(parameter.shape) > 1 else 4
-    limit = int(np.clip(2 * GRID / np.sqrt(fan_in), 12, 4 * GRID))
+    fan_in = math.prod(parameter.shape[:-1]) if len(parameter.shape) > 1 else 4
+    limit = int(min(max(2 * GRID / math.sqrt(fan_in), 12), 4 * GRID))
     return _numbers(rng, parameter.shape, limit, coarse)
 
 
