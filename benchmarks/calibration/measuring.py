@@ -48,10 +48,13 @@ class Gradient:
 
 @dataclass(frozen=True)
 class Judged:
-    """One case on one backend: its gradients, none where there was a finding."""
+    """One case on one backend: its gradients, none where there was a finding.
+
+    found: severity and name of what was found, of a violation that of the property.
+    """
 
     case: Case
-    found_something: bool
+    found: frozenset[tuple[str, str]]
     gradients: tuple[Gradient, ...]
 
 
@@ -108,8 +111,12 @@ def measured(backend: str, count: int, seed: int) -> Iterator[Judged]:
     """`count` cases drawn from `seed` and judged on `backend`."""
     for case in drawn(backend, count, seed):
         verdict = judge(case, backend)
-        clean = not verdict.findings
-        yield Judged(case, not clean, tuple(gradients(verdict)) if clean else ())
+        found = frozenset(
+            (finding.severity, name)
+            for finding in verdict.findings
+            for name in (finding.issue or finding.property_).split(" + ")
+        )
+        yield Judged(case, found, () if found else tuple(gradients(verdict)))
 
 
 def distribution(held: Iterable[Gradient]) -> Distribution:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from benchmarks.calibration.measuring import QUANTILES, Distribution, Judged, distribution
@@ -38,7 +39,7 @@ def by_dtype(backend: str, held: Sequence[Judged]) -> Iterator[str]:
     for dtype in DTYPES:
         own = [judged for judged in held if judged.case.dtype == dtype]
         if own:
-            found = sum(judged.found_something for judged in own)
+            found = sum(bool(judged.found) for judged in own)
             seen = distribution(g for judged in own for g in judged.gradients)
             yield _row([f"{backend} {dtype}", f"{len(own):,}", f"{found:,}", *_cells(seen)])
 
@@ -67,6 +68,13 @@ def of(held: Sequence[Judged], family: str, dtype: str) -> Distribution:
         for g in judged.gradients
         if g.family == family
     )
+
+
+def met(held: Sequence[Judged]) -> Iterator[str]:
+    """In how many cases what was found, the most frequent first."""
+    counts = Counter(named for judged in held for named in judged.found)
+    for (severity, name), cases in counts.most_common():
+        yield f"- {name} ({severity}): {cases:,} of {len(held):,} cases"
 
 
 def beyond(held: Sequence[Judged]) -> Iterator[str]:
