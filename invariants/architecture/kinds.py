@@ -20,7 +20,7 @@ SAMPLES: Mapping[str, Spec] = {
 
 
 @lru_cache(maxsize=1024)
-def _taken(kind: str) -> tuple[Sequence[Spec], ...]:
+def taken(kind: str) -> tuple[Sequence[Spec], ...]:
     """The samples that a call of a layer takes, one or two at a time."""
     layer = LAYERS[kind]
     calls = product(SAMPLES.values(), repeat=layer.arity or 2)
@@ -31,10 +31,10 @@ def _taken(kind: str) -> tuple[Sequence[Spec], ...]:
 def has_weights(kind: str) -> bool:
     """Whether a layer of this kind, as it is by default, has weights to train."""
     layer = LAYERS[kind](kind=kind)
-    return any(p.role == "weight" for specs in _taken(kind) for p in layer.parameters(specs))
+    return any(p.role == "weight" for specs in taken(kind) for p in layer.parameters(specs))
 
 
 @lru_cache(maxsize=1024)
 def follows_others(kind: str) -> bool:
     """Whether it can stand behind another layer: no layer puts out indices."""
-    return any(all(spec.vocabulary is None for spec in specs) for specs in _taken(kind))
+    return any(all(spec.vocabulary is None for spec in specs) for specs in taken(kind))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 
 from rich.console import Console, RenderableType
@@ -14,16 +14,22 @@ from rich.text import Text
 from invariants.architecture.layers import LAYERS
 from invariants.backends import BACKENDS, installed, versions
 from invariants.backends.needs import missing_modes
+from invariants.backends.runner import BackendUnavailable
 from invariants.hazards import HAZARDS, Hazard
 from invariants.ledger import KnownIssue, known_issues
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA
+from invariants.suite.offering import lacking
 from invariants.suite.session import Options
 from invariants.suite.tally import PLACES, Tally, places
 
 
-def header(options: Options) -> list[str]:
-    """What is under test, in a few lines."""
+def header(options: Options, tell: Callable[[str], None] | None = None) -> list[str]:
+    """What is under test, in a few lines.
+
+    tell: takes a line of progress where the frameworks are to be asked what they lack; without it
+    stands what is known of that.
+    """
     lines = [
         f"invariants {metadata.version('freeze-invariants')}, Python {platform.python_version()}, "
         f"hypothesis {metadata.version('hypothesis')}, numpy {metadata.version('numpy')}; "
@@ -37,6 +43,7 @@ def header(options: Options) -> list[str]:
             lines += [f"  no {kind}: {reason}" for kind, reason in lacks.items()]
             missing = missing_modes(backend, options.device)
             lines += [f"  no {mode}: {why}" for mode, why in missing.items()]
+            lines += _lacking(backend, options.device, tell)
         elif options.device not in CONTRACTS[backend].device_names:
             lines.append(f"not verified: {backend} (has no device {options.device})")
         elif installed(backend):
@@ -47,6 +54,24 @@ def header(options: Options) -> list[str]:
                 f"pip install 'freeze-invariants[{backend}]')"
             )
     return lines
+
+
+def _lacking(backend: str, device: str, tell: Callable[[str], None] | None) -> list[str]:
+    """What the framework says that it lacks: a line for all that it says the same of."""
+    try:
+        lacks = lacking(backend, device, tell)
+    except BackendUnavailable:  # its batches say so
+        return []
+    if lacks is None:
+        return []
+    if not lacks:
+        return ["  every kind of layer in every dtype"]
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for lack in lacks:
+        kinds.setdefault((lack.part, lack.said), []).append(lack.kind)
+    return [
+        f"  not {part or 'at all'}: {', '.join(k)} ({said})" for (part, said), k in kinds.items()
+    ]
 
 
 def _packages(backend: str) -> str:

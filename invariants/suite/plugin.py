@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -218,14 +219,17 @@ class Controller:
         asked = any("invariants" in str(arg) for arg in config.args)
         if self.face or not (asked or config.option.invariants_backend):
             return None
-        return header(_options(config))
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        asks = reporter is not None and not config.option.collectonly
+        return header(_options(config), reporter.write_line if asks else None)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.face:
             from invariants.report.terminal import header
 
-            for line in header(_options(self.config)):
-                print(line, flush=True)
+            said = partial(print, flush=True)
+            for line in header(_options(self.config), said):
+                said(line)
 
     def receive(self, message: Message) -> None:
         """One message of a batch, which may come while pytest captures what its test prints."""
