@@ -20,11 +20,15 @@ from invariants.architecture.layers.base import Call, Layer, Parameter, Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS
 from invariants.backends.source import Lowering, NativeParameter
+from invariants.backends.tensorflow.rows.common import layer_row
 from invariants.backends.torch.rows.common import on_the_last_axis
 from invariants.case import Case, frozen
 from invariants.judge import judge
 from invariants.oracle.tape import Value
 from invariants.program import Freeze, Gradient, Step
+
+#: backend -> the name of its row on the page, and how the case freezes.
+ROWS = {"torch": ("ROW", "requires_grad_"), "tensorflow": ("KERAS_ROW", "layer_trainable")}
 
 PAGE = Path(__file__).parents[1] / "docs" / "layers.md"
 
@@ -40,6 +44,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "NativeParameter": NativeParameter,
         "dataclass": dataclass,
         "on_the_last_axis": on_the_last_axis,
+        "layer_row": layer_row,
         "Layer": Layer,
         "Spec": Spec,
         "Value": Value,
@@ -51,18 +56,19 @@ def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     for block in blocks:
         exec(textwrap.dedent(block), names)
-    assert len(blocks) == 2
+    assert len(blocks) == 1 + len(ROWS)
     return names
 
 
-def scaled(layer: Layer) -> Case:
+def scaled(layer: Layer, backend: str) -> Case:
     """dense, the layer frozen, dense: a gradient and a step."""
     case = simple_case()
     members: Any = (Dense(units=2), layer, Dense(units=1))
     block = Block(members=members, nodes=(Node(0, (0,)), Node(1, (1,)), Node(2, (2,))))
     architecture = Architecture(case.architecture.inputs, block)
     rng = np.random.default_rng(3)
-    realisation = replace(case.realisations["torch"], ways=("requires_grad_", None, None))
+    _, way = ROWS[backend]
+    realisation = replace(case.realisations[backend], ways=(way, None, None))
     return replace(
         case,
         architecture=architecture,
@@ -71,25 +77,33 @@ def scaled(layer: Layer) -> Case:
             for name, p in architecture.parameters.items()
         },
         program=(Freeze("scale_1"), Gradient(0), Step(0)),
-        realisations={"torch": realisation},
+        realisations={backend: realisation},
     )
 
 
+@pytest.mark.parametrize("backend", ROWS)
 def test_the_layer_of_the_page_is_judged(
-    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    backend: str, page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(BACKENDS["torch"].LOWERINGS, "scale", page["ROW"])
-    verdict = judge(scaled(page["Scale"]()), "torch")
+    pytest.importorskip(backend)
+    row, _ = ROWS[backend]
+    monkeypatch.setitem(BACKENDS[backend].LOWERINGS, "scale", page[row])
+    verdict = judge(scaled(page["Scale"](), backend), backend)
     assert verdict.findings == ()
     assert verdict.measures.elements > 0
 
 
+@pytest.mark.parametrize(
+    ("backend", "detached"),
+    [("torch", "self.alpha.detach()"), ("tensorflow", "keras.ops.stop_gradient(self.alpha)")],
+)
 def test_a_row_that_computes_something_else_is_noticed(
-    page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    backend: str, detached: str, page: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = page["ROW"].definition.replace("x * self.alpha", "x * self.alpha.detach() ** 2")
-    monkeypatch.setitem(
-        BACKENDS["torch"].LOWERINGS, "scale", replace(page["ROW"], definition=wrong)
-    )
-    found = {finding.property_ for finding in judge(scaled(page["Scale"]()), "torch").violations}
+    pytest.importorskip(backend)
+    row = page[ROWS[backend][0]]
+    wrong = row.definition.replace("x * self.alpha", f"x * {detached} ** 2")
+    monkeypatch.setitem(BACKENDS[backend].LOWERINGS, "scale", replace(row, definition=wrong))
+    case = scaled(page["Scale"](), backend)
+    found = {finding.property_ for finding in judge(case, backend).violations}
     assert "upstream_gradients" in found

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any
 
@@ -597,6 +598,17 @@ def test_every_family_of_layers_has_a_gradient_that_drifts(backend: str) -> None
 
 def test_every_torch_fault_is_judged() -> None:
     assert {fault.name for fault in faults.of("torch")} == set(NOTICED_BY["torch"])
+
+
+def test_every_fault_has_its_row_on_the_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text("utf-8")
+    for called, backend in (("torch", "torch"), ("TensorFlow", "tensorflow")):
+        registered = {fault.name: fault.sentence for fault in faults.of(backend)}
+        section = page.partition(f"\n## {called}\n")[2].partition("\n## ")[0]
+        rows = dict(re.findall(r"^\| (\w+) \| (.*?) \| ", section, re.MULTILINE))
+        rows.pop("fault")
+        assert {name: said.replace("\\|", "|") for name, said in rows.items()} == registered
+        assert f"\n{called} has {len(registered)} faults." in page
 
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])
