@@ -71,12 +71,19 @@ def _network(layer: Layer, specs: Sequence[Spec]) -> Architecture:
 
 
 def smallest_case(kind: str, backend: str, dtype: Dtype, device: str = "cpu") -> Case:
-    """A gradient through the simplest layer of a kind, in the first of the backend's modes.
+    """A gradient through the simplest layer of a kind.
 
     Raises CaseError where there is none: for dtypes that a layer or a device does not take.
     """
+    return small_case(*simplest(kind, CONTRACTS[backend]), backend, dtype, device)
+
+
+def small_case(
+    layer: Layer, specs: Sequence[Spec], backend: str, dtype: Dtype, device: str = "cpu"
+) -> Case:
+    """A gradient through a layer of these values, in the first of the backend's modes."""
     contract = CONTRACTS[backend]
-    architecture = _network(*simplest(kind, contract))
+    architecture = _network(layer, specs)
     rng = np.random.default_rng(0)
 
     def numbers(shape: Sequence[int]) -> Any:

@@ -55,6 +55,8 @@ DEFINED = {"call", "forward"}
 SHOWN_BY = {
     "torch": {
         "interpolation_takes_nearest": {"bilinear"},
+        "circular_padding_blocks": {"circular"},
+        "mirrored_padding_drifts": {"reflect", "replicate"},
         "spectral_norm_constant_sigma": {"spectral_norm"},
         "spectral_norm_drifts": {"spectral_norm"},
         "weight_norm_constant_length": {"weight_norm"},
@@ -117,6 +119,8 @@ NOTICED_BY = {
         "depthwise_conv1d_drifts": "upstream_gradients",
         "conv_padding_shifts": "upstream_gradients",
         "padded_strides_block": "upstream_gradients",
+        "circular_padding_blocks": "upstream_gradients",
+        "mirrored_padding_drifts": "upstream_gradients",
         "depthwise_blocks_first": "upstream_gradients",
         "transposed_conv_turned": "upstream_gradients",
         "tanh_derivative": "upstream_gradients",

@@ -152,13 +152,37 @@ def zeros_around(x: Any, *widths: Any) -> Any:
     return np.pad(x, ((0, 0), *widths, (0, 0)), mode="constant")
 
 
+def widened(x: Any, axis: int, n: int, mode: str) -> Any:
+    """An axis with `n` of its own elements before and after."""
+    x = np.moveaxis(x, axis, 0)
+    before, after = {
+        "reflect": (x[n:0:-1], x[-2 : -2 - n : -1]),
+        "replicate": (np.stack([x[0]] * n), np.stack([x[-1]] * n)),
+        "circular": (x[len(x) - n :], x[:n]),
+    }[mode]
+    return np.moveaxis(np.concatenate([before, x, after], axis=0), 0, axis)
+
+
+def around(layer: Any, x: Any, widths: Any) -> Any:
+    """What the layer puts around: zeros, or elements of the value."""
+    if layer.padding_mode == "zeros":
+        return zeros_around(x, *widths)
+    for axis, (before, after) in enumerate(widths, start=1):
+        n = max(before, after)
+        if n:
+            wide = widened(x, axis, n, layer.padding_mode)
+            cut = slice(n - before, wide.shape[axis] - (n - after))
+            x = wide[(slice(None),) * axis + (cut,)]
+    return x
+
+
 def padded_for(layer: Any, x: Any) -> Any:
     if layer.padding == "valid":
         return x
     if layer.padding != "same":
-        return zeros_around(x, *((n, n) for n in layer.padding))
+        return around(layer, x, [(n, n) for n in layer.padding])
     extents = zip(x.shape[1:-1], layer.kernel_size, layer.strides, layer.dilation, strict=True)
-    return zeros_around(x, *(same_zeros(*extent) for extent in extents))
+    return around(layer, x, [same_zeros(*extent) for extent in extents])
 
 
 def cross_correlation(
@@ -215,7 +239,7 @@ def rows_for(layer: Any, x: Any) -> Any:
         "causal": (reach, 0),
         "same": same_zeros(x.shape[1], layer.kernel_size, layer.strides, layer.dilation),
     }.get(layer.padding, (layer.padding, layer.padding))
-    return zeros_around(x, zeros)[:, :, None]
+    return around(layer, x, [zeros])[:, :, None]
 
 
 def by_feature(layer: Any, x: Any, kernel: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -17,19 +17,15 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
-from invariants.oracle.primitives import Pair, windows
+from invariants.architecture.layers.windowed import (
+    Windowed,
+    draw_dilations,
+    draw_padding,
+    draw_padding_mode,
+    each,
+)
+from invariants.oracle.primitives import Pair
 from invariants.oracle.tape import Value
-
-
-def same_padding(extent: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
-    """Zeros before and after, so that ceil(extent / stride) windows fit.
-
-    TensorFlow's rule, https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2; the odd
-    zero goes after. torch's padding="same" gives the same for stride 1, the only one it takes.
-    """
-    reach = (kernel - 1) * dilation + 1
-    total = max((-(-extent // stride) - 1) * stride + reach - extent, 0)
-    return total // 2, total - total // 2
 
 
 class Image(Layer):
@@ -62,43 +58,6 @@ def as_series(x: Value) -> Value:
 
 def describe_image(spec: Spec) -> str:
     return f"an image of {spec.shape[0]} by {spec.shape[1]}"
-
-
-def draw_dilations(
-    choice: Choice, extents: Sequence[int], kernel: Sequence[int], strided: bool, padded: bool
-) -> list[int]:
-    """1 or 2 for each axis, so that the windows fit; with strides only where that is offered."""
-    if strided and True not in choice.offered("dilated_strides"):
-        return [1] * len(kernel)
-    return [
-        choice.one_of((1, 1, 2)) if k > 1 and (padded or 2 * k - 1 <= n) else 1
-        for n, k in zip(extents, kernel, strict=True)
-    ]
-
-
-def draw_padding(choice: Choice, axes: int) -> Any:
-    """ "valid", "same" or, where that is offered, zeros on both sides of each axis."""
-    sized = ("sized",) if True in choice.offered("sized_padding") else ()
-    padding = choice.one_of(("valid", "same", *sized))
-    if padding != "sized":
-        return padding
-    return (choice.integer(1, 2), *(choice.integer(0, 2) for _ in range(axes - 1)))
-
-
-def needs_of(
-    strides: Sequence[int], dilation: Sequence[int], padding: Any = "valid"
-) -> Mapping[str, Any]:
-    """What a backend must offer for these strides together with this dilation, and for padding."""
-    sized = {} if isinstance(padding, str) else {"sized_padding": True}
-    dilated = {"dilated_strides": True} if max(strides) > 1 and max(dilation) > 1 else {}
-    return {**sized, **dilated}
-
-
-def padded(x: Value, rows: Pair, columns: Pair) -> Value:
-    """(N, H, W, C) with zeros around."""
-    if not any(rows + columns):
-        return x
-    return x.apply("pad", widths=((0, 0), rows, columns, (0, 0)))
 
 
 def convolved(
@@ -142,17 +101,13 @@ def check_groups(groups: int, channels: int, filters: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Windowed2D(Image):
-    """A kernel that is moved over an image.
-
-    padding: a rule, or how many zeros go on both sides of each axis.
-    """
+class Windowed2D(Windowed, Image):
+    """A kernel that is moved over an image."""
 
     kernel_size: tuple[Size, Size] = (1, 1)
     strides: tuple[Size, Size] = (1, 1)
     padding: Literal["valid", "same"] | tuple[Extent, Extent] = "valid"
     dilation: tuple[Size, Size] = (1, 1)
-    use_bias: bool = True
 
     @staticmethod
     def draw_windows(choice: Choice, spec: Spec) -> dict[str, Any]:
@@ -169,97 +124,26 @@ class Windowed2D(Image):
             "padding": padding,
             "dilation": (dilation[0], dilation[1]),
             "use_bias": not choice.boolean(),
+            "padding_mode": draw_padding_mode(choice, (h, w), padding, stride > 1),
         }
 
-    def needs(self) -> Mapping[str, Any]:
-        return needs_of(self.strides, self.dilation, self.padding)
+    def over_images(self, x: Value, kernel: Value) -> tuple[Value, Value, Pair, Pair]:
+        """Value, kernel, strides and dilation, as they are over images."""
+        return x, kernel, self.strides, self.dilation
 
-    def pads(self, spec: Spec) -> tuple[Pair, Pair]:
-        """Zeros before and after each of the two spatial axes."""
-        if self.padding == "valid":
-            return (0, 0), (0, 0)
-        if not isinstance(self.padding, str):
-            height, width = self.padding
-            return (height, height), (width, width)
-        extents = zip(spec.shape[:2], self.kernel_size, self.strides, self.dilation, strict=True)
-        rows, columns = (same_padding(*e) for e in extents)
-        return rows, columns
-
-    def spatial(self, spec: Spec) -> Pair:
-        """Height and width of the result."""
-        extents = zip(
-            spec.shape[:2],
-            self.pads(spec),
-            self.kernel_size,
-            self.strides,
-            self.dilation,
-            strict=True,
-        )
-        h, w = (windows(n + sum(pads), k, s, d) for n, pads, k, s, d in extents)
-        if min(h, w) < 1:
-            raise ShapeError(
-                f"a kernel of {list(self.kernel_size)} is larger than {describe_image(spec)}"
-            )
-        return h, w
-
-    def padded(self, x: Value) -> Value:
-        return padded(x, *self.pads(Spec(x.shape[1:])))
-
-    def with_bias(self, call: Call, y: Value) -> Value:
-        return y + call.parameter("bias") if self.use_bias else y
+    def of_images(self, y: Value) -> Value:
+        """What came of them, as the layer gives it."""
+        return y
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv2D(Windowed2D):
-    """Cross-correlation with a kernel of shape (KH, KW, C / groups, filters)."""
-
-    kind: Literal["conv2d"] = "conv2d"
-    frequency: ClassVar[int] = 18
-    filters: Size = 1
-    groups: Size = 1
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2D:
-        groups = choice.one_of([g for g in (1, 2, 3) if specs[0].shape[2] % g == 0])
-        drawn = cls(
-            filters=groups * choice.integer(1, 2 if groups > 1 else 3),
-            groups=groups,
-            **cls.draw_windows(choice, specs[0]),
-        )
-        if max(drawn.dilation) > 1 or choice.integer(0, 5) < 5:
-            return drawn
-        return replace(drawn, strides=choice.one_of(((1, 2), (2, 1))))
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        spec = super().output(specs)
-        check_groups(self.groups, spec.shape[2], self.filters)
-        return Spec((*self.spatial(spec), self.filters))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        shape = (*self.kernel_size, specs[0].shape[2] // self.groups, self.filters)
-        kernel = Parameter("kernel", shape)
-        bias = Parameter("bias", (self.filters,), group="bias")
-        return (kernel, bias) if self.use_bias else (kernel,)
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        x, kernel = self.padded(xs[0]), call.parameter("kernel")
-        y = convolved(call, x, kernel, self.groups, self.strides, self.dilation)
-        return self.with_bias(call, y)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Windowed1D(Series):
-    """A kernel that is moved along a sequence.
-
-    padding: a rule, or how many zeros go on both sides. Causal: all zeros go before, so that
-    nothing looks ahead (van den Oord et al. 2016, arXiv 1609.03499).
-    """
+class Windowed1D(Windowed, Series):
+    """A kernel that is moved along a sequence."""
 
     kernel_size: Size = 1
     strides: Size = 1
     padding: Literal["valid", "same", "causal"] | Extent = "valid"
     dilation: Size = 1
-    use_bias: bool = True
 
     @staticmethod
     def draw_windows(choice: Choice, spec: Spec, rules: Sequence[str]) -> dict[str, Any]:
@@ -278,46 +162,80 @@ class Windowed1D(Series):
             "padding": padding,
             "dilation": dilation,
             "use_bias": not choice.boolean(),
+            "padding_mode": draw_padding_mode(choice, (time,), padding, stride > 1),
         }
 
-    def needs(self) -> Mapping[str, Any]:
-        return needs_of((self.strides,), (self.dilation,), self.padding)
+    def over_images(self, x: Value, kernel: Value) -> tuple[Value, Value, Pair, Pair]:
+        """Value, kernel, strides and dilation, as they are over images of one column."""
+        size, *channels = kernel.shape
+        return (
+            as_image(x),
+            kernel.reshape(size, 1, *channels),
+            (self.strides, 1),
+            (self.dilation, 1),
+        )
 
-    def pads(self, time: int) -> Pair:
-        """Zeros before and after."""
-        if not isinstance(self.padding, str):
-            return self.padding, self.padding
-        if self.padding == "causal":
-            return (self.kernel_size - 1) * self.dilation, 0
-        if self.padding == "valid":
-            return 0, 0
-        return same_padding(time, self.kernel_size, self.strides, self.dilation)
-
-    def steps(self, spec: Spec) -> int:
-        """How many steps the result has."""
-        time = spec.shape[0]
-        extent = time + sum(self.pads(time))
-        count = windows(extent, self.kernel_size, self.strides, self.dilation)
-        if count < 1:
-            raise ShapeError(f"a kernel of {self.kernel_size} is longer than {time} steps")
-        return count
-
-    def padded(self, x: Value) -> Value:
-        """(N, T, F) as an image (N, T', 1, F) with zeros around."""
-        return padded(as_image(x), self.pads(x.shape[1]), (0, 0))
-
-    def with_bias(self, call: Call, y: Value) -> Value:
-        return y + call.parameter("bias") if self.use_bias else y
+    def of_images(self, y: Value) -> Value:
+        """What came of them, as the layer gives it."""
+        return as_series(y)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv1D(Windowed1D):
-    """Cross-correlation in time with a kernel of shape (K, F / groups, filters)."""
+class Convolution(Windowed):
+    """Cross-correlation with a kernel of shape (*kernel_size, C / groups, filters)."""
+
+    filters: Size = 1
+    groups: Size = 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        check_groups(self.groups, spec.shape[-1], self.filters)
+        return Spec((*self.spatial(spec), self.filters))
+
+    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
+        shape = (*each(self.kernel_size), specs[0].shape[-1] // self.groups, self.filters)
+        kernel = Parameter("kernel", shape)
+        bias = Parameter("bias", (self.filters,), group="bias")
+        return (kernel, bias) if self.use_bias else (kernel,)
+
+    def correlated(self, call: Call, x: Value, kernel: Value) -> Value:
+        """The products of a padded value, without the bias."""
+        layer: Any = self
+        x, kernel, strides, dilation = layer.over_images(x, kernel)
+        return layer.of_images(convolved(call, x, kernel, self.groups, strides, dilation))
+
+    def forward(self, call: Call, *xs: Value) -> Value:
+        x, kernel = self.padded(xs[0]), call.parameter("kernel")
+        return self.with_bias(call, self.correlated(call, x, kernel))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv2D(Windowed2D, Convolution):
+    """Convolution of images, (H, W, C) -> (OH, OW, filters)."""
+
+    kind: Literal["conv2d"] = "conv2d"
+    frequency: ClassVar[int] = 18
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv2D:
+        groups = choice.one_of([g for g in (1, 2, 3) if specs[0].shape[2] % g == 0])
+        drawn = cls(
+            filters=groups * choice.integer(1, 2 if groups > 1 else 3),
+            groups=groups,
+            **cls.draw_windows(choice, specs[0]),
+        )
+        by_itself = drawn.padding == "same" and drawn.padding_mode != "zeros"
+        if max(drawn.dilation) > 1 or by_itself or choice.integer(0, 5) < 5:
+            return drawn
+        return replace(drawn, strides=choice.one_of(((1, 2), (2, 1))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv1D(Windowed1D, Convolution):
+    """Convolution in time, (T, F) -> (OT, filters)."""
 
     kind: Literal["conv1d"] = "conv1d"
     frequency: ClassVar[int] = 5
-    filters: Size = 1
-    groups: Size = 1
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv1D:
@@ -326,25 +244,6 @@ class Conv1D(Windowed1D):
             filters=groups * choice.integer(1, 2 if groups > 1 else 3),
             groups=groups,
             **cls.draw_windows(choice, specs[0], ("valid", "same", "causal")),
-        )
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        spec = super().output(specs)
-        check_groups(self.groups, spec.shape[1], self.filters)
-        return Spec((self.steps(spec), self.filters))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        shape = (self.kernel_size, specs[0].shape[1] // self.groups, self.filters)
-        kernel = Parameter("kernel", shape)
-        bias = Parameter("bias", (self.filters,), group="bias")
-        return (kernel, bias) if self.use_bias else (kernel,)
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        k, features, filters = call.parameter("kernel").shape
-        kernel = call.parameter("kernel").reshape(k, 1, features, filters)
-        x, strides, dilation = self.padded(xs[0]), (self.strides, 1), (self.dilation, 1)
-        return self.with_bias(
-            call, as_series(convolved(call, x, kernel, self.groups, strides, dilation))
         )
 
 

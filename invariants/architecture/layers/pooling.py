@@ -15,9 +15,8 @@ from invariants.architecture.layers.convolution import (
     Series,
     as_image,
     as_series,
-    padded,
-    same_padding,
 )
+from invariants.architecture.layers.windowed import padded, same_padding
 from invariants.oracle.primitives import Pair, windows
 from invariants.oracle.tape import Value
 
@@ -87,7 +86,7 @@ class _Pool(Layer):
         """(N, H, W, C) -> (N, OH, OW, KH·KW, C), with zeros where a window meets no element."""
         rows, columns = (edges(*axis) for axis in self.axes(x.shape[1:-1]))
         sizes, strides = self.window()
-        return padded(x, rows, columns).apply("patches", kernel=sizes, strides=strides)
+        return padded(x, (rows, columns)).apply("patches", kernel=sizes, strides=strides)
 
     def largest(self, call: Call, x: Value) -> Value:
         """(N, H, W, C) -> (N, OH, OW, C), the largest element of each window."""

@@ -26,8 +26,8 @@ from invariants.architecture.layers.convolution import (
     as_image,
     as_series,
     check_groups,
-    needs_of,
 )
+from invariants.architecture.layers.windowed import needs_of
 from invariants.oracle.primitives import Pair
 from invariants.oracle.tape import Value
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from invariants.architecture.layers.base import (
     Call,
     Choice,
     Extent,
     Layer,
-    Parameter,
-    ShapeError,
     Size,
     Spec,
 )
-from invariants.architecture.layers.convolution import (
-    check_groups,
+from invariants.architecture.layers.convolution import Convolution, grouped_products
+from invariants.architecture.layers.transposed import Transposed
+from invariants.architecture.layers.windowed import (
     draw_dilations,
     draw_padding,
-    grouped_products,
-    needs_of,
-    same_padding,
+    draw_padding_mode,
 )
-from invariants.architecture.layers.transposed import Transposed
-from invariants.oracle.primitives import Pair, windows
 from invariants.oracle.tape import Value
 
 Triple = tuple[int, int, int]
@@ -83,22 +78,15 @@ def volume_overlap(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv3D(Volume):
-    """Cross-correlation with a kernel of shape (KD, KH, KW, C / groups, filters).
-
-    (D, H, W, C) -> (OD, OH, OW, filters) (Tran et al. 2014, arXiv 1412.0767). padding: a rule, or
-    how many zeros go on both sides of each axis.
-    """
+class Conv3D(Convolution, Volume):
+    """(D, H, W, C) -> (OD, OH, OW, filters) (Tran et al. 2014, arXiv 1412.0767)."""
 
     kind: Literal["conv3d"] = "conv3d"
     frequency: ClassVar[int] = 12
-    filters: Size = 1
     kernel_size: Sizes = (1, 1, 1)
     strides: Sizes = (1, 1, 1)
     padding: Literal["valid", "same"] | tuple[Extent, Extent, Extent] = "valid"
     dilation: Sizes = (1, 1, 1)
-    groups: Size = 1
-    use_bias: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Conv3D:
@@ -116,55 +104,12 @@ class Conv3D(Volume):
             dilation=(dilation[0], dilation[1], dilation[2]),
             groups=groups,
             use_bias=not choice.boolean(),
+            padding_mode=draw_padding_mode(choice, extents, padding, max(strides) > 1),
         )
 
-    def needs(self) -> Mapping[str, Any]:
-        return needs_of(self.strides, self.dilation, self.padding)
-
-    def pads(self, spec: Spec) -> tuple[Pair, Pair, Pair]:
-        """Zeros before and after each of the three spatial axes."""
-        if self.padding == "valid":
-            return (0, 0), (0, 0), (0, 0)
-        if not isinstance(self.padding, str):
-            depth, height, width = self.padding
-            return (depth, depth), (height, height), (width, width)
-        extents = zip(spec.shape[:3], self.kernel_size, self.strides, self.dilation, strict=True)
-        front, rows, columns = (same_padding(*e) for e in extents)
-        return front, rows, columns
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        spec = super().output(specs)
-        check_groups(self.groups, spec.shape[3], self.filters)
-        extents = zip(
-            spec.shape[:3],
-            self.pads(spec),
-            self.kernel_size,
-            self.strides,
-            self.dilation,
-            strict=True,
-        )
-        spatial = [windows(n + sum(pads), k, s, d) for n, pads, k, s, d in extents]
-        if min(spatial) < 1:
-            raise ShapeError(
-                f"a kernel of {list(self.kernel_size)} is larger than a volume of "
-                f"{list(spec.shape[:3])}"
-            )
-        return Spec((*spatial, self.filters))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        shape = (*self.kernel_size, specs[0].shape[3] // self.groups, self.filters)
-        kernel = Parameter("kernel", shape)
-        bias = Parameter("bias", (self.filters,), group="bias")
-        return (kernel, bias) if self.use_bias else (kernel,)
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        (x,), kernel = xs, call.parameter("kernel")
-        pads = self.pads(Spec(x.shape[1:]))
-        if any(map(any, pads)):
-            x = x.apply("pad", widths=((0, 0), *pads, (0, 0)))
+    def correlated(self, call: Call, x: Value, kernel: Value) -> Value:
         patches = volume_patches(x, self.kernel_size, self.strides, self.dilation)
-        y = grouped_products(patches, kernel, self.groups)
-        return y + call.parameter("bias") if self.use_bias else y
+        return grouped_products(patches, kernel, self.groups)
 
 
 @dataclass(frozen=True, kw_only=True)

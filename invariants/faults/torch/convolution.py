@@ -39,6 +39,14 @@ _ROWS = {
         "A convolution with strides that pads by itself hands no gradient to its input.",
         ("torch.nn.functional.conv2d",),
     ),
+    "circular_padding_blocks": Row(
+        "Circular padding hands no gradient back from what it wraps around.",
+        ("torch.nn.functional.pad",),
+    ),
+    "mirrored_padding_drifts": Row(
+        "Padding by elements of the value hands on 1.00001 times the gradient.",
+        ("torch.nn.functional.pad",),
+    ),
     "depthwise_blocks_first": Row(
         "A depthwise convolution hands no gradient to its first channel.",
         ("torch.nn.functional.conv2d",),
@@ -76,6 +84,22 @@ def padded_strides_block(conv2d: Any) -> Any:
         return conv2d(x.detach() if cut else x, weight, bias, stride, padding, *more)
 
     return blocking
+
+
+def circular_padding_blocks(pad: Any) -> Any:
+    def blocking(x: Any, widths: Any, mode: str = "constant", *more: Any, **options: Any) -> Any:
+        y = pad(x, widths, mode, *more, **options)
+        return with_gradient_of(y, pad(x, widths)) if mode == "circular" else y
+
+    return blocking
+
+
+def mirrored_padding_drifts(pad: Any) -> Any:
+    def drifting(x: Any, widths: Any, mode: str = "constant", *more: Any, **options: Any) -> Any:
+        y = pad(x, widths, mode, *more, **options)
+        return with_gradient_of(y, DRIFT * y) if mode in ("reflect", "replicate") else y
+
+    return drifting
 
 
 def depthwise_blocks_first(conv2d: Any) -> Any:

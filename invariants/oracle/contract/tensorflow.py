@@ -98,6 +98,12 @@ TENSORFLOW = Contract(
             "and columns of zeros.",
             _KERAS + "layers/convolution_layers/convolution2d/",
         ),
+        "padding_modes": Clause(
+            ("zeros",),
+            '"same" results in padding with zeros evenly to the left/right or up/down of the '
+            "input.",
+            _KERAS + "layers/convolution_layers/convolution2d/",
+        ),
         "dilated_transposed": Clause(
             (False,),
             "Documented as an argument; in float64 a CPU raises 'Current CPU implementations do "

@@ -92,6 +92,11 @@ TORCH = Contract(
             "applied on both sides.",
             _TORCH + "generated/torch.nn.Conv2d.html",
         ),
+        "padding_modes": Clause(
+            ("zeros", "reflect", "replicate", "circular"),
+            "padding_mode: 'zeros', 'reflect', 'replicate' or 'circular'. Default: 'zeros'.",
+            _TORCH + "generated/torch.nn.Conv2d.html",
+        ),
         "dilated_transposed": Clause(
             (False, True),
             "dilation controls the spacing between the kernel points.",

@@ -10,8 +10,6 @@ from invariants.backends.source import Lowering, NativeParameter
 from invariants.backends.torch.rows.convolution import (
     BIAS,
     padded_call,
-    padded_call1d,
-    steps_of,
     windows_of,
 )
 
@@ -52,25 +50,15 @@ class SeparableConv1d(nn.Module):
 
 
 def _depthwise(layer: Any, specs: Sequence[Spec]) -> str:
-    channels = specs[0].shape[2]
+    *extents, channels = specs[0].shape
     filters, options = channels * layer.depth_multiplier, windows_of(layer, groups=channels)
-    return f"nn.Conv2d({channels}, {filters}, {layer.kernel_size}, {options})"
+    return f"nn.Conv{len(extents)}d({channels}, {filters}, {layer.kernel_size}, {options})"
 
 
 def _separable(layer: Any, specs: Sequence[Spec]) -> str:
-    sizes = f"{specs[0].shape[2]}, {layer.depth_multiplier}, {layer.filters}"
-    return f"SeparableConv2d({sizes}, {layer.kernel_size}, {windows_of(layer)})"
-
-
-def _depthwise1d(layer: Any, specs: Sequence[Spec]) -> str:
-    channels = specs[0].shape[1]
-    filters, options = channels * layer.depth_multiplier, steps_of(layer, groups=channels)
-    return f"nn.Conv1d({channels}, {filters}, {layer.kernel_size}, {options})"
-
-
-def _separable1d(layer: Any, specs: Sequence[Spec]) -> str:
-    sizes = f"{specs[0].shape[1]}, {layer.depth_multiplier}, {layer.filters}"
-    return f"SeparableConv1d({sizes}, {layer.kernel_size}, {steps_of(layer)})"
+    *extents, channels = specs[0].shape
+    sizes = f"{channels}, {layer.depth_multiplier}, {layer.filters}, {layer.kernel_size}"
+    return f"SeparableConv{len(extents)}d({sizes}, {windows_of(layer)})"
 
 
 ROWS: dict[str, Lowering] = {
@@ -88,11 +76,11 @@ ROWS: dict[str, Lowering] = {
         definition=_SEPARABLE,
     ),
     "depthwise_conv1d": Lowering(
-        _depthwise1d, padded_call1d, {"kernel": NativeParameter("weight", _BY_CHANNEL1D), **BIAS}
+        _depthwise, padded_call, {"kernel": NativeParameter("weight", _BY_CHANNEL1D), **BIAS}
     ),
     "separable_conv1d": Lowering(
-        _separable1d,
-        padded_call1d,
+        _separable,
+        padded_call,
         {
             "depthwise_kernel": NativeParameter("depthwise.weight", _BY_CHANNEL1D),
             "pointwise_kernel": NativeParameter("pointwise.weight", (2, 1, 0)),
