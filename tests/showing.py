@@ -48,6 +48,15 @@ def freezes_what_has_momentum(case: Case, backend: str) -> bool:
     )
 
 
+def steps_in_a_trace_at_another_rate(case: Case, backend: str) -> bool:
+    """A step calls what was traced before, when the learning rate was another."""
+    steps = pairwise(_steps(case, backend))
+    return any(
+        now.again and (case.schedule is not None or then.factor != now.factor)
+        for then, now in steps
+    )
+
+
 def compares_masks_of_dense_kernels(case: Case, backend: str) -> bool:
     """Two gradients of one batch at the same weights, between which a dense kernel is frozen."""
     dense = {p.path for p in case.architecture.layers if isinstance(p.layer, Dense)}

@@ -27,6 +27,7 @@ from showing import (
     decays_what_no_loss_reaches,
     freezes_what_has_momentum,
     meets_an_unknown_weight,
+    steps_in_a_trace_at_another_rate,
 )
 
 from invariants import faults
@@ -41,9 +42,9 @@ from invariants.oracle.interpreter import expect
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 
-#: backend -> cases in one seeded batch; fewer where all are of one mode.
+#: backend -> cases in one seeded batch; fewer where all are of one mode or have one kind of layer.
 BATCH = {"torch": 500, "tensorflow": 150}
-BATCH_OF_A_MODE = 60
+BATCH_OF_A_KIND = 60
 
 #: How many batches a fault may take.
 BATCHES = 16
@@ -54,6 +55,7 @@ DEFINED = {"call", "forward"}
 #: backend -> fault -> words of the scripts that can show it, where its targets mislead.
 SHOWN_BY = {
     "torch": {
+        "deepcopy_forgets_flags": {"deepcopy"},
         "interpolation_takes_nearest": {"bilinear"},
         "circular_padding_blocks": {"circular"},
         "mirrored_padding_drifts": {"reflect", "replicate"},
@@ -72,16 +74,25 @@ SHOWN_BY = {
         "clipping_forgotten": {"clipvalue"},
         "constructor_forgets_trainable": {"trainable=False"},
         "each_norm_clipped": {"global_clipnorm"},
-        "gelu_approximate_derivative": {"Activation", "gelu"},
         "hard_tanh_passes_beyond": {"Activation", "hard_tanh"},
         "likelihood_drifts": {".softmax", "CategoricalCrossentropy"},
         "lora_is_loaded_twice": {"enable_lora", "load_weights"},
         "lstm_mask_forgotten": {"LSTM", "mask_zero=True"},
-        "mish_drifts": {"mish"},
         "second_output_dropped_when_frozen": {"y1"},
         "tanh_derivative": {"Activation", "tanh"},
         "term_weights_ignored": {"loss_function1"},
         "zero_elements_drift": {"every_second"},
+    },
+}
+
+#: backend -> fault -> the kind of layer that the cases are drawn with, where it is a rare one.
+DRAWN_WITH: dict[str, dict[str, str]] = {
+    "torch": {"global_max_splits_ties": "global_max_pool2d"},
+    "tensorflow": {
+        "gelu_approximate_derivative": "gelu",
+        "layer_norm_drifts": "layer_norm",
+        "layer_norm_over_all_blocks": "layer_norm",
+        "mish_drifts": "mish",
     },
 }
 
@@ -93,6 +104,7 @@ SHOWN_IN: dict[str, dict[str, Showing]] = {
         "frozen_dense_rounds_again": compares_masks_of_dense_kernels,
         "momentum_moves_frozen": freezes_what_has_momentum,
         "nesterov_looks_back": a_setting_decides("sgd", nesterov=False),
+        "traced_rate_stays": steps_in_a_trace_at_another_rate,
         "unknown_is_silent": meets_an_unknown_weight,
     },
 }
@@ -432,19 +444,38 @@ def _needs(backend: str) -> None:
     runner.prepare(backend)
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Cases that are drawn from one seed: of one mode, each with a kind of layer, or of all."""
+
+    backend: str
+    mode: str
+    layer: str
+    number: int
+
+    @property
+    def size(self) -> int:
+        return BATCH_OF_A_KIND if self.mode or self.layer else BATCH[self.backend]
+
+
+def _of(fault: Fault, number: int) -> Batch:
+    layer = DRAWN_WITH[fault.backend].get(fault.name, "")
+    return Batch(fault.backend, fault.mode, layer, number)
+
+
 @cache
-def _batch(backend: str, mode: str, number: int) -> tuple[Case, ...]:
+def _cases(batch: Batch) -> tuple[Case, ...]:
     drawn: list[Case] = []
 
-    @seed(number)
+    @seed(batch.number)
     @settings(
-        max_examples=BATCH_OF_A_MODE if mode else BATCH[backend],
+        max_examples=batch.size,
         phases=[Phase.generate],
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases((backend,), mode=mode))
+    @given(cases((batch.backend,), layer=batch.layer, mode=batch.mode))
     def draw(case: Case) -> None:
         drawn.append(case)
 
@@ -453,16 +484,16 @@ def _batch(backend: str, mode: str, number: int) -> tuple[Case, ...]:
 
 
 @cache
-def _words(backend: str, mode: str, number: int) -> tuple[frozenset[str], ...]:
+def _words(batch: Batch) -> tuple[frozenset[str], ...]:
     """The words of each script of a batch: as they are, as attributes, with what is set to what."""
-    scripts = [BACKENDS[backend].render(case) for case in _batch(backend, mode, number)]
+    scripts = [BACKENDS[batch.backend].render(case) for case in _cases(batch)]
     words = (r"\b\w+", r"\.\w+", r"\b\w+=\w+")
     return tuple(frozenset(w for form in words for w in re.findall(form, s)) for s in scripts)
 
 
 @cache
-def _scripts_with(backend: str, mode: str, number: int, word: str) -> int:
-    return sum(word in words for words in _words(backend, mode, number))
+def _scripts_with(batch: Batch, word: str) -> int:
+    return sum(word in words for words in _words(batch))
 
 
 def _names(fault: Fault, number: int) -> set[str]:
@@ -471,7 +502,7 @@ def _names(fault: Fault, number: int) -> set[str]:
     for target in fault.targets:
         parts = [part for part in target.split(".")[-2:] if part not in DEFINED]
         counts = {
-            word: _scripts_with(fault.backend, fault.mode, number, word)
+            word: _scripts_with(_of(fault, number), word)
             for part in parts
             for word in (part, f".{part}")
         }
@@ -484,18 +515,20 @@ def _names(fault: Fault, number: int) -> set[str]:
 class Tried:
     """A case of a batch and what it shows; the sound framework shows it once for all faults."""
 
-    backend: str
-    mode: str
-    number: int
+    batch: Batch
     place: int
 
     @property
+    def backend(self) -> str:
+        return self.batch.backend
+
+    @property
     def case(self) -> Case:
-        return _batch(self.backend, self.mode, self.number)[self.place]
+        return _cases(self.batch)[self.place]
 
     @property
     def words(self) -> frozenset[str]:
-        return _words(self.backend, self.mode, self.number)[self.place]
+        return _words(self.batch)[self.place]
 
     @property
     def seconds(self) -> float:
@@ -543,8 +576,8 @@ def _drawn(fault: Fault, number: int) -> list[Tried]:
             return shown_in(tried.case, fault.backend)
         return shown_by <= tried.words if shown_by else everywhere or bool(names & tried.words)
 
-    places = range(len(_batch(fault.backend, fault.mode, number)))
-    drawn = [Tried(fault.backend, fault.mode, number, place) for place in places]
+    batch = _of(fault, number)
+    drawn = [Tried(batch, place) for place in range(len(_cases(batch)))]
     cheap = sorted(filter(named, drawn), key=lambda tried: (tried.seconds, tried.size))
     return cheap[: len(cheap) // 10] if everywhere else cheap
 
