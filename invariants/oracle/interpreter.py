@@ -18,6 +18,7 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
+from invariants.oracle.layouts import lays_out_otherwise
 from invariants.oracle.masking import held_parts, kept, masked
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.passes import Pass, Passes
@@ -242,6 +243,10 @@ class _Interpreter:
             point = replace(point, may_raise=MISPLACED)
         if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
             refused = self.contract["kernel_gradient_of_a_sample"]
+            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
+        changing = {*moment.acting.trainable, *asked}
+        if "linear" in self.mode.traits and lays_out_otherwise(self.case.architecture, changing):
+            refused = self.contract["view_in_a_linear_map"]
             point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         if action.action == "step" and (refused := self._refuses(moment)):
             point = replace(point, may_raise=refused)

@@ -875,6 +875,11 @@ TENSORFLOW = Contract(
             "Silent; users expect that a gradient does not raise.",
             _TF + "GradientTape#gradient",
         ),
+        "view_in_a_linear_map": Clause(
+            None,
+            "Silent; users expect that a gradient does not raise.",
+            _TF + "GradientTape#gradient",
+        ),
         "step_with_nothing": Clause(
             ("ValueError", "not enough values to unpack"),
             "Silent; apply([], []) does nothing, apply_gradients(zip([], [])) unpacks the pairs "

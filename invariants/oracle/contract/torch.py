@@ -899,6 +899,12 @@ TORCH = Contract(
             "vmap over grad gives the gradient of each sample; silent on what a kernel refuses.",
             "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
         ),
+        "view_in_a_linear_map": Clause(
+            None,
+            "linearize returns a function to compute the jvp of the function at the given "
+            "parameters, and vmap maps a function over tensors; silent on what a view refuses.",
+            _TORCH + "generated/torch.func.linearize.html",
+        ),
         "step_with_nothing": Clause(
             None,
             "Silent; backward() has raised before the optimizer is asked.",
