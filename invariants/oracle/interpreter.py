@@ -250,6 +250,9 @@ class _Interpreter:
             point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         if action.action == "step" and (refused := self._refuses(moment)):
             point = replace(point, may_raise=refused)
+        if action.action == "step" and self.case.clip and self._shares_zeros(index, asked):
+            refused = self.contract["clipping_of_shared_zeros"]
+            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         steps = raises is None and action.action == "step"
         dragging = self._dragging(point, moment)
         moved = (*point.moving, *dragging) if steps else ()
@@ -441,6 +444,19 @@ class _Interpreter:
             if placed.layer.kind in ("conv1d_transpose", "conv2d_transpose")
         }
         return not kernels.isdisjoint(moment.acting.trainable)
+
+    def _shares_zeros(self, index: int, asked: frozenset[str]) -> bool:
+        """Whether the elements of a gradient of zeros may share their memory.
+
+        vmap makes one number of all tangents of a loss that nothing trained reaches. A gradient
+        that is set to zeros and kept has that memory still at a later step.
+        """
+        first = 0 if self.options.get("zero_grad") == "zeros" else index
+        return any(
+            self.case.reached.isdisjoint({*moment.acting.trainable, *asked})
+            and any(self.world.arrays[name][0].size > 1 for name in moment.acting.trainable)
+            for moment in self.moments[first : index + 1]
+        )
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.

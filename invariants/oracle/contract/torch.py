@@ -413,6 +413,12 @@ TORCH = Contract(
             "as clip_grad_norm_ has it.",
             _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
         ),
+        "clipping_of_shared_zeros": Clause(
+            None,
+            "Gradients are modified in-place. Silent on whether elements of one may share their "
+            "memory, as those of an expanded tensor do; users expect that zeros can be clipped.",
+            _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
+        ),
         "clip_factor": Clause(
             "clamped",
             "grad = grad * min(max_norm / (total_norm + 1e-6), 1); the norm is computed over the "
