@@ -172,6 +172,10 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
     whole = mode.traits.get("of") in ("model", "method")
     if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
         return case.reached_from(range(len(case.architecture.outputs))) - unwatched
+    asked = frozenset(f"input_{n}" for n in case.watched)
+    joined = mode.traits.get("hooked") == "model" and not case.reached.isdisjoint(asked)
+    if joined and contract["unreached_gradient"] == "zeros_of_inputs":
+        return case.reached | asked
     return case.reached - unwatched
 
 

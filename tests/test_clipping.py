@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from forging import at, gradient_of, point_of, torch_case
 from tests_support import simple_case
@@ -12,10 +14,11 @@ from tests_support import simple_case
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS
-from invariants.case import Case, from_json
-from invariants.judge import gather
+from invariants.case import Case, from_json, frozen
+from invariants.judge import gather, judge
+from invariants.objective import Term
 from invariants.optimizer import Clip
-from invariants.program import Freeze, Gradient, Step
+from invariants.program import Action, Freeze, Gradient, Step, Thaw
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 from invariants.reduction.edits import plainer_settings
@@ -73,3 +76,53 @@ def test_what_is_frozen_takes_no_part_in_the_norm_of_all() -> None:
     assert gradients["dense_2.kernel"] is None
     total = sum(float((g * g).sum()) for g in gradients.values() if g is not None) ** 0.5
     assert 0.0624 < total <= 0.0625
+
+
+def of_the_stem(mode: str, *program: Action, **changes: Any) -> Case:
+    """Two heads, of which the objective has that of the stem alone; the other is not reached."""
+    layers = (Dense(units=2, use_bias=False), Dense(units=2, use_bias=False))
+    case = torch_case(layers, program, **changes)
+    (batch,) = case.batches
+    realisation = replace(case.realisations["torch"], mode=mode)
+    return replace(
+        case,
+        architecture=replace(case.architecture, taps=(1,)),
+        objective=(Term(output=1),),
+        batches=(replace(batch, targets=(frozen(np.full((4, 2), 0.25)),)),),
+        realisations={"torch": realisation},
+    ).check()
+
+
+CLIPS = tuple(Clip(kind=kind, limit=2.0) for kind in ("value", "norm", "global_norm"))
+SHARED = {"torch-forward-mode-shares-zeros"}
+
+
+@pytest.mark.parametrize("mode", ["forward_mode", "linearized"])
+@pytest.mark.parametrize("clip", CLIPS)
+def test_zeros_that_share_their_memory_are_not_clipped_as_known(clip: Clip, mode: str) -> None:
+    case = of_the_stem(mode, Freeze("dense_0"), Step(0), clip=clip)
+    assert {f.issue for f in judge(case, "torch").findings} == SHARED
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        of_the_stem("forward_mode", Freeze("dense_0"), Step(0)),
+        of_the_stem("forward_mode", Step(0), clip=CLIPS[0]),
+        of_the_stem("forward_mode", Freeze("dense_0"), Step(0), clip=CLIPS[0], input_gradient=True),
+        of_the_stem("functional", Freeze("dense_0"), Step(0), clip=CLIPS[0]),
+    ],
+    ids=["not clipped", "a weight is reached", "an input is reached", "torch.func.grad"],
+)
+def test_other_zeros_are_clipped(case: Case) -> None:
+    assert judge(case, "torch").findings == ()
+
+
+def test_zeros_that_are_kept_share_their_memory_at_a_later_step() -> None:
+    later = (Gradient(0), Freeze("dense_1"), Thaw("dense_0"), Step(0))
+    case = of_the_stem("forward_mode", Freeze("dense_0"), *later, clip=CLIPS[0])
+    assert judge(case, "torch").findings == ()
+    realisation = case.realisations["torch"]
+    options = {**realisation.options, "zero_grad": "zeros"}
+    kept = replace(case, realisations={"torch": replace(realisation, options=options)})
+    assert {f.issue for f in judge(kept, "torch").findings} == SHARED

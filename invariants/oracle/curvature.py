@@ -211,6 +211,21 @@ def bends(value: Value, position: int, g: Array, tangents: Mapping[int, Array]) 
         yield received(value, position, bend, primitive.vjp_ulps + 1.0, times)
 
 
+def on_the_way(value: Value, g: Array) -> Iterator[Array]:
+    """What multiplies a change and may be beyond the format, however small the change is.
+
+    torch differentiates a / b by b to -(a / b) / b (div_tensor_other_grad in
+    torch/csrc/autograd/FunctionsManual.cpp), be it a quotient or the g / x that a logarithm hands
+    on: then that is an infinity, or NaN times 0.
+    """
+    if value.name not in ("log", "divide"):
+        return
+    divisor = align(value.parents[-1].data, g.ndim)
+    yield g / divisor / divisor
+    if value.name == "divide":
+        yield value.data / divisor / divisor
+
+
 def rounded(
     value: Value,
     rounding: Rounding,

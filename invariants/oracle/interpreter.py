@@ -18,6 +18,7 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
+from invariants.oracle.layouts import lays_out_otherwise
 from invariants.oracle.masking import held_parts, kept, masked
 from invariants.oracle.optimizers import TOGETHER
 from invariants.oracle.passes import Pass, Passes
@@ -243,8 +244,15 @@ class _Interpreter:
         if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
             refused = self.contract["kernel_gradient_of_a_sample"]
             point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
+        changing = {*moment.acting.trainable, *asked}
+        if "linear" in self.mode.traits and lays_out_otherwise(self.case.architecture, changing):
+            refused = self.contract["view_in_a_linear_map"]
+            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         if action.action == "step" and (refused := self._refuses(moment)):
             point = replace(point, may_raise=refused)
+        if action.action == "step" and self.case.clip and self._shares_zeros(index, asked):
+            refused = self.contract["clipping_of_shared_zeros"]
+            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         steps = raises is None and action.action == "step"
         dragging = self._dragging(point, moment)
         moved = (*point.moving, *dragging) if steps else ()
@@ -436,6 +444,19 @@ class _Interpreter:
             if placed.layer.kind in ("conv1d_transpose", "conv2d_transpose")
         }
         return not kernels.isdisjoint(moment.acting.trainable)
+
+    def _shares_zeros(self, index: int, asked: frozenset[str]) -> bool:
+        """Whether the elements of a gradient of zeros may share their memory.
+
+        vmap makes one number of all tangents of a loss that nothing trained reaches. A gradient
+        that is set to zeros and kept has that memory still at a later step.
+        """
+        first = 0 if self.options.get("zero_grad") == "zeros" else index
+        return any(
+            self.case.reached.isdisjoint({*moment.acting.trainable, *asked})
+            and any(self.world.arrays[name][0].size > 1 for name in moment.acting.trainable)
+            for moment in self.moments[first : index + 1]
+        )
 
     def _draws(self, index: int, batch: int) -> Draws | None:
         """What the random layers draw at an action, or None where that is not known.

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from invariants.oracle.curvature import bends, received, tangent
+from invariants.oracle.curvature import bends, on_the_way, received, tangent
 from invariants.oracle.primitives import (
     KINKS,
     POLES,
@@ -262,6 +262,10 @@ class Tape:
                 if tangents is not None and first is not None:
                     for bend in bends(value, position, first[value.index], tangents):
                         self._accumulate(adjoints, parent, bend)
+            if tangents is not None and first is not None and value.index in tangents:
+                largest = value.rounding.precision.largest
+                met = on_the_way(value, first[value.index])
+                self.adjoints += [(largest, number) for number in met]
         return adjoints
 
     def _tangents(self, output: Value, along: Mapping[int, Array]) -> dict[int, Array]:

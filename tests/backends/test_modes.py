@@ -11,6 +11,7 @@ from hypothesis import Phase, find, given, seed, settings
 from tests_support import simple_case
 
 from invariants.architecture.graph import Architecture, Block, Node
+from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.architecture.layers.recurrent import LSTM
@@ -111,6 +112,38 @@ def test_what_the_loss_does_not_reach_has_zeros_from_a_transformed_function() ->
     assert not idle.any()
 
 
+MODEL_HOOK = "torch-model-hook-zeros-for-unreached"
+
+
+def test_a_hook_on_the_model_changes_nothing_where_the_loss_reaches_all() -> None:
+    case = in_mode(simple_case(), "torch", "hooked_model")
+    lines = BACKENDS["torch"].render(case).splitlines()
+    assert lines.count("model.register_full_backward_hook(passed_on)") == 1
+    verdict = judge(case, "torch")
+    assert verdict.findings == ()
+    assert verdict.measures.gradients > 0
+
+
+def test_a_hook_on_the_model_leaves_an_idle_head_without_a_gradient() -> None:
+    case = in_mode(_with_an_idle_head(), "torch", "hooked_model")
+    assert judge(case, "torch").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "output", "found"),
+    [
+        ("hooked_model", 0, {(MODEL_HOOK, "input_0")}),
+        ("hooked_model", 1, {(MODEL_HOOK, "input_1")}),
+        ("hooked", 0, set()),
+    ],
+)
+def test_a_hook_on_the_model_gives_an_idle_input_zeros_as_known(
+    mode: str, output: int, found: set[tuple[str, str]]
+) -> None:
+    verdict = judge(in_mode(_with_an_idle_input(output), "torch", mode), "torch")
+    assert {(f.issue, f.subject) for f in verdict.findings} == found
+
+
 def test_forward_mode_is_not_asked_for_what_has_no_tangent() -> None:
     case = torch_case((LSTM(units=2),), (Gradient(0),), inputs=(3, 2))
     with pytest.raises(CaseError, match="forward_mode does not take lstm: torch has no forward"):
@@ -123,6 +156,20 @@ def test_with_nothing_to_train_a_forward_pass_has_run_where_it_comes_first(mode:
     program = (Freeze(""), Gradient(0), Thaw(""), Gradient(0))
     case = in_mode(torch_case(layers, program, inputs=(3,)), "torch", mode)
     assert judge(case, "torch").findings == ()
+
+
+def _with_an_idle_input(output: int) -> Case:
+    """Two inputs, each of which an output of its own depends on; the loss has one of these."""
+    case = torch_case((Dense(units=1), Dense(units=1)), (Gradient(0),), inputs=(1,))
+    (batch,) = case.batches
+    network = replace(case.architecture.network, arity=2, nodes=(Node(0, (0,)), Node(1, (1,))))
+    return replace(
+        case,
+        architecture=Architecture((Spec((1,)), Spec((1,))), network, taps=(2,)),
+        batches=(replace(batch, inputs=(*batch.inputs, *batch.inputs)),),
+        objective=(Term(output=output),),
+        input_gradient=True,
+    ).check()
 
 
 def _with_an_idle_head() -> Case:

@@ -300,6 +300,7 @@ NOTICED_BY = {
         "kept_cast_has_no_gradient": "upstream_gradients",
         "vmap_repeats_the_first_sample": "upstream_gradients",
         "backward_hook_drops_at_frozen": "upstream_gradients",
+        "model_hook_halves_where_some_is_frozen": "upstream_gradients",
         "offloaded_in_16_bits": "upstream_gradients",
         "retained_graph_forgets_its_share": "upstream_gradients",
         "frozen_linear_is_differentiated_once": "upstream_gradients",

@@ -83,3 +83,33 @@ def test_a_spread_beyond_every_gradient_is_chaos() -> None:
     assert not is_chaos({"kernel": samples})
     assert is_chaos({"kernel": samples, "query": tipped})
     assert not is_chaos({"kernel": 1000.0 * samples, "query": tipped})
+
+
+def _bent(name: str, dtype: str, x: float, again: bool) -> Tape:
+    """A pass over 1 / x or log x, whose gradient is taken again along x or not."""
+    tape = Tape(Rounding(PRECISIONS[dtype]))
+    leaf = tape.constant(np.array([[x]]))
+    y = tape.lift(1.0) / leaf if name == "divide" else leaf.apply("log")
+    along = {leaf.index: np.array([[2.0**-10]])} if again else None
+    tape.gradients((y * 2.0**-4).sum(-1), [leaf], 1.0, along)
+    return tape
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "x", "again", "lost"),
+    [
+        ("log", "float16", 2.0**-10, True, True),  # 2⁻⁴ / x² is 65536
+        ("log", "float16", 2.0**-8, True, False),
+        ("log", "float16", 2.0**-10, False, False),
+        ("log", "float32", 2.0**-10, True, False),
+        ("divide", "float16", 2.0**-6, True, True),  # 1 / x³ is 262144
+        ("divide", "float16", 2.0**-4, True, False),
+        ("divide", "float16", 2.0**-6, False, False),
+    ],
+)
+def test_a_quotient_on_the_way_of_a_second_derivative_may_overflow(
+    name: str, dtype: str, x: float, again: bool, lost: bool
+) -> None:
+    """Whose product with a small change is well within the format."""
+    tape = _bent(name, dtype, x, again)
+    assert may_leave_the_range(tape, {}, trained=False) is lost

@@ -50,6 +50,8 @@ def made(case: Case) -> list[str]:
         return [f"model.compile({_compile(case)})"]
     if of == "member":
         return [f"model.{_member(case)}.compile({_compile(case)})"]
+    if traits(case).get("hooked") == "model":
+        return ["model.register_full_backward_hook(passed_on)"]
     return ["hook(model)"] if traits(case).get("functions") == "hooks" else []
 
 
@@ -98,6 +100,10 @@ def linearized(function, primals):
     tangents = (unit.reshape(-1, *p.shape) for unit, p in zip(units, primals))
     columns = torch.vmap(jvp)(*tangents).split(sizes)
     return [column.reshape(p.shape) for column, p in zip(columns, primals)], loss
+""",
+    "model_hook": """\
+def passed_on(module, grad_input, grad_output):
+    return grad_input
 """,
     "hooks": """\
 def passed_on(module, grad_input, grad_output):

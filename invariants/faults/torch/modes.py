@@ -95,6 +95,11 @@ _ROWS = {
         ("torch.nn.Module.register_full_backward_hook",),
         "hooked",
     ),
+    "model_hook_halves_where_some_is_frozen": Row(
+        "A backward hook of a model that holds a frozen weight halves the gradient of its outputs.",
+        ("torch.nn.Module.register_full_backward_hook",),
+        "hooked_model",
+    ),
     "offloaded_in_16_bits": Row(
         "save_on_cpu keeps tensors in bfloat16.",
         ("torch.autograd.graph.save_on_cpu",),
@@ -334,6 +339,19 @@ def backward_hook_drops_at_frozen(register: Any) -> Any:
             return tuple(None if gradient is None else gradient * 0 for gradient in given)
 
         return register(self, dropping)
+
+    return registering
+
+
+def model_hook_halves_where_some_is_frozen(register: Any) -> Any:
+    def registering(self: Any, hook: Any) -> Any:
+        def halving(module: Any, output: Any) -> Any:
+            if all(parameter.requires_grad for parameter in module.parameters()):
+                return None
+            return tuple(None if gradient is None else gradient / 2 for gradient in output)
+
+        self.register_full_backward_pre_hook(halving)
+        return register(self, hook)
 
     return registering
 

@@ -395,6 +395,11 @@ TENSORFLOW = Contract(
         "clip_by_value_of_nothing": Clause(
             None, "apply() has raised before it clips.", _KERAS + "optimizers/"
         ),
+        "clipping_of_shared_zeros": Clause(
+            None,
+            "Tensors are immutable: gradients that are clipped are other ones.",
+            "https://www.tensorflow.org/guide/tensor",
+        ),
         "clip_factor": Clause(
             "of_the_larger",
             "clipnorm: the gradient of each weight is individually clipped so that its norm is no "
@@ -877,6 +882,11 @@ TENSORFLOW = Contract(
             _TF + "GradientTape#gradient",
         ),
         "kernel_gradient_of_a_sample": Clause(
+            None,
+            "Silent; users expect that a gradient does not raise.",
+            _TF + "GradientTape#gradient",
+        ),
+        "view_in_a_linear_map": Clause(
             None,
             "Silent; users expect that a gradient does not raise.",
             _TF + "GradientTape#gradient",

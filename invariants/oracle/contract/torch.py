@@ -418,6 +418,12 @@ TORCH = Contract(
             "as clip_grad_norm_ has it.",
             _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
         ),
+        "clipping_of_shared_zeros": Clause(
+            None,
+            "Gradients are modified in-place. Silent on whether elements of one may share their "
+            "memory, as those of an expanded tensor do; users expect that zeros can be clipped.",
+            _TORCH + "generated/torch.nn.utils.clip_grad_value_.html",
+        ),
         "clip_factor": Clause(
             "clamped",
             "grad = grad * min(max_norm / (total_norm + 1e-6), 1); the norm is computed over the "
@@ -903,6 +909,12 @@ TORCH = Contract(
             None,
             "vmap over grad gives the gradient of each sample; silent on what a kernel refuses.",
             "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
+        ),
+        "view_in_a_linear_map": Clause(
+            None,
+            "linearize returns a function to compute the jvp of the function at the given "
+            "parameters, and vmap maps a function over tensors; silent on what a view refuses.",
+            _TORCH + "generated/torch.func.linearize.html",
         ),
         "step_with_nothing": Clause(
             None,

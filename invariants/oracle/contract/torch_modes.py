@@ -235,6 +235,18 @@ MODES: tuple[Mode, ...] = (
         seconds=0.03,
     ),
     Mode(
+        "hooked_model",
+        "A backward hook may return a new gradient that is used in place of the one it is given; "
+        "one that returns what it was given changes nothing. Here the model itself has one. Silent "
+        "on an input that no loss depends on; users expect that it still has no gradient. "
+        "It fires on behalf of the outputs alone where no input of the model requires a gradient, "
+        "and warns so.",
+        _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.register_full_backward_hook",
+        traits={"functions": "model_hook", "hooked": "model"},
+        may_warn=("since no inputs require gradients",),
+        seconds=0.03,
+    ),
+    Mode(
         "retained",
         "With retain_graph=True the graph used to compute the gradient is not freed; a second "
         "backward pass adds its gradients to those of the first.",

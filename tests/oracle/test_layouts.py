@@ -1,0 +1,87 @@
+"""Which networks may lay out all tangents at once otherwise than one, and what then raises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from forging import torch_case
+
+from invariants.architecture.layers import AnyLayer
+from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.convolution import Conv1D, Conv2D
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.resizing import ZeroPadding2D
+from invariants.architecture.layers.shaping import Flatten, Reshape
+from invariants.case import Case
+from invariants.judge import judge
+from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
+from invariants.program import Gradient
+
+ISSUE = "torch-linear-map-views"
+REFUSED = ("RuntimeError", "view size is not compatible")
+AS_IF = CONTRACTS["torch"].as_if({"view_in_a_linear_map": REFUSED})
+
+
+def series(channels: int) -> tuple[AnyLayer, ...]:
+    return (Dense(units=3 * channels), Reshape(shape=(3, channels)), Conv1D(filters=2))
+
+
+def image(*layers: AnyLayer) -> tuple[AnyLayer, ...]:
+    return (Dense(units=12), Reshape(shape=(2, 3, 2)), *layers)
+
+
+def case_of(*layers: AnyLayer, mode: str = "linearized") -> Case:
+    case = torch_case(layers, (Gradient(0),))
+    realisation = replace(case.realisations["torch"], mode=mode)
+    return replace(case, realisations={"torch": realisation}).check()
+
+
+WINDOW = (2, 2)
+
+MAY: dict[str, tuple[AnyLayer, ...]] = {
+    "one channel": (*series(1), Flatten()),
+    "one channel before a linear layer": (*series(1), Dense(units=2)),
+    "zeros": image(ZeroPadding2D(), Flatten()),
+    "zeros of a convolution": image(
+        Conv2D(filters=2, kernel_size=WINDOW, padding="same"), Flatten()
+    ),
+}
+
+MAY_NOT: dict[str, tuple[AnyLayer, ...]] = {
+    "two channels": (*series(2), Flatten()),
+    "one channel that comes of one": (Reshape(shape=(3, 1)), Conv1D(), Flatten()),
+    "nothing behind it": series(1),
+    "no zeros": image(Conv2D(filters=2, kernel_size=WINDOW), Flatten()),
+    "no convolution": (Dense(units=3), Tanh()),
+}
+
+
+@pytest.mark.parametrize("what", MAY)
+def test_a_view_behind_what_lies_both_ways_may_raise(what: str) -> None:
+    (point,) = expect(case_of(*MAY[what]), "torch", AS_IF).points
+    assert point.may_raise == REFUSED
+
+
+@pytest.mark.parametrize("what", MAY_NOT)
+def test_elsewhere_nothing_may_raise(what: str) -> None:
+    (point,) = expect(case_of(*MAY_NOT[what]), "torch", AS_IF).points
+    assert point.may_raise is None
+
+
+def test_a_convolution_that_no_tangent_reaches_may_not_raise() -> None:
+    case = torch_case((Conv1D(filters=2), Flatten()), (Gradient(0),), inputs=(3, 1))
+    realisation = replace(case.realisations["torch"], mode="linearized")
+    case = replace(case, realisations={"torch": realisation})
+    asked = replace(case, input_gradient=True).check()
+    (point,), (other,) = (expect(c, "torch", AS_IF).points for c in (case.check(), asked))
+    assert (point.may_raise, other.may_raise) == (None, REFUSED)
+
+
+@pytest.mark.parametrize(("mode", "found"), [("linearized", {ISSUE}), ("forward_mode", set())])
+@pytest.mark.parametrize("what", MAY)
+def test_a_linear_map_of_views_raises_as_known_where_jacfwd_does_not(
+    what: str, mode: str, found: set[str]
+) -> None:
+    assert {f.issue for f in judge(case_of(*MAY[what], mode=mode), "torch").findings} == found
