@@ -23,7 +23,7 @@ from invariants.oracle.limits import (
 from invariants.oracle.losses import objective
 from invariants.oracle.masking import held_parts
 from invariants.oracle.primitives import Array
-from invariants.oracle.rounding import SAMPLES
+from invariants.oracle.rounding import SAMPLES, half_of_the_samples
 from invariants.oracle.scaling import LossScale
 from invariants.oracle.stepping import Layout
 from invariants.oracle.tape import Tape, Value
@@ -265,12 +265,13 @@ class Passes:
         return replace(result, gradients=gradients)
 
     def _move_again(self, result: Pass, again: Mapping[str, Array]) -> None:
-        """Half of the samples have states as a second pass leaves them.
+        """Half of the samples have states as a second pass leaves them, others each time.
 
         Of a layer that is called more than once any of its calls may be made again: that of which
         no stretch is recomputed is not, and a stretch within another depends on both.
         """
-        turn = np.arange(1 + SAMPLES) % 2 == 1
+        turn = np.zeros(1 + SAMPLES, dtype=bool)
+        turn[half_of_the_samples(self.world.state_version)] = True
         several = [layer.path for layer in self.world.stateful if layer.calls > 1]
         once = {name: self.world.arrays[name] for name in result.state}
         self.world.move(

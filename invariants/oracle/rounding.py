@@ -184,6 +184,11 @@ class Rounding:
         return value + (self.precision.smallest_normal * times) * noise
 
 
+def half_of_the_samples(turn: int) -> Array:
+    """The numbers of half of the samples, others at each turn; 0 is never among them."""
+    return np.asarray(_turns()[turn % 64])
+
+
 @cache
 def _turns() -> Array:
     """Which samples a straddle moves, by its turn: half of them, others each time.
@@ -229,7 +234,7 @@ def straddle_zero(samples: Array, turn: int) -> Array:
     near = (np.abs(samples[0]) <= LAMBDA * spread) & (spread > 0.0)
     if not near.any():
         return samples
-    moved, rows = samples.copy(), _turns()[turn % 64]
+    moved, rows = samples.copy(), half_of_the_samples(turn)
     sides = np.maximum(np.abs(samples[0]), spread)
     signed = np.where(_branch(sides.shape, turn) % 2, -sides, sides)
     moved[rows] = np.where(near, signed, samples[rows])
@@ -255,7 +260,7 @@ def straddle_maxima(samples: Array, turn: int) -> Array:
     count = near.sum(axis=-2, keepdims=True)
     if (count <= 1).all():
         return samples
-    moved, rows = samples.copy(), _turns()[turn % 64]
+    moved, rows = samples.copy(), half_of_the_samples(turn)
     rank = np.cumsum(near, axis=-2) - 1
     chosen = near & (count > 1) & (rank == _branch(count.shape, turn) % np.maximum(count, 1))
     lifted = samples[rows].max(axis=-2, keepdims=True) + spread

@@ -626,7 +626,7 @@ def test_a_fault_is_found_by_its_property(backend: str, name: str, property_: st
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow"])
 def test_every_family_of_layers_has_a_gradient_that_drifts(backend: str) -> None:
-    families = {module.name for module in iter_modules(layers.__path__)} - {"base"}
+    families = {module.name for module in iter_modules(layers.__path__)} - {"base", "windowed"}
     assert DRIFTING.keys() == families
     sentences = [
         _named(backend, row[backend]).sentence for row in DRIFTING.values() if backend in row
