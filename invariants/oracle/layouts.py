@@ -3,6 +3,9 @@
 A convolution puts out channels last where its input lies so. An input of one channel lies both
 ways, and which it is taken for depends on the strides of an axis of length 1; zeros around an image
 are laid out by a guess as well. One channel that comes of it is laid out the same either way.
+
+An instance norm views samples and channels as one axis. That is refused behind a convolution that
+has all tangents of its kernel at once, and none of what goes in: they lie between its channels.
 """
 
 from __future__ import annotations
@@ -33,12 +36,18 @@ def lays_out_otherwise(architecture: Architecture, changing: Collection[str]) ->
     changing: the weights and inputs by which the loss is differentiated.
     """
     sources = {name.rpartition(".")[0] or name for name in changing}
-    followed = frozenset[str]().union(*(architecture.upstream(p.path) for p in architecture.layers))
+    placed, nothing = architecture.layers, frozenset[str]()
+    followed = nothing.union(*(architecture.upstream(p.path) for p in placed))
+    normed = nothing.union(
+        *(architecture.upstream(p.path) for p in placed if p.layer.kind == "instance_norm")
+    )
+    kernels = {name.rpartition(".")[0] for name in changing if not name.endswith("bias")}
+    given = {p.path for p in placed if not sources.isdisjoint(architecture.upstream(p.path))}
     return any(
-        placed.path in followed
-        and _lies_both_ways(placed)
-        and not sources.isdisjoint(architecture.upstream(placed.path))
-        for placed in architecture.layers
+        (p.path in followed and _lies_both_ways(p))
+        if p.path in given
+        else (p.path in normed and "conv" in p.layer.kind and p.path in kernels)
+        for p in placed
     )
 
 

@@ -11,13 +11,14 @@ from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Tanh
 from invariants.architecture.layers.convolution import Conv1D, Conv2D
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.grouping import InstanceNorm
 from invariants.architecture.layers.resizing import ZeroPadding2D
 from invariants.architecture.layers.shaping import Flatten, Reshape
 from invariants.case import Case
 from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
-from invariants.program import Gradient
+from invariants.program import Freeze, Gradient
 
 ISSUE = "torch-linear-map-views"
 REFUSED = ("RuntimeError", "view size is not compatible")
@@ -55,6 +56,9 @@ MAY_NOT: dict[str, tuple[AnyLayer, ...]] = {
     "nothing behind it": series(1),
     "no zeros": image(Conv2D(filters=2, kernel_size=WINDOW), Flatten()),
     "no convolution": (Dense(units=3), Tanh()),
+    "an instance norm before it": image(
+        InstanceNorm(), Conv2D(filters=2, kernel_size=WINDOW), Flatten()
+    ),
 }
 
 
@@ -68,6 +72,19 @@ def test_a_view_behind_what_lies_both_ways_may_raise(what: str) -> None:
 def test_elsewhere_nothing_may_raise(what: str) -> None:
     (point,) = expect(case_of(*MAY_NOT[what]), "torch", AS_IF).points
     assert point.may_raise is None
+
+
+def test_an_instance_norm_behind_the_tangents_of_a_kernel_alone_raises_as_known() -> None:
+    layers = (Conv2D(filters=2, kernel_size=WINDOW), Tanh(), InstanceNorm(), Flatten())
+    case = torch_case(layers, (Gradient(0),), inputs=(3, 3, 2))
+    realisation = replace(case.realisations["torch"], mode="linearized")
+    case = replace(case, realisations={"torch": realisation})
+    both = replace(case, input_gradient=True).check()
+    biased = replace(case, program=(Freeze("conv2d_0.kernel"), Gradient(0)))
+    realisation = replace(realisation, ways=("tensor_requires_grad_", None))
+    biased = replace(biased, realisations={"torch": realisation}).check()
+    found = [{f.issue for f in judge(c, "torch").findings} for c in (case.check(), both, biased)]
+    assert found == [{ISSUE}, set(), set()]
 
 
 def test_a_convolution_that_no_tangent_reaches_may_not_raise() -> None:
