@@ -106,15 +106,20 @@ class Moment:
         return self.masked | self.hooked
 
 
-def flags_after(
-    action: Any, way: str | None, flags: Flags, contract: Contract, equal_flag_ignored: bool = False
-) -> Flags:
+def _flagged(action: Freeze | Thaw, sets_flag: bool, flags: Flags, contract: Contract) -> Flags:
+    change = flags.freeze if isinstance(action, Freeze) else flags.thaw
+    after, ignoring = (change(action.target, sets_flag, ignored) for ignored in (False, True))
+    if after == ignoring:  # so that the contract is asked where it matters alone
+        return after
+    return ignoring if contract["equal_flag"] == "ignored" else after
+
+
+def flags_after(action: Any, way: str | None, flags: Flags, contract: Contract) -> Flags:
     """What is trainable after an action that goes this way."""
     if isinstance(action, Freeze | Thaw):
         if contract.way(way or "").by != "flag":
             return flags
-        change = flags.freeze if isinstance(action, Freeze) else flags.thaw
-        after = change(action.target, contract.way(way or "").sets_flag, equal_flag_ignored)
+        after = _flagged(action, contract.way(way or "").sets_flag, flags, contract)
         if not contract.way(way or "").construction:
             return after
         if action.target not in ("", *flags.architecture.blocks):
@@ -179,9 +184,7 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
     return case.reached - unwatched
 
 
-def _as_made(
-    case: Case, realisation: Realisation, contract: Contract, equal_flag_ignored: bool
-) -> Flags:
+def _as_made(case: Case, realisation: Realisation, contract: Contract) -> Flags:
     """What is trainable once the model is made: all but what its making has frozen.
 
     A layer is made before the model around it, in whatever order the program names them.
@@ -189,7 +192,7 @@ def _as_made(
     frozen = made_frozen(case, realisation, contract)
     flags = Flags.initial(case.architecture)
     for action, way in sorted(frozen, key=lambda made: len(made[0].target), reverse=True):
-        flags = flags_after(action, way, flags, contract, equal_flag_ignored)
+        flags = flags_after(action, way, flags, contract)
     return flags
 
 
@@ -205,7 +208,6 @@ class _Course:
     ) -> None:
         self.contract, self.stopping = contract, stopping
         self.options = contract.chosen(realisation.options)
-        self.equal_flag_ignored = contract["equal_flag"] == "ignored"
         mode = contract.mode(realisation.mode)
         self.compiled = mode.trains_itself
         self.function, self.signed = mode.traits.get("function"), "signature" in mode.traits
@@ -234,7 +236,7 @@ class _Course:
                 for name in placed.layer.cast_when_fused()
             )
         self.watched, self.penalised = case.watched, frozenset(case.penalties)
-        flags = _as_made(case, realisation, contract, self.equal_flag_ignored)
+        flags = _as_made(case, realisation, contract)
         held = self._made_with(flags.acting)
         self.start = Moment(flags, flags.acting, reached, case.training, 1.0, held, 0)
 
@@ -481,7 +483,7 @@ class _Course:
         }
         flags = moment.flags
         if not is_construction(action, way, self.contract):
-            flags = flags_after(action, way, flags, self.contract, self.equal_flag_ignored)
+            flags = flags_after(action, way, flags, self.contract)
         acting = moment.acting if self.compiled else flags.acting
         moment = replace(moment, flags=flags, acting=acting, raises=None, warns=(), loads=False)
         moment = replace(moment, again=False)

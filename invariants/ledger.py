@@ -228,9 +228,12 @@ def _explained(
     """`labelled` with the violations that vanish under `issues` marked as known."""
     if len(issues) < 1 or all(finding.severity != "violation" for finding in labelled):
         return labelled
+    properties = {name for issue in issues for name in issue.properties}
+    violated = {finding.property_ for finding in labelled if finding.severity == "violation"}
+    if violated.isdisjoint(properties):
+        return labelled
     left = findings(_as_if(evidence, (*given, *issues)))
     keys = {finding.key for finding in left if finding.severity == "violation"}
-    properties = {name for issue in issues for name in issue.properties}
     name = " + ".join(issue.id for issue in issues)
     documented = all(issue.documented for issue in issues)
     return [

@@ -314,7 +314,7 @@ class _Interpreter:
         wanted = {*moment.with_gradients, *asked} - idle
         shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
         gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
-        if moved and not self.contract["gradient_kept_by_step"]:
+        if moved:
             left = self.stepper.left_behind(gradients, moved)
             gradients |= left
             point = replace(point, forward=(*forward, index)) if left else point
@@ -486,8 +486,9 @@ class _Interpreter:
             return tuple(wider)
         if action.action == "gradient":
             return None
-        clip, of_nothing = self.case.clip, self.contract["clip_by_value_of_nothing"]
-        if clip and clip.kind == "value" and of_nothing and not moment.with_gradients:
+        clip = self.case.clip
+        clips_nothing = clip and clip.kind == "value" and not moment.with_gradients
+        if clips_nothing and (of_nothing := self.contract["clip_by_value_of_nothing"]):
             return tuple(of_nothing)
         if not trainable and moment.held is None and self.averages and self.fitted:
             return self.contract["average_of_nothing"]

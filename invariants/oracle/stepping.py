@@ -166,10 +166,10 @@ class Stepper:
         Of a schedule-free average: what is assigned while the step is traced is lost.
         """
         if (
-            self.contract["schedule_free_start"] == "zero_when_traced"
-            and self.case.optimizer.kind == "schedule_free_adamw"
+            self.case.optimizer.kind == "schedule_free_adamw"
             and self.traced
             and self.options.get("optimizer_build") == "first_step"
+            and self.contract["schedule_free_start"] == "zero_when_traced"
         ):
             return {"z": np.zeros_like(array)}
         return {}
@@ -213,11 +213,11 @@ class Stepper:
         It does so in full vectors, of 8 elements at least; which they are, the processor decides.
         """
         return (
-            self.contract["fused_sgd_in_16_bits"] == "unknown"
-            and self.options.get("optimizer_loop") == "fused"
+            self.options.get("optimizer_loop") == "fused"
             and self.case.optimizer.kind == "sgd"
             and self.rounding.precision.significand_bits < 24
             and array[0].size >= 8
+            and self.contract["fused_sgd_in_16_bits"] == "unknown"
         )
 
     def divides_lookups_by_nan(self, tables: Collection[str]) -> bool:
@@ -259,6 +259,8 @@ class Stepper:
             return {}
         if self.options.get("optimizer_loop") != "foreach":
             return {}
+        if self.contract["gradient_kept_by_step"]:
+            return {}
         return {
             name: self.rounding.disturb(gradients[name] + self.slots[name]["momentum"] * o.momentum)
             for name in moved
@@ -269,8 +271,8 @@ class Stepper:
 
         names: the weights that have a gradient.
         """
-        thawed = self.contract["momentum_of_a_thawed_weight"]
-        if thawed and self._meets_a_new_weight(names, now):
+        meets = self._meets_a_new_weight(names, now)
+        if meets and (thawed := self.contract["momentum_of_a_thawed_weight"]):
             kind, text = thawed
             return kind, text
         return self._stops_at_a_matrix(arrays, names)
@@ -286,7 +288,7 @@ class Stepper:
             ("muon_in_bfloat16", self._meets_a_matrix(arrays, names, "bfloat16")),
             ("muon_under_a_schedule", self._schedules_a_matrix(arrays, names)),
         ):
-            if self.contract[point] and meets:
+            if meets and self.contract[point]:
                 kind, text = self.contract[point][self.traced]
                 return kind, text
         return None
