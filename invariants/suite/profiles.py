@@ -41,10 +41,11 @@ PROFILES = {
         of_a_quick_mode=2,
     ),
     "ci": Profile(
-        examples={"torch": 4000, "tensorflow": 2400},
+        examples={"torch": 3000, "tensorflow": 480},
         batch={"torch": 200, "tensorflow": 40},
         reduce_seconds=30.0,
-        of_a_mode=((5.0, 10), (60.0, 3)),
+        of_a_mode=((10.0, 10), (60.0, 3)),
+        of_a_quick_mode=10,
     ),
     "soak": Profile(
         examples={"torch": 20000, "tensorflow": 5000},

@@ -105,8 +105,9 @@ class Options:
             asked = {name: modes[name] for name in self.modes if name in modes}
             total = self.max_examples or profile.examples[backend]
             if asked:
+                quick = {mode.name for mode in CONTRACTS[backend].modes if mode.quick}
                 shares = {
-                    name: self.max_examples or share or profile.examples[backend]
+                    name: self.max_examples or (total if name in quick else share) or total
                     for name, share in asked.items()
                 }
             elif self.modes:

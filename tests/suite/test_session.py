@@ -45,6 +45,24 @@ def test_no_quick_mode_is_left_out_of_a_short_run() -> None:
     assert {PROFILES["quick"].share(mode) > 0 for mode in modes} == {True}
 
 
+def test_in_ci_every_mode_but_the_slowest_has_ten_cases_at_least() -> None:
+    drawn: Counter[tuple[str, str]] = Counter()
+    for plan in options(BOTH, "ci").plans():
+        drawn[plan.backend, plan.mode] += plan.examples
+    few = {
+        mode.name: drawn[backend, mode.name]
+        for backend in BOTH
+        for mode in CONTRACTS[backend].modes
+        if drawn[backend, mode.name] < 10
+    }
+    assert few == {"inductor": 3}
+
+
+def test_a_quick_mode_alone_has_all_cases_of_the_profile() -> None:
+    alone = Options.checked(["torch"], "quick", None, 3, None, False, ["hooked"])
+    assert sum(plan.examples for plan in alone.plans()) == PROFILES["quick"].examples["torch"]
+
+
 def test_a_mode_alone_has_the_cases_that_are_asked_for() -> None:
     asked = Options.checked(BOTH, "quick", 7, 3, None, False, ["checkpointed"])
     assert [(p.backend, p.mode, p.examples) for p in asked.plans()] == [
