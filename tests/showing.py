@@ -49,10 +49,10 @@ def freezes_what_has_momentum(case: Case, backend: str) -> bool:
 
 
 def steps_in_a_trace_at_another_rate(case: Case, backend: str) -> bool:
-    """A step calls what was traced before, when the learning rate was another."""
+    """A step moves weights by what was traced before, when the learning rate was another."""
     steps = pairwise(_steps(case, backend))
     return any(
-        now.again and (case.schedule is not None or then.factor != now.factor)
+        now.again and then.factor != now.factor and now.receiving and not now.raises
         for then, now in steps
     )
 
