@@ -232,6 +232,8 @@ class Tape:
             self.adjoints += [(largest, change) for change in tangents.values()]
             self.lookups.clear()
             adjoints = self._backward(output, needed, scale, tangents, adjoints)
+        unscaled = 1.0 / np.reshape([scale**2, scale], (2, 1, 1, 1))  # of squares, and of sizes
+        self.lookups = {table: sums * unscaled for table, sums in self.lookups.items()}
         return [
             adjoints.get(value.index, np.zeros((1, *value.shape), dtype=np.float64)) / scale
             for value in wrt
@@ -298,7 +300,9 @@ class Tape:
         product = vjp(g, value.data, *xs, **value.params)
         if value.name == "take":
             sums = lookup_sums(g, **value.params, rows=parent.shape[0])
-            table = parent.parents[0] if parent.name == "narrowed" else parent
+            table = parent
+            while table.name in ("narrowed", "add"):  # an adapter's update is added to the table
+                table = table.parents[0]
             self.lookups[table.index] = self.lookups.get(table.index, 0.0) + sums
         return received(value, position, product, primitive.vjp_ulps, np.abs(g[:1]))
 

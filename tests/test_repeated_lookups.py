@@ -1,0 +1,67 @@
+"""The second moment of an embedding's table, whose rows a batch looks up more than once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from forging import chain
+
+from invariants.architecture.graph import Architecture
+from invariants.architecture.layers import AnyLayer
+from invariants.architecture.layers.base import Spec
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.lora import EmbeddingWithLora
+from invariants.architecture.layers.shaping import Embedding, Flatten
+from invariants.backends import installed
+from invariants.case import Batch, Case, Realisation, frozen
+from invariants.judge import judge
+from invariants.objective import Term
+from invariants.optimizer import Adam
+from invariants.program import Action, Step, Thaw
+
+pytestmark = pytest.mark.skipif(not installed("tensorflow"), reason="needs TensorFlow")
+
+ADAPTED = EmbeddingWithLora(features=2, rank=1)
+
+
+def looking_up(table: AnyLayer, mode: str, *program: Action) -> Case:
+    """A table of three rows, of which a batch of two asks for the second three times."""
+    layers = (table, Flatten(), Dense(units=1))
+    architecture = Architecture((Spec((2,), vocabulary=3),), chain(*layers))
+    rng = np.random.default_rng(3)
+    batch = Batch(
+        (frozen(np.array([[1, 1], [1, 2]])),), (frozen(np.array([[0.5], [-1.0]])),), (None,)
+    )
+    ways = tuple("variable_trainable" if isinstance(a, Thaw) else None for a in program)
+    return Case(
+        architecture=architecture,
+        weights={
+            name: frozen(rng.integers(1, 64, size=p.shape) / 64.0)
+            for name, p in architecture.parameters.items()
+        },
+        batches=(batch,),
+        program=program,
+        optimizer=Adam(),
+        objective=(Term(),),
+        dtype="float32",
+        realisations={"tensorflow": Realisation(mode, ways, {"optimizer_build": "first_step"})},
+        training=True,
+        input_gradient=False,
+        seed=0,
+    ).check()
+
+
+@pytest.mark.parametrize("mode", ["tape", "mixed_float16_scaled"])
+def test_the_squares_of_lookups_are_added_up_of_what_the_scale_has_left(mode: str) -> None:
+    verdict = judge(looking_up(Embedding(features=2), mode, Step(0), Step(0)), "tensorflow")
+    assert {(f.issue, f.subject) for f in verdict.findings} == {
+        ("keras-adam-repeated-lookups", "embedding_0.embeddings")
+    }
+
+
+def test_a_table_to_which_an_update_is_added_is_looked_up_all_the_same() -> None:
+    table = "embedding_with_lora_0.embeddings"
+    verdict = judge(looking_up(ADAPTED, "tape", Thaw(table), Step(0), Step(0)), "tensorflow")
+    assert {(f.issue, f.subject) for f in verdict.findings} == {
+        ("keras-adam-repeated-lookups", table)
+    }
