@@ -311,6 +311,11 @@ class Case(Document):
         """The mode of a realisation."""
         return CONTRACTS[backend].mode(self.realisations[backend].mode)
 
+    def traced(self, backend: str) -> bool:
+        """Whether a step runs as a graph, and not op by op."""
+        mode, eagerly = self.runs_in(backend), self.options(backend).get("run_eagerly")
+        return (mode.trains_itself and eagerly == "no") or "function" in mode.traits
+
     def runs_on(self, backend: str) -> Device:
         """The device of a realisation."""
         return CONTRACTS[backend].device(self.realisations[backend].device)

@@ -176,8 +176,17 @@ class Passes:
             name: tape.lookups[leaf.index]
             for name, (leaf, *_) in leaves.items()
             if leaf.index in tape.lookups
+            and (leaf.index not in tape.adapted or self._keeps_slices(leaf.shape))
         }
         return Pass(loss.data, gradients, state, lookups, overflowing)
+
+    def _keeps_slices(self, table: Sequence[int]) -> bool:
+        """Whether the gradient of a sum of tables is one of lookups, as that of a table is.
+
+        TensorFlow adds it up where it runs op by op, but for a table of one row of several columns.
+        """
+        row, *columns = table
+        return self.case.traced(self.contract.backend) or (row == 1 and max(columns) > 1)
 
     def _cubes(self, tape: Tape) -> bool:
         """Whether a derivative that cubes the deviation of a group may overflow."""

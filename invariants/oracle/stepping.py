@@ -58,8 +58,7 @@ class Stepper:
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
         self.options = case.options(backend)
         mode = case.runs_in(backend)
-        compiled = mode.trains_itself and self.options.get("run_eagerly") == "no"
-        self.traced = compiled or "function" in mode.traits
+        self.traced = case.traced(backend)
         self.assigns = "functional" in mode.traits
         self.begin(0, arrays)
 

@@ -133,6 +133,7 @@ class Tape:
         self.adjoints: list[tuple[float, Array]] = []
         self.ties = 0  # elements that met a kink exactly
         self.lookups: dict[int, Array] = {}  # table -> lookup_sums of its gradients
+        self.adapted: set[int] = set()  # the tables to which something was added for that
         self.uses: dict[int, int] = {}  # a value -> how often its adjoint was contributed to
 
     @property
@@ -301,7 +302,8 @@ class Tape:
         if value.name == "take":
             sums = lookup_sums(g, **value.params, rows=parent.shape[0])
             table = parent
-            while table.name in ("narrowed", "add"):  # an adapter's update is added to the table
+            while table.name in ("narrowed", "add"):
+                self.adapted |= {table.parents[0].index} if table.name == "add" else set()
                 table = table.parents[0]
             self.lookups[table.index] = self.lookups.get(table.index, 0.0) + sums
         return received(value, position, product, primitive.vjp_ulps, np.abs(g[:1]))
