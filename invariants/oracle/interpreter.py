@@ -262,7 +262,9 @@ class _Interpreter:
                 point = if_not_skipped(point, self.contract["unreached_warning"])
             self.world.state_version += any(map(moves, forward))
             self.world.weights_version += bool(moved)
-            dragged = self.stepper.step_unseen(moved) if moved else frozenset[str]()
+            dragged = (
+                self.stepper.step_unseen(moved, moment.held or ()) if moved else frozenset[str]()
+            )
             replaced = dragged | (self._after_step(moment) if steps else frozenset[str]())
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())

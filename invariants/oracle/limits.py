@@ -90,14 +90,15 @@ def step_may_leave_the_range(tape: Tape) -> bool:
     """Whether a number on the way of an optimizer's step may be too large, or a divisor too small.
 
     A square of float16 is from 256 on: a second moment that is infinite ends training. So does one
-    that is 0, where ε times a correction is below the smallest number there.
+    that is 0, where ε times a correction, or a floor under a root, is below the smallest number
+    there.
     """
     limit = tape.rounding.precision.largest / 4.0
     made = (np.abs(value.data) for value in tape.values if value.parents)
     if any(bool(((size > limit) & np.isfinite(size)).any()) for size in made):
         return True
     least = tape.rounding.precision.smallest_normal
-    divisors = (value.parents[1] for value in tape.values if value.name == "divide")
+    divisors = (value.parents[-1] for value in tape.values if value.name in ("divide", "rsqrt"))
     return any(bool((np.abs(divisor.data) < least).any()) for divisor in divisors)
 
 

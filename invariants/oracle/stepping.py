@@ -131,11 +131,18 @@ class Stepper:
         for name in moving:
             self.updates_of[name] = self.updates_of.get(name, 0) + 1
 
-    def step_unseen(self, moving: Sequence[str]) -> frozenset[str]:
-        """A step with gradients that nobody knows; the frozen weights that it may move."""
+    def step_unseen(self, moving: Sequence[str], held: Collection[str]) -> frozenset[str]:
+        """A step with gradients that nobody knows; the frozen weights that it may move.
+
+        Of what takes all weights that it holds for one vector those that it has moved before, and
+        in float16, where a product of two vectors may be 0, all of them: a direction divided by
+        that is no number anywhere.
+        """
         self._count(moving)
-        together = self.case.optimizer.kind in TOGETHER and self.contract["history_moves_frozen"]
-        return frozenset(self.updates_of.keys() - {*moving} if together else ())
+        if self.case.optimizer.kind not in TOGETHER or not self.contract["history_moves_frozen"]:
+            return frozenset()
+        narrow = self.rounding.precision.name == "float16"
+        return frozenset({*(held if narrow else self.updates_of)} - {*moving})
 
     def rate(self, base: float, now: Moment) -> float | Array:
         """The learning rate of a weight that starts with `base`; under a schedule in samples."""

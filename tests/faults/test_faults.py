@@ -87,8 +87,12 @@ SHOWN_BY = {
 
 #: backend -> fault -> the kind of layer that the cases are drawn with, where it is a rare one.
 DRAWN_WITH: dict[str, dict[str, str]] = {
-    "torch": {"global_max_splits_ties": "global_max_pool2d"},
+    "torch": {
+        "dropout_forgets_its_mask": "dropout",
+        "global_max_splits_ties": "global_max_pool2d",
+    },
     "tensorflow": {
+        "frozen_conv3d_drifts": "conv3d",
         "gelu_approximate_derivative": "gelu",
         "layer_norm_drifts": "layer_norm",
         "layer_norm_over_all_blocks": "layer_norm",

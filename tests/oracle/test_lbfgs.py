@@ -63,3 +63,14 @@ def test_a_threshold_that_rounding_decides_leaves_nothing_known() -> None:
     w = memory.step(LBFGS(), rounding, w, rounding.disturb(g))
     assert memory.lost
     assert np.isnan(w).all()
+
+
+def test_a_curvature_below_float16_leaves_nothing_known() -> None:
+    """y·s is 0 there, and what is divided by it no number; float32 holds it."""
+    w = np.array([[1.0, -1.0]])
+    gradients = (np.array([[2.0**-10, 2.0**-10]]), np.array([[2.0**-11, 2.0**-11]]))
+    for dtype, known in (("float16", False), ("float32", True)):
+        rounding, memory = Rounding(PRECISIONS[dtype]), Memory()
+        for gradient in gradients:
+            moved = memory.step(LBFGS(learning_rate=2.0**-6), rounding, w, gradient)
+        assert bool(np.isfinite(moved).all()) is known, dtype

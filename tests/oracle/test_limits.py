@@ -66,6 +66,16 @@ def test_a_divisor_below_float16_leaves_a_step_unknown(epsilon: float, known: bo
     assert bool(np.isfinite(moved).all()) is known
 
 
+@pytest.mark.parametrize(("floor", "known"), [(1e-7, False), (1e-3, True)])
+def test_a_floor_that_float16_takes_for_0_leaves_a_step_unknown(floor: float, known: bool) -> None:
+    """torch's Adafactor clamps a second moment at the square of its floor, and takes 1/√ of it."""
+    weight, rounding = np.ones((1, 2)), Rounding(PRECISIONS["float16"])
+    gradient = np.array([[0.0, 1.0]])
+    optimizer = Adafactor(floor=floor)
+    moved, _ = step(optimizer, CONTRACTS["torch"], rounding, weight, gradient, {}, 1)
+    assert bool(np.isfinite(moved).all()) is known
+
+
 @pytest.mark.parametrize(
     ("before", "after", "same"), [(1.0, 1.0, True), (1.0, 2.0, False), (np.inf, np.inf, False)]
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from invariants.oracle.limits import step_may_leave_the_range
 from invariants.oracle.optimizers.base import on, smaller
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import LAMBDA, Rounding, estimate
@@ -60,9 +61,13 @@ class Memory:
         """
         if not self.lost:
             try:
-                return self._step(o, Tape(rounding), weights, gradient)
+                tape = Tape(rounding)
+                after = self._step(o, tape, weights, gradient)
+                self.lost = step_may_leave_the_range(tape)
             except _UndecidedError:
                 self.lost = True
+            if not self.lost:
+                return after
         return np.full_like(weights, np.nan)
 
     def _step(self, o: Any, tape: Tape, weights: Array, gradient: Array) -> Array:
