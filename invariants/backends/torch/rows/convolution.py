@@ -35,10 +35,15 @@ def windows_of(layer: Any, **options: Any) -> str:
     )
 
 
-def _conv(layer: Any, specs: Sequence[Spec]) -> str:
+def conv(layer: Any, specs: Sequence[Spec], **options: Any) -> str:
+    """A convolution over as many axes as the value has before its channels."""
     *extents, channels = specs[0].shape
     sizes = f"{channels}, {layer.filters}, {layer.kernel_size}"
-    return f"nn.Conv{len(extents)}d({sizes}, {windows_of(layer, groups=layer.groups)})"
+    return f"nn.Conv{len(extents)}d({sizes}, {windows_of(layer, **options)})"
+
+
+def _grouped(layer: Any, specs: Sequence[Spec]) -> str:
+    return conv(layer, specs, groups=layer.groups)
 
 
 def padded_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
@@ -55,7 +60,7 @@ BIAS = {"bias": NativeParameter("bias")}
 
 
 def _row(axes: Axes) -> Lowering:
-    return Lowering(_conv, padded_call, {"kernel": NativeParameter("weight", axes), **BIAS})
+    return Lowering(_grouped, padded_call, {"kernel": NativeParameter("weight", axes), **BIAS})
 
 
 ROWS: dict[str, Lowering] = {

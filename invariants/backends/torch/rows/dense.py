@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
 from invariants.backends.torch.rows.common import on_the_last_axis, plain
 
@@ -20,14 +24,14 @@ class Projection(nn.Module):
         return x @ self.components - self.mean
 '''
 
+
+def linear(layer: Any, specs: Sequence[Spec]) -> str:
+    """A linear layer over the last axis."""
+    return f"nn.Linear({specs[0].shape[-1]}, {layer.units}, {arguments(bias=layer.use_bias)})"
+
+
 ROWS: dict[str, Lowering] = {
-    "dense": Lowering(
-        lambda layer, specs: (
-            f"nn.Linear({specs[0].shape[-1]}, {layer.units}, {arguments(bias=layer.use_bias)})"
-        ),
-        on_the_last_axis,
-        _KERNEL,
-    ),
+    "dense": Lowering(linear, on_the_last_axis, _KERNEL),
     "projection": Lowering(
         lambda layer, specs: f"Projection({specs[0].shape[-1]}, {layer.components})",
         plain,

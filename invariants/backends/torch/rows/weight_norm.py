@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Axes, Lowering, NativeParameter, arguments
+from invariants.backends.source import Axes, Lowering, NativeParameter
 from invariants.backends.torch.rows.common import on_the_last_axis
-from invariants.backends.torch.rows.convolution import padded_call, windows_of
+from invariants.backends.torch.rows.convolution import conv, padded_call
+from invariants.backends.torch.rows.dense import linear
 
 
 def _normalised(module: str) -> str:
@@ -16,13 +17,11 @@ def _normalised(module: str) -> str:
 
 
 def _dense(layer: Any, specs: Sequence[Spec]) -> str:
-    options = arguments(bias=layer.use_bias)
-    return _normalised(f"nn.Linear({specs[0].shape[-1]}, {layer.units}, {options})")
+    return _normalised(linear(layer, specs))
 
 
 def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    sizes = f"{specs[0].shape[2]}, {layer.filters}, {layer.kernel_size}"
-    return _normalised(f"nn.Conv2d({sizes}, {windows_of(layer)})")
+    return _normalised(conv(layer, specs))
 
 
 def _parameters(axes: Axes) -> dict[str, NativeParameter]:
