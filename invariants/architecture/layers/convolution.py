@@ -127,14 +127,6 @@ class Windowed2D(Windowed, Image):
             "padding_mode": draw_padding_mode(choice, (h, w), padding, stride > 1),
         }
 
-    def over_images(self, x: Value, kernel: Value) -> tuple[Value, Value, Pair, Pair]:
-        """Value, kernel, strides and dilation, as they are over images."""
-        return x, kernel, self.strides, self.dilation
-
-    def of_images(self, y: Value) -> Value:
-        """What came of them, as the layer gives it."""
-        return y
-
 
 @dataclass(frozen=True, kw_only=True)
 class Windowed1D(Windowed, Series):
@@ -166,7 +158,7 @@ class Windowed1D(Windowed, Series):
         }
 
     def over_images(self, x: Value, kernel: Value) -> tuple[Value, Value, Pair, Pair]:
-        """Value, kernel, strides and dilation, as they are over images of one column."""
+        """As they are over images of one column."""
         size, *channels = kernel.shape
         return (
             as_image(x),
@@ -176,7 +168,6 @@ class Windowed1D(Windowed, Series):
         )
 
     def of_images(self, y: Value) -> Value:
-        """What came of them, as the layer gives it."""
         return as_series(y)
 
 
@@ -200,9 +191,8 @@ class Convolution(Windowed):
 
     def correlated(self, call: Call, x: Value, kernel: Value) -> Value:
         """The products of a padded value, without the bias."""
-        layer: Any = self
-        x, kernel, strides, dilation = layer.over_images(x, kernel)
-        return layer.of_images(convolved(call, x, kernel, self.groups, strides, dilation))
+        x, kernel, strides, dilation = self.over_images(x, kernel)
+        return self.of_images(convolved(call, x, kernel, self.groups, strides, dilation))
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x, kernel = self.padded(xs[0]), call.parameter("kernel")

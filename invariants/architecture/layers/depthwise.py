@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
 from invariants.architecture.layers.convolution import (
@@ -46,9 +46,8 @@ class Depthwise(Windowed):
         return (kernel, bias) if self.use_bias else (kernel,)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        layer: Any = self
-        operands = layer.over_images(self.padded(xs[0]), call.parameter("kernel"))
-        return self.with_bias(call, layer.of_images(convolved_by_channel(*operands)))
+        operands = self.over_images(self.padded(xs[0]), call.parameter("kernel"))
+        return self.with_bias(call, self.of_images(convolved_by_channel(*operands)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +73,11 @@ class Separable(Windowed):
         return (*kernels, bias) if self.use_bias else kernels
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        layer: Any = self
-        operands = layer.over_images(self.padded(xs[0]), call.parameter("depthwise_kernel"))
+        operands = self.over_images(self.padded(xs[0]), call.parameter("depthwise_kernel"))
         y = convolved_by_channel(*operands)
         pointwise = call.parameter("pointwise_kernel").reshape(1, 1, y.shape[-1], self.filters)
         return self.with_bias(
-            call, layer.of_images(convolved(call, y, pointwise, 1, (1, 1), (1, 1)))
+            call, self.of_images(convolved(call, y, pointwise, 1, (1, 1), (1, 1)))
         )
 
 

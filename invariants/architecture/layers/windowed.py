@@ -169,5 +169,13 @@ class Windowed(Layer):
     def padded(self, x: Value) -> Value:
         return padded(x, self.pads(Spec(x.shape[1:])), self.padding_mode)
 
+    def over_images(self, x: Value, kernel: Value) -> tuple[Value, Value, Pair, Pair]:
+        """Value, kernel, strides and dilation, as they are over images."""
+        return x, kernel, self.strides, self.dilation
+
+    def of_images(self, y: Value) -> Value:
+        """What came of them, as the layer gives it."""
+        return y
+
     def with_bias(self, call: Call, y: Value) -> Value:
         return y + call.parameter("bias") if self.use_bias else y
