@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from invariants.oracle.primitives import PRIMITIVES, Array, align, reduced, unbroadcast
+from invariants.oracle.primitives import PRIMITIVES, Array, align, reduced, sigmoid, unbroadcast
 
 if TYPE_CHECKING:
     from invariants.oracle.rounding import Rounding
@@ -78,6 +78,7 @@ _RELATIVE: dict[str, Callable[..., Array]] = {
     "celu": lambda y, x, change, *, inverse, **_: np.abs(change) * inverse,
     "log_softmax": lambda y, x, change, **_: np.abs(change),
     "binary_likelihood": lambda y, x, change, **_: np.abs(change),
+    "softplus": lambda y, x, change, **_: np.abs(change),
 }
 
 #: What torch adds to both factors of p·(1 - p): binary_cross_entropy_double_backward in
@@ -102,16 +103,30 @@ def _likelihood_bend(
     return curve * (p - real), 3.0 * size
 
 
+def _softplus_bend(g: Array, y: Array, x: Array) -> tuple[Array, Array]:
+    """What changes by g·s·(1 - s), s the sigmoid of x, which is rounded before it is taken from 1.
+
+    softplus_double_backward and, of -x, log_sigmoid_double_backward in
+    torch/csrc/autograd/FunctionsManual.cpp.
+    """
+    rising, falling = sigmoid(x.real), sigmoid(-x.real)
+    size = np.abs(g[:1]) * np.square(np.maximum(rising, falling)[:1])
+    return g * rising * falling * (x - x.real), size
+
+
 def _within(product: Array, divisor: Array, floor: float) -> Array:
     """A quotient; in float16 one that may leave the format is not known."""
     quotient = product / divisor
     return quotient if floor else np.where(np.abs(1.0 / divisor) > 2.0**15, np.nan, quotient)
 
 
-#: The products that are differentiated by other formulas than they are computed by: what carries
-#: a change, and what bends.
-_AGAIN: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "binary_likelihood": (_likelihood_carried, _likelihood_bend),
+#: The products that carry a change by another formula than they are computed by.
+_CARRYING: dict[str, Callable[..., Any]] = {"binary_likelihood": _likelihood_carried}
+
+#: The products whose bend has a formula of its own, with a rounding that the product lacks.
+_BENDING: dict[str, Callable[..., Any]] = {
+    "binary_likelihood": _likelihood_bend,
+    "softplus": _softplus_bend,
 }
 
 
@@ -155,7 +170,7 @@ def _carried(value: Value, position: int, change: Array) -> Array | None:
         return None
     if params.get("again") is not None:
         params["share"] = params["again"]
-    vjp, _ = _AGAIN.get(value.name, (vjp, None))
+    vjp = _CARRYING.get(value.name, vjp)
     shape = (change.shape[0], *value.data.shape[1:])
     change = np.broadcast_to(align(change, value.data.ndim), shape)
     product = vjp(change, value.data, *xs, **params)
@@ -183,7 +198,7 @@ def bends(value: Value, position: int, g: Array, tangents: Mapping[int, Array]) 
     vjp = primitive.vjps[position] if primitive.vjps else None
     if vjp is None or value.name not in _CURVED | _PRODUCTS:
         return
-    _, vjp = _AGAIN.get(value.name, (vjp, vjp))
+    vjp = _BENDING.get(value.name, vjp)
     numbers = (value, *parents)
     for place, number in enumerate(numbers):
         change = tangents.get(number.index)
