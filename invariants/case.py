@@ -316,6 +316,10 @@ class Case(Document):
         mode, eagerly = self.runs_in(backend), self.options(backend).get("run_eagerly")
         return (mode.trains_itself and eagerly == "no") or "function" in mode.traits
 
+    def differentiates_a_graph(self, backend: str) -> bool:
+        """Whether gradients are those of a graph, be the step itself one or not."""
+        return self.traced(backend) or "forward" in self.runs_in(backend).traits
+
     def runs_on(self, backend: str) -> Device:
         """The device of a realisation."""
         return CONTRACTS[backend].device(self.realisations[backend].device)

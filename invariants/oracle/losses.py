@@ -182,6 +182,8 @@ def _logarithm(x: Value, contract: Contract) -> Value:
 
 def likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-log p at the target's class, p = softmax(x)."""
+    if contract["softmax_in_a_graph"] == "taken_apart":
+        return cross_entropy(logits, target, contract, term)
     chosen = _chosen(logits, target)
     log_p = _logarithm(_clipped(softmax(logits), contract), contract)
     if contract["probabilities_normalised_again"]:
@@ -191,6 +193,8 @@ def likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> 
 
 def dense_likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-Σ t·log p against a distribution t over the classes, p = softmax(x)."""
+    if contract["softmax_in_a_graph"] == "taken_apart":
+        return dense_cross_entropy(logits, target, contract, term)
     p = softmax(logits)
     if contract["probabilities_normalised_again"]:
         p = p / p.sum(-1, keepdims=True)

@@ -727,6 +727,14 @@ TENSORFLOW = Contract(
             "y_pred encodes a probability distribution: it is scaled to sum to 1.",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py",
         ),
+        "softmax_in_a_graph": Clause(
+            "taken_apart",
+            "Silent. When softmax activation function is used for output operation, we use logits "
+            "from the softmax function directly to compute loss in order to prevent collapsing "
+            "zero when training, its source says: nothing is clipped then. Only the tensor of a "
+            "graph knows its operation; op by op, the probabilities are taken as they are.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py",
+        ),
         "penalty_factor": Clause(
             "exact",
             "loss = l2 * reduce_sum(square(x)), in the dtype of x.",

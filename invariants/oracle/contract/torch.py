@@ -741,6 +741,11 @@ TORCH = Contract(
             "its log function outputs to be greater than or equal to -100.",
             _TORCH + "generated/torch.nn.BCELoss.html",
         ),
+        "softmax_in_a_graph": Clause(
+            "kept",
+            "Silent; NLLLoss takes the log-probabilities as they are, in a graph as well.",
+            _TORCH + "generated/torch.nn.NLLLoss.html",
+        ),
         "probabilities_normalised_again": Clause(
             False,
             "NLLLoss: l_n = -w_{y_n} x_{n,y_n}, x the log-probabilities as they are given.",
