@@ -72,6 +72,7 @@ def pushed_forward(loss_of, primals):
         return []
     sizes = [primal.shape.num_elements() for primal in primals]
 
+    @tf.function
     def slope(unit):
         given = [tf.identity(primal) for primal in primals]
         parts = zip(tf.split(unit, sizes), given)
@@ -81,7 +82,7 @@ def pushed_forward(loss_of, primals):
         return accumulator.jvp(loss, unconnected_gradients="zero")
 
     units = tf.eye(sum(sizes), dtype=primals[0].dtype)
-    slopes = tf.split(tf.function(tf.map_fn)(slope, units), sizes)
+    slopes = tf.split(tf.stack([slope(unit) for unit in units]), sizes)
     return [tf.reshape(part, primal.shape) for part, primal in zip(slopes, primals)]
 """
 
