@@ -6,7 +6,9 @@ really does becomes a known issue.
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
 from invariants.finding import Finding
 from invariants.judge import gather
-from invariants.ledger import KnownIssue, LedgerError, label, parse, told
+from invariants.ledger import KnownIssue, LedgerError, known_issues, label, parse, told
+from invariants.oracle import optimizers, schedules
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.program import Action, Gradient, SetMode, Step
 from invariants.properties import PROPERTIES, findings
@@ -123,6 +126,21 @@ def test_an_entry_is_read_as_it_stands() -> None:
 
 def test_a_ledger_may_be_empty() -> None:
     assert parse("") == ()
+
+
+def read_by_the_rules_of_optimizers() -> set[str]:
+    """The points of the contract that the size of an update depends on."""
+    rules = (*Path(optimizers.__file__).parent.glob("*.py"), Path(schedules.__file__))
+    return {
+        point for rule in rules for point in re.findall(r'contract\["(\w+)"\]', rule.read_text())
+    }
+
+
+def test_an_issue_of_an_update_rule_is_one_of_what_a_mask_holds_too() -> None:
+    points = read_by_the_rules_of_optimizers()
+    concerned = [issue for issue in known_issues() if points & issue.as_if.keys()]
+    assert {"torch-float32-counters", "keras-schedule-float32-rate"} <= {i.id for i in concerned}
+    assert not [i.id for i in concerned if "frozen_weights" not in i.properties]
 
 
 def test_every_issue_that_ships_has_a_pinned_case_and_a_name_of_its_own() -> None:
