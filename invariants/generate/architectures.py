@@ -68,7 +68,7 @@ def _draw_input(choice: Drawn, kind: str) -> Spec:
     if kind == "image":
         return Spec((choice.integer(2, 5), choice.integer(2, 5), choice.one_of((1, 1, 2, 3))))
     if kind == "sequence":
-        return Spec((choice.integer(1, 3), choice.integer(1, 4)))
+        return Spec((choice.one_of((2, 3, 1, 4, 5)), choice.integer(1, 4)))
     if kind == "indices":
         return Spec((choice.integer(1, 4),), vocabulary=choice.integer(1, 6))
     return Spec((choice.integer(1, 6),))

@@ -108,6 +108,10 @@ def layer_norm(layer: Any, context: Context, x: Any) -> Any:
 
 
 def batch_norm(layer: Any, context: Context, x: Any) -> Any:
+    if not layer.tracked:
+        axes = tuple(range(x.ndim - 1))
+        mean = np.mean(x, axis=axes)
+        return standardise(x, mean, np.mean(np.square(x - mean), axis=axes), layer, context)
     mean, variance = context.state["moving_mean"], context.state["moving_variance"]
     inference = context.frozen and context.backend == "tensorflow"
     if context.training and not inference:
@@ -785,6 +789,10 @@ def both_ends(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     weights = context.weights
     there = recurrence(layer, cell, "forward_", weights, x)
     back = recurrence(layer, cell, "backward_", weights, x[:, ::-1, :])
+    if layer.levels == 2:
+        x = np.concatenate([there, back[:, ::-1, :]], axis=-1)
+        there = recurrence(layer, cell, "second_forward_", weights, x)
+        back = recurrence(layer, cell, "second_backward_", weights, x[:, ::-1, :])
     if layer.return_sequences:
         back = back[:, ::-1, :]
     else:

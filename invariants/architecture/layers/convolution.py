@@ -22,6 +22,7 @@ from invariants.architecture.layers.windowed import (
     draw_dilations,
     draw_padding,
     draw_padding_mode,
+    draw_stride,
     each,
 )
 from invariants.oracle.primitives import Pair
@@ -114,7 +115,7 @@ class Windowed2D(Windowed, Image):
         h, w, _ = spec.shape
         if choice.integer(0, 3) == 3:  # over all of the image, as at the end of many networks
             return {"kernel_size": (h, w), "use_bias": not choice.boolean()}
-        stride = choice.integer(1, 2)
+        stride = draw_stride(choice)
         kernel = (choice.integer(1, min(3, h)), choice.integer(1, min(3, w)))
         padding = draw_padding(choice, 2)
         dilation = draw_dilations(choice, (h, w), kernel, stride > 1, padding == "same")
@@ -141,7 +142,7 @@ class Windowed1D(Windowed, Series):
     def draw_windows(choice: Choice, spec: Spec, rules: Sequence[str]) -> dict[str, Any]:
         """rules: the names of the paddings to draw from."""
         time = spec.shape[0]
-        stride = choice.integer(1, 2)
+        stride = draw_stride(choice)
         kernel = choice.integer(1, min(3, time))
         sized = (1, 2) if True in choice.offered("sized_padding") else ()
         paddings: tuple[Any, ...] = (*rules, *sized)
@@ -217,7 +218,7 @@ class Conv2D(Windowed2D, Convolution):
         by_itself = drawn.padding == "same" and drawn.padding_mode != "zeros"
         if max(drawn.dilation) > 1 or by_itself or choice.integer(0, 5) < 5:
             return drawn
-        return replace(drawn, strides=choice.one_of(((1, 2), (2, 1))))
+        return replace(drawn, strides=choice.one_of(((1, 2), (2, 1), (1, 3), (3, 2))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,22 +145,31 @@ class BatchNorm(Norm):
     In training mode with the batch's own moments, which also move the running averages by
     `update` of the way; in inference mode with the running averages. Whether a frozen layer goes
     on in training mode, and whether the running variance is the unbiased one, is the contract's.
+    tracked: without running averages it has the batch's moments in both modes.
     """
 
     kind: Literal["batch_norm"] = "batch_norm"
     frequency: ClassVar[int] = 2
     update: Fraction = 0.25
+    tracked: bool = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> BatchNorm:
+        untracked = True in choice.offered("untracked_batch_norm") and choice.integer(0, 5) == 5
         return cls(
             epsilon=choice.one_of((1e-3, 1e-5)),
             update=choice.one_of((0.25, 0.125, 0.0625)),
+            tracked=not untracked,
             **cls.drawn_weights(choice),
         )
 
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), **({} if self.tracked else {"untracked_batch_norm": True})}
+
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = specs[0].shape[-1:]
+        if not self.tracked:
+            return super().parameters(specs)
         return (
             *super().parameters(specs),
             Parameter("moving_mean", shape, role="state", group="norm"),
@@ -169,10 +178,11 @@ class BatchNorm(Norm):
 
     def smallest_batch(self, specs: Sequence[Spec], training: bool) -> int:
         """A variance needs two values of each channel."""
-        return 2 if training and specs[0].size == specs[0].shape[-1] else 1
+        return 2 if (training or not self.tracked) and specs[0].size == specs[0].shape[-1] else 1
 
-    @staticmethod
-    def uses_batch_moments(call: Call) -> bool:
+    def uses_batch_moments(self, call: Call) -> bool:
+        if not self.tracked:
+            return True
         return call.training and not (
             call.frozen and call.contract["frozen_batch_norm_is_inference"]
         )
@@ -184,6 +194,8 @@ class BatchNorm(Norm):
             return standardised(x, mean, variance, self.epsilon, self.weights(call))
         axes = tuple(range(-len(x.shape), -1))
         mean, variance = moments(x, axes, call.contract)
+        if not self.tracked:
+            return standardised(x, mean, variance, self.epsilon, self.weights(call))
         count = 1
         for axis in axes:
             count *= x.shape[axis]

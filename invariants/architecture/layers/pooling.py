@@ -111,7 +111,9 @@ class _Pool(Layer):
 
 
 def _draw_window(choice: Choice, extent: int, padding: str) -> int:
-    return choice.integer(1, min(3, extent) if padding in ("valid", "ceil") else 3)
+    """Of one element, a window pools nothing."""
+    most = min(3, extent) if padding in ("valid", "ceil") else 3
+    return choice.one_of([size for size in (2, 2, 3, 3, 1) if size <= most])
 
 
 def _draw_padding(choice: Choice) -> Padding:
@@ -130,7 +132,7 @@ class _Pool2D(_Pool, Image):
         padding = _draw_padding(choice)
         h, w, _ = specs[0].shape
         size = (_draw_window(choice, h, padding), _draw_window(choice, w, padding))
-        strides = choice.one_of((size, (1, 1), (2, 1)))
+        strides = choice.one_of((size, (1, 1), (2, 1), (1, 3)))
         options = cls.drawn_options(choice, padding)
         return cls(kind=cls.kind, pool_size=size, strides=strides, padding=padding, **options)
 
@@ -184,7 +186,7 @@ class _Pool1D(_Pool, Series):
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Pool1D:
         padding = _draw_padding(choice)
         size = _draw_window(choice, specs[0].shape[0], padding)
-        strides = choice.one_of((size, 1, 2))
+        strides = choice.one_of((size, 1, 2, 3))
         options = cls.drawn_options(choice, padding)
         return cls(kind=cls.kind, pool_size=size, strides=strides, padding=padding, **options)
 

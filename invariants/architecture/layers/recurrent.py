@@ -259,19 +259,26 @@ class GRU(_Recurrent):
 class _BothEnds(_Recurrent):
     """Two cells, one from each end; their outputs are merged at each step.
 
+    levels: how many such pairs there are, each over the merged outputs of the one before.
     Without the whole sequence: what each has put out after its own last step.
     """
 
     merge: Merging = "concat"
+    levels: Literal[1, 2] = 1
     frequency: ClassVar[int] = 1
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Any:
         layer: Any = super().draw(choice, specs)
-        return replace(layer, merge=choice.one_of(choice.offered("bidirectional_merges")))
+        return replace(
+            layer,
+            merge=choice.one_of(choice.offered("bidirectional_merges")),
+            levels=choice.one_of(choice.offered("bidirectional_levels")),
+        )
 
     def needs(self) -> Mapping[str, Any]:
-        return {**super().needs(), "bidirectional_merges": self.merge}
+        own = {"bidirectional_merges": self.merge, "bidirectional_levels": self.levels}
+        return {**super().needs(), **own}
 
     @property
     def width(self) -> int:
@@ -286,17 +293,26 @@ class _BothEnds(_Recurrent):
         return there + back if self.merge == "sum" else (there + back) / 2.0
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        features = specs[0].shape[-1]
-        return self.weights("forward_", features) + self.weights("backward_", features)
+        widths = (specs[0].shape[-1], self.width)
+        return tuple(
+            parameter
+            for level, features in zip(self._prefixes, widths, strict=False)
+            for end in ("forward_", "backward_")
+            for parameter in self.weights(level + end, features)
+        )
+
+    @property
+    def _prefixes(self) -> tuple[str, ...]:
+        """What the names of the parameters of each level begin with."""
+        return ("", "second_")[: self.levels]
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        inputs = steps(xs[0])
-        there = self.run(call, "forward_", inputs)
-        back = self.run(call, "backward_", inputs[::-1])
-        if not self.return_sequences:
-            return self.merged(there[-1], back[-1])
-        pairs = zip(there, back[::-1], strict=True)
-        return sequence([self.merged(*pair) for pair in pairs])
+        held = steps(xs[0])
+        for level in self._prefixes:
+            there = self.run(call, level + "forward_", held)
+            back = self.run(call, level + "backward_", held[::-1])
+            held = [self.merged(*pair) for pair in zip(there, back[::-1], strict=True)]
+        return sequence(held) if self.return_sequences else self.merged(there[-1], back[-1])
 
 
 @dataclass(frozen=True, kw_only=True)

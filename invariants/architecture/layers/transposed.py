@@ -67,7 +67,7 @@ def draw_dilation(choice: Choice, strided: bool) -> tuple[int, ...]:
     offered = True in choice.offered("dilated_transposed") and (
         not strided or True in choice.offered("dilated_strides")
     )
-    return (1, 1, 1, 2) if offered else (1,)
+    return (1, 1, 1, 2, 3) if offered else (1,)
 
 
 def needs_of_transposed(
@@ -141,7 +141,7 @@ class Transposed(Layer):
     def draw_windows(cls, choice: Choice, spec: Spec, larger: Sequence[int]) -> dict[str, Any]:
         """larger: what a stride and a size of the kernel are drawn from, the simplest first."""
         axes = range(spec.rank - 1)
-        strides = tuple(choice.one_of([n for n in larger if n < 3]) for _ in axes)
+        strides = tuple(choice.one_of(larger) for _ in axes)
         dilations = draw_dilation(choice, max(strides) > 1)
         groups = draw_groups(choice, spec.shape[-1])
         kernel = tuple(choice.one_of(larger) for _ in axes)

@@ -93,7 +93,7 @@ class Conv3D(Convolution, Volume):
         *extents, channels = specs[0].shape
         groups = choice.one_of([g for g in (1, 2, 3) if channels % g == 0])
         kernel = [choice.integer(1, min(3, n)) for n in extents]
-        strides = [choice.one_of((1, 1, 2)) for _ in extents]
+        strides = [choice.one_of((1, 1, 2, 3)) for _ in extents]
         padding = draw_padding(choice, 3)
         dilation = draw_dilations(choice, extents, kernel, max(strides) > 1, padding == "same")
         return cls(

@@ -40,13 +40,17 @@ def same_padding(extent: int, kernel: int, stride: int, dilation: int = 1) -> Pa
 def draw_dilations(
     choice: Choice, extents: Sequence[int], kernel: Sequence[int], strided: bool, padded: bool
 ) -> list[int]:
-    """1 or 2 for each axis, so that the windows fit; with strides only where that is offered."""
+    """1, 2 or 3 for each axis, so that the windows fit; with strides only where that is offered."""
     if strided and True not in choice.offered("dilated_strides"):
         return [1] * len(kernel)
     return [
-        choice.one_of((1, 1, 2)) if k > 1 and (padded or 2 * k - 1 <= n) else 1
+        choice.one_of([d for d in (1, 1, 1, 2, 3) if padded or d * (k - 1) < n]) if k > 1 else 1
         for n, k in zip(extents, kernel, strict=True)
     ]
+
+
+def draw_stride(choice: Choice) -> int:
+    return choice.one_of((1, 1, 2, 2, 3))
 
 
 def draw_padding(choice: Choice, axes: int) -> Any:
@@ -64,8 +68,8 @@ def draw_padding_mode(
     """What goes around, of what fits and is offered: zeros where a rule leaves it no choice."""
     if padding in ("valid", "causal") or (padding == "same" and strided):
         return "zeros"
-    # Of "same" at most two elements go on a side: a kernel reaches over five at most.
-    widths = (2,) * len(extents) if padding == "same" else each(padding)
+    # Of "same" at most three elements go on a side: a kernel reaches over seven at most.
+    widths = (3,) * len(extents) if padding == "same" else each(padding)
     fitting: list[PaddingMode] = [
         mode
         for mode in choice.offered("padding_modes")

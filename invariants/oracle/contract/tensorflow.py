@@ -136,6 +136,17 @@ TENSORFLOW = Contract(
             "with it the biases of input and state are the rows of one variable.",
             _KERAS + "layers/recurrent_layers/gru/",
         ),
+        "bidirectional_levels": Clause(
+            (1,),
+            "Bidirectional wraps one recurrent layer; two levels are two layers, the second over "
+            "the sequence of the first.",
+            _KERAS + "layers/recurrent_layers/bidirectional/",
+        ),
+        "untracked_batch_norm": Clause(
+            (False,),
+            "BatchNormalization always keeps moving averages, and uses them in inference mode.",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
         "bidirectional_merges": Clause(
             ("concat", "sum", "mul", "ave"),
             "merge_mode: mode by which outputs of the forward and backward RNNs will be combined, "

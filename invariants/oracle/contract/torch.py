@@ -132,6 +132,18 @@ TORCH = Contract(
             "matrix product alone; two bias vectors or none.",
             _TORCH + "generated/torch.nn.GRU.html",
         ),
+        "bidirectional_levels": Clause(
+            (1, 2),
+            "num_layers: number of recurrent layers; 2 would mean stacking two together, the "
+            "second taking in outputs of the first; with bidirectional=True, those of both ends.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
+        "untracked_batch_norm": Clause(
+            (False, True),
+            "track_running_stats=False: this module does not track such statistics, and uses batch "
+            "statistics in both training and eval modes.",
+            _TORCH + "generated/torch.nn.BatchNorm2d.html",
+        ),
         "bidirectional_merges": Clause(
             ("concat",),
             "bidirectional: the output holds the forward and the reverse hidden states at each "

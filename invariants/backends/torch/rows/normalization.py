@@ -54,7 +54,8 @@ def spatial_axes(specs: Sequence[Spec]) -> int:
 
 
 def _batch_norm(layer: Any, specs: Sequence[Spec]) -> str:
-    options = arguments(eps=layer.epsilon, momentum=layer.update, **affine(layer))
+    untracked = {} if layer.tracked else {"track_running_stats": False}
+    options = arguments(eps=layer.epsilon, momentum=layer.update, **affine(layer), **untracked)
     return f"nn.BatchNorm{spatial_axes(specs)}d({specs[0].shape[-1]}, {options})"
 
 

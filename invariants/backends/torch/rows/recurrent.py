@@ -48,10 +48,11 @@ def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> 
 
 
 def _both_ends(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
-    """The second result is h_n, of shape (directions, N, units); that of an LSTM (h_n, c_n)."""
+    """The second result is h_n, of shape (levels · 2, N, units); that of an LSTM (h_n, c_n)."""
     if layer.return_sequences:
         return f"{name}({args[0]})[0]"
     last = "[1][0]" if layer.states > 1 else "[1]"
+    last += "[-2:]" if layer.levels > 1 else ""
     return f"torch.cat(tuple({name}({args[0]}){last}), dim=-1)"
 
 
@@ -60,6 +61,8 @@ def _row(
 ) -> Lowering:
     def made(layer: Any, specs: Sequence[Spec]) -> str:
         own = {"nonlinearity": layer.activation} if module == "RNN" else {}
+        if getattr(layer, "levels", 1) > 1:
+            own["num_layers"] = layer.levels
         return _made(module, layer, specs, **own, **options)
 
     return Lowering(made, call, parameters)
@@ -67,7 +70,12 @@ def _row(
 
 def _bidirectional(module: str, named: Any) -> Lowering:
     """named: the parameters of one cell, by suffix and prefix."""
-    parameters = {**named("l0", "forward_"), **named("l0_reverse", "backward_")}
+    parameters = {
+        **named("l0", "forward_"),
+        **named("l0_reverse", "backward_"),
+        **named("l1", "second_forward_"),
+        **named("l1_reverse", "second_backward_"),
+    }
     return _row(module, parameters, _both_ends, bidirectional=True)
 
 
