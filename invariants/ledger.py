@@ -21,6 +21,7 @@ from packaging.version import Version
 from invariants.backends import BACKENDS, versions
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.contract.domains import misfit
 from invariants.oracle.expectation import Expectation
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
@@ -71,7 +72,13 @@ def parse(text: str) -> tuple[KnownIssue, ...]:
     entries = document.get("issue", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise LedgerError("issues are tables: [[issue]]")
-    return tuple(_entry(number, entry) for number, entry in enumerate(entries))
+    issues = tuple(_entry(number, entry) for number, entry in enumerate(entries))
+    names = [issue.id for issue in issues]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            first = names.index(name) + 1
+            raise LedgerError(f"issue {number + 1} ({name}): issue {first} has this id as well")
+    return issues
 
 
 #: What a field holds, where it is no text.
@@ -109,12 +116,23 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
         if mode not in offered:
             known = ", ".join(offered)
             raise LedgerError(f"{where}: unknown mode {mode!r}, there are {known}")
-    for point in entry["as_if"]:
+    for point, value in entry["as_if"].items():
         if point not in CONTRACTS[entry["backend"]].clauses:
             raise LedgerError(f"{where}: the contract has no point {point!r}")
+        wanted = misfit(point, value)
+        if wanted:
+            raise LedgerError(f"{where}: {point} must be {wanted}, not {value!r}")
+    lists = {name: tuple(entry.get(name, ())) for name in ("properties", "modes")}
+    return KnownIssue(**{**entry, **lists, "versions": _specifiers(where, entry)})
+
+
+def _specifiers(where: str, entry: dict[str, Any]) -> dict[str, SpecifierSet]:
+    """The versions that an entry is of; one that names none would be of every release."""
+    packages = BACKENDS[entry["backend"]].PACKAGES
+    if not entry["versions"]:
+        raise LedgerError(f"{where}: versions names none of {' and '.join(packages)}")
     specifiers = {}
     for package, text in entry["versions"].items():
-        packages = BACKENDS[entry["backend"]].PACKAGES
         if package not in packages:
             raise LedgerError(f"{where}: versions are of {' and '.join(packages)}, not {package!r}")
         try:
@@ -123,8 +141,9 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
             raise LedgerError(
                 f"{where}: {text!r} is no version specifier of {package}, such as '>=2.13,<2.14'"
             ) from None
-    lists = {name: tuple(entry.get(name, ())) for name in ("properties", "modes")}
-    return KnownIssue(**{**entry, **lists, "versions": specifiers})
+        if not specifiers[package]:
+            raise LedgerError(f"{where}: the specifier of {package} is empty, that is any version")
+    return specifiers
 
 
 @lru_cache(maxsize=1)

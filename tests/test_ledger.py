@@ -75,6 +75,38 @@ BAD: dict[str, tuple[str, str]] = {
         with_line("versions", 'versions = { torhc = "==2.13.0" }'),
         "versions are of torch, not 'torhc'",
     ),
+    "versions that name no package": (
+        with_line("versions", "versions = {}"),
+        "versions names none of torch",
+    ),
+    "an empty version specifier": (
+        with_line("versions", 'versions = { torch = "" }'),
+        "the specifier of torch is empty, that is any version",
+    ),
+    "a value that its point cannot have": (
+        with_line("as_if", 'as_if = { leaky_relu_slope = "float23" }'),
+        "leaky_relu_slope must be one of 'exact', 'float32', not 'float23'",
+    ),
+    "a text where a point is true or false": (
+        with_line("as_if", 'as_if = { gradient_kept_by_step = "no" }'),
+        "gradient_kept_by_step must be true or false, not 'no'",
+    ),
+    "a text where a point is a number": (
+        with_line("as_if", 'as_if = { softplus_linear_beyond = "20" }'),
+        "softplus_linear_beyond must be a number, not '20'",
+    ),
+    "a text where a point is an exception": (
+        with_line("as_if", 'as_if = { scaled_tangent = "RuntimeError" }'),
+        "scaled_tangent must be a list, not 'RuntimeError'",
+    ),
+    "a list where a point is a message": (
+        with_line("as_if", "as_if = { stretch_warning = [] }"),
+        r"stretch_warning must be a text, not \[\]",
+    ),
+    "an id that another entry has": (
+        ENTRY + ENTRY,
+        r"issue 2 \(an-issue\): issue 1 has this id as well",
+    ),
     "a property that is no text": (
         with_line("properties", "properties = [[1]]"),
         r"unknown property \[1\], there are program_runs, ",
@@ -143,11 +175,10 @@ def test_an_issue_of_an_update_rule_is_one_of_what_a_mask_holds_too() -> None:
     assert not [i.id for i in concerned if "frozen_weights" not in i.properties]
 
 
-def test_every_issue_that_ships_has_a_pinned_case_and_a_name_of_its_own() -> None:
+def test_every_issue_that_ships_has_a_pinned_case() -> None:
     issues = ledger.known_issues()
     assert issues
     assert all(ledger.pinned_case(issue).is_file() for issue in issues)
-    assert len({issue.id for issue in issues}) == len(issues)
 
 
 # --- versions -------------------------------------------------------------------------------------

@@ -98,6 +98,8 @@ def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
         ('versions = { keras = "three" }', "'three' is no version specifier of keras"),
         (first + '\nproperties = ["luck"]\nleft', "not TOML"),
         (first + "\nluck = 1", "there is no field 'luck'"),
+        ("versions = {}", "versions names none of tensorflow and keras"),
+        ('versions = { keras = "" }', "the specifier of keras is empty"),
     ):
         edited = shipped.replace(first, wrong, 1)
         monkeypatch.setattr(ledger, "_shipped", lambda edited=edited: edited)
