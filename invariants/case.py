@@ -782,6 +782,17 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+def _step_without_optimizer(document: dict[str, Any]) -> str:
+    """What is wrong with a document whose steps have no optimizer; "" where they have one."""
+    program = document.get("program")
+    if document.get("optimizer") is not None or not isinstance(program, list):
+        return ""
+    for number, action in enumerate(program):
+        if isinstance(action, dict) and action.get("action") == "step":
+            return f"optimizer: program[{number}] is a step, and the case has no optimizer"
+    return ""
+
+
 def from_json(text: str | bytes) -> Case:
     """The case that `text` describes, checked; raises CaseError with one line."""
     if isinstance(text, bytes):
@@ -804,7 +815,7 @@ def from_json(text: str | bytes) -> Case:
         case = _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise CaseError(plainly(first)) from None
+        raise CaseError(_step_without_optimizer(document) or plainly(first)) from None
     return case.check()
 
 

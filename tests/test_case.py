@@ -91,6 +91,10 @@ BAD: dict[str, tuple[str | bytes, str]] = {
         "has no gradient and no step",
     ),
     "a missing field": (broken(("dtype",), None), "dtype"),
+    "a step without an optimizer": (
+        broken(("optimizer",), None),
+        r"optimizer: program\[2\] is a step, and the case has no optimizer",
+    ),
     "an unknown field": (broken(("extra",), 1), "extra"),
     "an unknown layer": (
         broken(("architecture", "network", "members", 0, "kind"), "lstm?"),
