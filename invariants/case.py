@@ -608,14 +608,13 @@ class Case(Document):
                     raise CaseError(f"{where}: ways[{number}]: {reason}")
         late = late_construction(self.program, ways, contract)
         if late is not None:
-            raise CaseError(f"{where}: ways[{late}]: {ways[late]} comes before all other actions")
-        flags = Flags.initial(self.architecture)
+            raise CaseError(
+                f"{where}: ways[{late}]: {ways[late]} comes before all other actions, "
+                "and once for a target"
+            )
         for number, moment in enumerate(self.course(backend=contract.backend)):
-            open_ = leaves_open(self.program[number], ways[number], flags, contract)
-            open_ = open_ or moment.unsettled
-            if open_:
-                raise CaseError(f"{where}: ways[{number}]: {open_}")
-            flags = moment.flags
+            if moment.unsettled:
+                raise CaseError(f"{where}: ways[{number}]: {moment.unsettled}")
 
 
 #: The losses that Keras compiles: of outputs as they are.
@@ -736,24 +735,17 @@ def not_cast(averaged: bool, contract: Contract) -> str:
 def late_construction(
     program: Sequence[Action], ways: Sequence[str | None], contract: Contract
 ) -> int | None:
-    """The first action that is part of the model's making, and comes after one that is not."""
-    making = [
-        is_construction(action, way, contract) for action, way in zip(program, ways, strict=True)
-    ]
-    first = making.index(False) if False in making else len(making)
-    return making.index(True, first) if True in making[first:] else None
+    """The first action that should be part of the model's making, and cannot be.
 
-
-def leaves_open(action: Action, way: str | None, before: Flags, contract: Contract) -> str:
-    """Why no documentation says what an action does in this way; "" where one does."""
-    if isinstance(action, Thaw):
-        if before.settles_thaw(action.target, contract.way(way or "").sets_flag):
-            return ""
-        return (
-            f"no documentation says what thawing {action.target!r} does "
-            "while a module around it, or the layer itself, is flagged as frozen"
-        )
-    return ""
+    It comes after one that is not, or its target has been made frozen already.
+    """
+    made: set[str] = set()
+    for number, (action, way) in enumerate(zip(program, ways, strict=True)):
+        if is_construction(action, way, contract):
+            if len(made) < number or action.target in made:
+                return number
+            made.add(action.target)
+    return None
 
 
 def unsupported(layer: Layer, contract: Contract) -> str:

@@ -28,6 +28,9 @@ def named(architecture: Architecture, patterns: Collection[str], target: str) ->
 class Flags:
     """The state of all flags of one architecture.
 
+    A weight is what it was set to last, by itself or by what is around it, whatever the modules
+    around it remember; but a model that remembers being frozen trains nothing (`acting`).
+
     frozen: the weights that are not trainable. flagged: the modules that remember being frozen.
     apart: the weights that the flag of their module has not reached when it was made.
     """
@@ -94,16 +97,6 @@ class Flags:
         """With the layers of these kinds not flagged, whatever is frozen in them."""
         paths = {p.path for p in self.architecture.layers if p.layer.kind in kinds}
         return replace(self, flagged=self.flagged - paths)
-
-    def settles_thaw(self, target: str, sets_flag: bool) -> bool:
-        """Whether the documentation fixes what thawing `target` does.
-
-        Not while a module around the target is flagged, and, for a way that leaves the flags of
-        modules alone, not while one in it is.
-        """
-        around = {m for m in self.flagged if within(target, m) and m != target}
-        inside = set() if sets_flag else self._modules_in(target) & self.flagged
-        return not around and not inside
 
     @property
     def of_modules(self) -> Flags:

@@ -135,17 +135,3 @@ def test_a_model_that_is_trainable_already_leaves_its_frozen_layers_frozen(
     frozen = flags.freeze(layer, True)
     assert frozen.thaw("", True, True) == frozen
     assert frozen.thaw("", True) == flags
-
-
-@given(reached(), st.data())
-def test_a_thaw_is_settled_unless_a_flag_around_or_in_it_stays(
-    flags: Flags, data: st.DataObject
-) -> None:
-    change = data.draw(changes(flags.architecture))
-    thawed = flags.thaw(change.target, change.sets_flag)
-    left = {
-        module
-        for module in thawed.flagged
-        if within(change.target, module) or within(module, change.target)
-    }
-    assert flags.settles_thaw(change.target, change.sets_flag) == (not left)

@@ -170,6 +170,13 @@ def test_what_is_made_frozen_comes_before_all_else(way: str) -> None:
         case((Thaw("dense_0"), Step(0)), (way, None))
 
 
+def test_what_is_made_frozen_is_made_once() -> None:
+    program = (Freeze("dense_0"), Freeze("dense_0"), Step(0))
+    with pytest.raises(CaseError, match=r"ways\[1\]: before_build .*, and once for a target"):
+        case(program, ("constructor", "before_build", None))
+    assert case(program, ("constructor", "layer_trainable", None)).flags("tensorflow")[0].flagged
+
+
 def test_the_script_makes_them_frozen() -> None:
     made = case((Freeze("dense_0"), Freeze("dense_3"), Step(0)), (*WAYS, None))
     source = BACKENDS["tensorflow"].render(made)

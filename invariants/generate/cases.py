@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from invariants.architecture.graph import Architecture
+from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
@@ -18,15 +18,13 @@ from invariants.case import (
     Case,
     Realisation,
     frozen,
-    leaves_open,
     not_by,
     not_cast,
     not_compiled,
     not_placed,
     ways_of,
 )
-from invariants.course import flags_after, is_construction
-from invariants.freezing import Flags
+from invariants.course import is_construction
 from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
 from invariants.generate.masks import draw_groups
@@ -110,40 +108,47 @@ def _realisation(
     averaged: bool,
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
-    flags = Flags.initial(architecture)
     preferred = set() if averaged else _preferred(choice, contract, program)
     aside = {way.name for way in contract.ways if way.by != "flag"}
     refused = {way.name for way in contract.ways if scheduled and way.by == "rate"}
     loads = {r.name for r in contract.reloads if r.optimizer == "loaded"}
     takes = {r.name for r in contract.reloads if r.averages}
+    offered = [ways_of(action, architecture, contract, mode, averaged) for action in program]
     beside: dict[str, str] = {}
     ways: list[str | None] = []
-    made = False
-    for action in program:
+    made: set[str] = set()
+    for number, action in enumerate(program):
         settled = [
             way
-            for way in ways_of(action, architecture, contract, mode, averaged)
-            if not leaves_open(action, way, flags, contract)
-            and not (made and is_construction(action, way, contract))
+            for way in offered[number]
+            if not (is_construction(action, way, contract) and not _makes(action, number, made))
             and (way not in aside or not not_by(way, optimizer, groups, {}, contract))
             and way not in refused
         ]
-        undone = beside.pop(action.target, "") if isinstance(action, Thaw) else ""
+        undone = _undone(action, beside)
         if undone in settled:  # a thaw by a flag alone would leave the rate and the optimizer
             settled = [undone]
         elif not choice.chance(4):
             settled = [way for way in settled if way not in aside]
+        else:
+            lasting = _lasting(program, offered, number)
+            settled = [way for way in settled if way not in aside or way in lasting]
         settled = [way for way in settled if way in preferred] or settled
+        if _thawed_within(program, number) and not choice.chance(4):
+            # A model that is flagged itself trains nothing, whatever is thawed in it.
+            settled = [w for w in settled if w and not contract.way(w).sets_flag] or settled
         # What carries the optimizer asks for one of the same weights, and is often replaced; few
         # programs have averages to take.
         loading = [way for way in settled if way in loads]
         taking = [way for way in settled if way in takes]
         way = choice.one_of([*settled, *loading * 3, *taking * 10])
         ways.append(way)
-        made = made or not is_construction(action, way, contract)
+        if is_construction(action, way, contract):
+            made.add(action.target)
         if isinstance(action, Freeze) and way in aside:
             beside[action.target] = way
-        flags = flags_after(action, way, flags, contract)
+        elif isinstance(action, Thaw):
+            beside = {t: w for t, w in beside.items() if w != way or not within(t, action.target)}
     options = {}
     for option in contract.options:
         settled_here = contract.mode(mode).traits.get(option.name)
@@ -164,6 +169,59 @@ def _realisation(
         ]
         options[option.name] = choice.one_of(values)
     return Realisation(mode, tuple(ways), options)
+
+
+def _makes(action: Action, number: int, made: Collection[str]) -> bool:
+    """Whether a freeze can be part of the model's making: all before it are, of other targets."""
+    return isinstance(action, Freeze) and len(made) == number and action.target not in made
+
+
+def _undone(action: Action, beside: Mapping[str, str]) -> str | None:
+    """The way that a setting goes by where another one went aside of the flags before it.
+
+    beside: the targets of those that still hold -> their ways.
+    """
+    if not isinstance(action, Freeze | Thaw):
+        return None
+    met = [way for target, way in beside.items() if _overlap(target, action.target)]
+    return met[-1] if met else None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return within(one, other) or within(other, one)
+
+
+def _settings_after(
+    program: Sequence[Action], number: int, target: str
+) -> Iterator[tuple[int, Freeze | Thaw]]:
+    """The settings of a target after an action, up to the thaw of all of it."""
+    for later, action in enumerate(program[number + 1 :], number + 1):
+        if isinstance(action, Freeze | Thaw) and _overlap(target, action.target):
+            yield later, action
+            if isinstance(action, Thaw) and within(target, action.target):
+                return
+
+
+def _lasting(
+    program: Sequence[Action], offered: Sequence[Sequence[str | None]], number: int
+) -> set[str | None]:
+    """The ways of a setting that all later ones of what it reaches can go by, too."""
+    action = program[number]
+    if not isinstance(action, Freeze):
+        return set()
+    common = set(offered[number])
+    for later, _ in _settings_after(program, number, action.target):
+        common &= set(offered[later])
+    return common
+
+
+def _thawed_within(program: Sequence[Action], number: int) -> bool:
+    """Whether a part is thawed of the model that an action freezes as a whole."""
+    action = program[number]
+    if not isinstance(action, Freeze) or action.target:
+        return False
+    settings = _settings_after(program, number, "")
+    return any(isinstance(later, Thaw) and later.target for _, later in settings)
 
 
 def _preferred(choice: Drawn, contract: Contract, program: Sequence[Action]) -> set[str]:

@@ -1,12 +1,12 @@
 """What is frozen: the patterns that people use, and random ones, as sets of frozen weights.
 
 `transition` turns a change from one set to the next into freeze and thaw actions on modules,
-layers and weights whose outcome every framework's documentation fixes.
+layers and weights: what differs, or one of the other ways in which people write it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from invariants.architecture.graph import Architecture, Placed, join, within
 from invariants.freezing import Flags
@@ -247,15 +247,40 @@ def draw_groups(
     return {placed.path: optimizer.learning_rate * factor for placed in first}
 
 
-def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Freeze | Thaw], Flags]:
+Change = Freeze | Thaw
+
+#: One change of masks in so many is written otherwise than by what differs.
+_OTHERWISE = 4
+
+#: A change that is written otherwise has so many settings at most, or as many as the plain one.
+_SETTINGS = 4
+
+
+def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Change], Flags]:
     """The actions that lead from `flags` to the frozen weights `wanted`, and the flags after them.
 
-    `flags` counts every module that was frozen as a whole as flagged, whichever way a backend
-    takes: what is settled under the most flags is settled under fewer.
+    Three in four are of what differs, the others as people write them, too: the whole frozen and a
+    part of it thawed, the reverse, settings of what is so already, in any order.
+    `flags` counts every module that was frozen as a whole as flagged, whichever way that went.
     """
+    actions = _difference(choice, flags, wanted)
+    if flags.architecture.weights and choice.chance(_OTHERWISE):
+        actions = _written_otherwise(choice, flags, wanted, actions)
+    return actions, _after(flags, actions)
+
+
+def _after(flags: Flags, actions: Sequence[Change]) -> Flags:
+    for action in actions:
+        change = flags.freeze if isinstance(action, Freeze) else flags.thaw
+        flags = change(action.target, action.target not in flags.architecture.weights)
+    return flags
+
+
+def _difference(choice: Drawn, flags: Flags, wanted: Mask) -> list[Change]:
+    """Thaws, then freezes, of what is to be otherwise."""
     architecture = flags.architecture
     parameters = architecture.parameters
-    actions: list[Freeze | Thaw] = []
+    actions: list[Change] = []
     for weight in architecture.weights:
         if weight in flags.frozen and weight not in wanted:
             around = [m for m in architecture.modules if m in flags.flagged and within(weight, m)]
@@ -265,13 +290,89 @@ def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Freeze |
             actions.append(Thaw(target))
             flags = flags.thaw(target, target not in architecture.weights)
     as_a_whole = not choice.chance(4)
-    for module in architecture.modules:
+    missing = wanted - flags.frozen
+    return [*actions, *map(Freeze, _targets(architecture, wanted, missing, as_a_whole))]
+
+
+def _targets(
+    architecture: Architecture, allowed: Mask, missing: Mask, as_a_whole: bool = True
+) -> list[str]:
+    """Modules and weights that hold all that is missing, and nothing that is not allowed."""
+    targets = []
+    for module in architecture.modules if as_a_whole else ():
         held = architecture.weights_in(module)
-        if wanted.issuperset(held) and not flags.frozen.issuperset(held) and as_a_whole:
-            actions.append(Freeze(module))
-            flags = flags.freeze(module, True)
-    for weight in architecture.weights:
-        if weight in wanted and weight not in flags.frozen:
-            actions.append(Freeze(weight))
-            flags = flags.freeze(weight, False)
-    return actions, flags
+        if allowed.issuperset(held) and not missing.isdisjoint(held):
+            targets.append(module)
+            missing = missing.difference(held)
+    return [*targets, *(weight for weight in architecture.weights if weight in missing)]
+
+
+def _written_otherwise(
+    choice: Drawn, flags: Flags, wanted: Mask, plain: list[Change]
+) -> list[Change]:
+    """Other settings that end with the same weights frozen."""
+    whole, repeated, shuffled = choice.boolean(), choice.boolean(), choice.boolean()
+    actions = _whole_then_part(choice, flags, wanted) if whole else plain
+    if len(actions) > max(_SETTINGS, len(plain)):
+        actions = plain
+    if repeated or actions == plain:
+        actions = _with_an_idle_one(choice, flags, wanted, actions)
+    return _shuffled(choice, actions) if shuffled else actions
+
+
+def _whole_then_part(choice: Drawn, flags: Flags, wanted: Mask) -> list[Change]:
+    """Of a module that is to be frozen in part the whole first, then back what is not to be."""
+    architecture = flags.architecture
+    everything = frozenset(architecture.weights)
+    mixed = [m for m in architecture.modules if _is_mixed(architecture, m, wanted)]
+    if not mixed:
+        return _difference(choice, flags, wanted)
+    module = choice.one_of(mixed)
+    held = frozenset(architecture.weights_in(module))
+    freezes: Change = Freeze(module)
+    back: list[Change] = [*map(Thaw, _targets(architecture, everything - wanted, held - wanted))]
+    if choice.chance(3):
+        freezes = Thaw(module)
+        back = [*map(Freeze, _targets(architecture, wanted, held & wanted))]
+    actions = [freezes, *back]
+    return [*actions, *_difference(choice, _after(flags, actions), wanted)]
+
+
+def _is_mixed(architecture: Architecture, module: str, wanted: Mask) -> bool:
+    """Whether a module is to be frozen in part."""
+    held = architecture.weights_in(module)
+    return not wanted.issuperset(held) and not wanted.isdisjoint(held)
+
+
+def _with_an_idle_one(
+    choice: Drawn, flags: Flags, wanted: Mask, actions: Sequence[Change]
+) -> list[Change]:
+    """One more: what is to be frozen is frozen once more, or what is not is thawed.
+
+    It changes nothing wherever it stands, for what comes after it would undo it or wants the same.
+    """
+    architecture = flags.architecture
+    said = [action.target for action in actions] if choice.boolean() else []
+    targets = [*said, *architecture.modules, *architecture.weights]
+    whole = [t for t in targets if not _is_mixed(architecture, t, wanted)]
+    target = choice.one_of([t for t in said if t in whole] or whole)
+    frozen = wanted.issuperset(architecture.weights_in(target))
+    place = choice.integer(0, len(actions))
+    idle: Change = Freeze(target) if frozen else Thaw(target)
+    return [*actions[:place], idle, *actions[place:]]
+
+
+def _shuffled(choice: Drawn, actions: Sequence[Change]) -> list[Change]:
+    """In another order, of those that come to the same."""
+    order = list(actions)
+    for start in range(1, len(order)):
+        place = start
+        while place and _commute(*order[place - 1 : place + 1]) and choice.boolean():
+            order[place - 1 : place + 1] = order[place], order[place - 1]
+            place -= 1
+    return order
+
+
+def _commute(one: Change, other: Change) -> bool:
+    apart = not within(one.target, other.target) and not within(other.target, one.target)
+    return type(one) is type(other) or apart

@@ -11,19 +11,30 @@ from pathlib import Path
 from random import Random
 from unittest.mock import patch
 
+import pytest
 from hypothesis import Phase, find, given, settings
+from hypothesis import seed as seeded
 
-from invariants.architecture.graph import Architecture, Placed, join
+from invariants.architecture.graph import Architecture, Placed, join, within
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
 from invariants.generate.choice import Drawn
-from invariants.generate.masks import PATTERNS, Mask, Pattern, draw_stages, weighted
+from invariants.generate.masks import (
+    PATTERNS,
+    Mask,
+    Pattern,
+    draw_mask,
+    draw_stages,
+    transition,
+    weighted,
+)
+from invariants.generate.series import drawing
 from invariants.judge import Measures, Verdict
 from invariants.observation import Observation
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import Expectation
-from invariants.program import Step
+from invariants.program import Freeze, Step, Thaw
 from invariants.properties.evidence import Evidence
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.tally import Tally, total
@@ -134,6 +145,72 @@ def test_a_weight_is_exact_in_every_dtype(case: Case) -> None:
         assert abs(array).max() <= 4
 
 
+# --- changes of masks that are written otherwise than by what differs ---------------------------
+
+
+def _kinds_of_settings(case: Case) -> set[str]:
+    """Which settings of a program are redundant, or contradict one another between two passes."""
+    flags, before, kinds = Flags.initial(case.architecture), list[Freeze | Thaw](), set[str]()
+    for action in case.program:
+        if not isinstance(action, Freeze | Thaw):
+            before.clear()
+            continue
+        held = set(case.architecture.weights_in(action.target))
+        freezes = isinstance(action, Freeze)
+        if held <= flags.frozen if freezes else held.isdisjoint(flags.frozen):
+            kinds.add("frozen already" if freezes else "trainable already")
+        if action in before:
+            kinds.add(f"{action.action} twice")
+        for earlier in before:
+            part = within(action.target, earlier.target) and action.target != earlier.target
+            if part and type(earlier) is not type(action):
+                kinds.add(
+                    f"{earlier.action} {'all' if not earlier.target else 'a module'}, not all"
+                )
+        flags = (flags.freeze if freezes else flags.thaw)(action.target, False)
+        before.append(action)
+    return kinds
+
+
+@pytest.mark.parametrize("backend", CONTRACTS)
+def test_redundant_and_contradictory_settings_are_drawn(backend: str) -> None:
+    met = Counter[str]()
+
+    @seeded(3)
+    @drawing(200)
+    @given(cases((backend,)))
+    def draw(case: Case) -> None:
+        met.update(_kinds_of_settings(case))
+
+    draw()
+    assert set(met) == {
+        "frozen already",
+        "trainable already",
+        "freeze twice",
+        "thaw twice",
+        "freeze all, not all",
+        "freeze a module, not all",
+        "thaw all, not all",
+        "thaw a module, not all",
+    }
+    assert met["frozen already"] >= 20
+    assert met["trainable already"] >= 20
+    assert met["freeze all, not all"] >= 10
+
+
+def test_a_change_ends_with_the_wanted_weights_frozen_however_it_is_written() -> None:
+    architecture, forms = _first().architecture, set()
+    wanted = frozenset(architecture.weights[1:3])
+    for number in range(200):
+        choice = Drawn(lambda strategy, number=number: Random(number))
+        before = transition(choice, Flags.initial(architecture), draw_mask(choice, architecture))[1]
+        actions, after = transition(choice, before, wanted)
+        assert after.frozen == wanted
+        assert len(actions) <= 2 * len(architecture.weights)
+        forms.add(tuple(actions))
+    assert len(forms) > 50
+
+
 def test_every_named_pattern_is_a_set_of_weights() -> None:
     class Smallest(Random):
         def randint(self, a: int, b: int) -> int:
@@ -176,13 +253,6 @@ def _thaws_twice(case: Case) -> bool:
 
 def _weights_of(layers: list[Placed]) -> Mask:
     return frozenset(join(p.path, q.name) for p in layers for q in p.parameters)
-
-
-def test_thawing_inside_a_flagged_module_is_never_settled() -> None:
-    case = _first()
-    flags = Flags.initial(case.architecture).freeze("", True)
-    assert all(not flags.settles_thaw(w, False) for w in case.architecture.weights)
-    assert flags.settles_thaw("", True)
 
 
 def _first() -> Case:

@@ -959,7 +959,10 @@ TENSORFLOW = Contract(
             True,
             "Setting layer.trainable to False moves all the layer's weights from trainable to "
             "non-trainable; set on a model or a layer with sublayers, all children become "
-            "non-trainable as well.",
+            "non-trainable as well. Silent on a later setting of a child; users expect that the "
+            "last one counts, as for any attribute. trainable says whether the weights should be "
+            "returned as part of trainable_weights: while it is False on the model itself, the "
+            "model trains nothing.",
             "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
         ),
         Way(
@@ -985,7 +988,8 @@ TENSORFLOW = Contract(
             "module",
             False,
             "trainable is a settable boolean of every variable; those that are not are left out "
-            "of trainable_variables.",
+            "of trainable_variables. Silent where the layer's own flag says otherwise; users "
+            "expect that the last setting of a variable counts.",
             "https://keras.io/api/models/model/",
         ),
         Way(
@@ -1002,7 +1006,8 @@ TENSORFLOW = Contract(
             "weight",
             False,
             "trainable is a settable boolean of every variable; those that are not are left out "
-            "of trainable_variables.",
+            "of trainable_variables. Silent where the layer's own flag says otherwise; users "
+            "expect that the last setting of a variable counts.",
             "https://keras.io/api/models/model/",
         ),
     ),
