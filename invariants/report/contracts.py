@@ -6,6 +6,7 @@ python -m invariants.report.contracts > docs/contracts.md
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from invariants.oracle.contract import CONTRACTS, Clause, Contract, Device, Mode
 
@@ -70,20 +71,83 @@ def _said(clause: Clause) -> str:
     return f"{clause.sentence} ([source]({clause.source}))"
 
 
+#: A list in the table of differences that is longer is told by some of its values.
+_LONG = 8
+
+
+def _element(value: Any) -> str:
+    """A value, or one of several, as a reader would write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if _raises(value):
+        return f"`{value[0]}`: `{value[1]}`"
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], tuple):
+        return f"{_element(value[0])} for {', '.join(map(_element, value[1]))}"
+    if isinstance(value, tuple):
+        return " with ".join(map(_element, value)) or "without"
+    if isinstance(value, str) and value:
+        return f"`` {value} ``" if "`" in value else f"`{value}`"
+    return "none" if value in (None, "") else str(value)
+
+
+def _raises(value: Any) -> bool:
+    """Whether a value is an exception with its message."""
+    return isinstance(value, tuple) and len(value) == 2 and str(value[0]).endswith("Error")
+
+
+def _several(value: Any) -> bool:
+    return isinstance(value, tuple) and not _raises(value)
+
+
+def _joined(told: Sequence[str]) -> str:
+    return ("; " if any(", " in one for one in told) else ", ").join(told) or "none"
+
+
+def _value(value: Any) -> str:
+    return _joined([*map(_element, value)]) if _several(value) else _element(value)
+
+
+def _shortly(value: Any, others: Sequence[Any]) -> str:
+    """A value beside those that other contracts have: of a long list what is not in all of them."""
+    if not _several(value) or len(value) <= _LONG // 2:
+        return _value(value)
+    own = tuple(v for v in value if not all(_several(o) and v in o for o in others))
+    shared = len(value) - len(own)
+    said = [f"{shared} that all have"] if shared else []
+    shown = own if len(own) <= _LONG else own[: _LONG // 2]
+    said += [_element(v) for v in shown]
+    if len(own) > len(shown):
+        said.append(f"and {len(own) - len(shown)} more")
+    return _joined(said)
+
+
 def _differences() -> Iterator[str]:
     """The points whose values are not the same in all contracts."""
-    first, *others = CONTRACTS.values()
+    first, *_ = contracts = [*CONTRACTS.values()]
     rows = []
-    for point, clause in first.clauses.items():
-        values = [clause.value, *(other[point] for other in others)]
+    for point in first.clauses:
+        values = [contract[point] for contract in contracts]
         if any(value != values[0] for value in values):
-            rows.append([point, *(f"`{value}`" for value in values)])
+            told = [
+                _shortly(value, values[:number] + values[number + 1 :])
+                for number, value in enumerate(values)
+            ]
+            sources = [f"[{c.backend}]({c.clauses[point].source})" for c in contracts]
+            rows.append([point, *told, ", ".join(sources)])
     yield "## Where they differ\n"
-    yield from _table(["point", *CONTRACTS], rows)
+    yield from _table(["point", *CONTRACTS, "sources"], rows)
 
 
 def _of(contract: Contract) -> Iterator[str]:
     yield f"## {contract.backend}\n"
+    yield "### Actions\n"
+    yield from _table(
+        ["action", "written", "documented"],
+        [
+            [row.action, row.code, f"{row.sentence} ([source]({row.source}))"]
+            for row in contract.actions
+        ],
+    )
     yield "### Ways to freeze and thaw\n"
     yield from _table(
         ["way", "reaches", "the module remembers", "gradient", "slots", "documented"],
@@ -132,7 +196,7 @@ def _of(contract: Contract) -> Iterator[str]:
             [
                 f"`{mode.name}`",
                 "no" if mode.trains_itself else "yes",
-                ", ".join(f"`{point}`: `{value}`" for point, value in mode.otherwise.items()),
+                ", ".join(f"`{p}`: {_value(value)}" for p, value in mode.otherwise.items()),
                 f"{mode.sentence}{_lacking(mode)} ([source]({mode.source}))",
             ]
             for mode in contract.modes
@@ -168,7 +232,7 @@ def _of(contract: Contract) -> Iterator[str]:
     yield from _table(
         ["point", "value", "documented"],
         [
-            [f"`{point}`", f"`{clause.value}`", _said(clause)]
+            [f"`{point}`", _value(clause.value), _said(clause)]
             for point, clause in contract.clauses.items()
         ],
     )

@@ -15,6 +15,7 @@ from invariants.oracle.contract.clauses import (
     Option,
     Reloading,
     Way,
+    Writing,
 )
 from invariants.oracle.contract.tensorflow import TENSORFLOW
 from invariants.oracle.contract.torch import TORCH
@@ -33,4 +34,5 @@ __all__ = [
     "Option",
     "Reloading",
     "Way",
+    "Writing",
 ]

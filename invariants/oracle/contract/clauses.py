@@ -18,6 +18,19 @@ class Clause:
 
 
 @dataclass(frozen=True)
+class Writing:
+    """How a framework's users write an action, and what is documented of it.
+
+    action: the name of one, or of a part of it: "step, with clipping". code: Markdown.
+    """
+
+    action: str
+    code: str
+    sentence: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Way:
     """One of a framework's ways to freeze or thaw.
 
@@ -176,6 +189,7 @@ class Contract:
 
     backend: str
     clauses: Mapping[str, Clause]
+    actions: tuple[Writing, ...]
     ways: tuple[Way, ...]
     evaluations: tuple[Evaluation, ...]
     reloads: tuple[Reloading, ...]

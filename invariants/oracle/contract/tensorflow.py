@@ -10,6 +10,7 @@ from invariants.oracle.contract.clauses import (
     Reloading,
     Way,
 )
+from invariants.oracle.contract.tensorflow_actions import ACTIONS
 from invariants.oracle.contract.tensorflow_devices import DEVICES
 from invariants.oracle.contract.tensorflow_modes import MODES
 
@@ -952,6 +953,7 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
         ),
     },
+    actions=ACTIONS,
     ways=(
         Way(
             "layer_trainable",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.torch_actions import ACTIONS
 from invariants.oracle.contract.torch_devices import DEVICES
 from invariants.oracle.contract.torch_modes import MODES
 
@@ -970,6 +971,7 @@ TORCH = Contract(
             _TORCH + "optim.html#constructing-it",
         ),
     },
+    actions=ACTIONS,
     ways=(
         Way(
             "requires_grad_",
