@@ -24,6 +24,25 @@ def named(architecture: Architecture, patterns: Collection[str], target: str) ->
     )
 
 
+def targets(
+    architecture: Architecture,
+    allowed: Collection[str],
+    missing: Collection[str],
+    as_a_whole: bool = True,
+) -> list[str]:
+    """Modules and weights that hold all that is missing, and nothing that is not allowed.
+
+    as_a_whole: modules, wherever one fits; or weights alone.
+    """
+    named, left, allowed = [], set(missing), set(allowed)
+    for module in architecture.modules if as_a_whole else ():
+        held = architecture.weights_in(module)
+        if allowed.issuperset(held) and not left.isdisjoint(held):
+            named.append(module)
+            left.difference_update(held)
+    return [*named, *(weight for weight in architecture.weights if weight in left)]
+
+
 @dataclass(frozen=True)
 class Flags:
     """The state of all flags of one architecture.

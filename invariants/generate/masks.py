@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from invariants.architecture.graph import Architecture, Placed, join, within
-from invariants.freezing import Flags
+from invariants.freezing import Flags, targets
 from invariants.generate.choice import Drawn
 from invariants.optimizer import Optimizer
 from invariants.program import Freeze, Thaw
@@ -291,20 +291,7 @@ def _difference(choice: Drawn, flags: Flags, wanted: Mask) -> list[Change]:
             flags = flags.thaw(target, target not in architecture.weights)
     as_a_whole = not choice.chance(4)
     missing = wanted - flags.frozen
-    return [*actions, *map(Freeze, _targets(architecture, wanted, missing, as_a_whole))]
-
-
-def _targets(
-    architecture: Architecture, allowed: Mask, missing: Mask, as_a_whole: bool = True
-) -> list[str]:
-    """Modules and weights that hold all that is missing, and nothing that is not allowed."""
-    targets = []
-    for module in architecture.modules if as_a_whole else ():
-        held = architecture.weights_in(module)
-        if allowed.issuperset(held) and not missing.isdisjoint(held):
-            targets.append(module)
-            missing = missing.difference(held)
-    return [*targets, *(weight for weight in architecture.weights if weight in missing)]
+    return [*actions, *map(Freeze, targets(architecture, wanted, missing, as_a_whole))]
 
 
 def _written_otherwise(
@@ -330,10 +317,10 @@ def _whole_then_part(choice: Drawn, flags: Flags, wanted: Mask) -> list[Change]:
     module = choice.one_of(mixed)
     held = frozenset(architecture.weights_in(module))
     freezes: Change = Freeze(module)
-    back: list[Change] = [*map(Thaw, _targets(architecture, everything - wanted, held - wanted))]
+    back: list[Change] = [*map(Thaw, targets(architecture, everything - wanted, held - wanted))]
     if choice.chance(3):
         freezes = Thaw(module)
-        back = [*map(Freeze, _targets(architecture, wanted, held & wanted))]
+        back = [*map(Freeze, targets(architecture, wanted, held & wanted))]
     actions = [freezes, *back]
     return [*actions, *_difference(choice, _after(flags, actions), wanted)]
 
@@ -353,8 +340,8 @@ def _with_an_idle_one(
     """
     architecture = flags.architecture
     said = [action.target for action in actions] if choice.boolean() else []
-    targets = [*said, *architecture.modules, *architecture.weights]
-    whole = [t for t in targets if not _is_mixed(architecture, t, wanted)]
+    anything = [*said, *architecture.modules, *architecture.weights]
+    whole = [t for t in anything if not _is_mixed(architecture, t, wanted)]
     target = choice.one_of([t for t in said if t in whole] or whole)
     frozen = wanted.issuperset(architecture.weights_in(target))
     place = choice.integer(0, len(actions))

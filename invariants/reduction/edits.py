@@ -8,19 +8,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from itertools import combinations, takewhile
 from typing import Any
 
 import numpy as np
 
-from invariants.architecture.graph import Architecture
+from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.case import Batch, Case, Realisation, frozen, ways_of
+from invariants.freezing import Flags, targets
 from invariants.objective import Term
 from invariants.optimizer import SGD, settings
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Action, Evaluate, Gradient, Step
+from invariants.program import Action, Evaluate, Freeze, Gradient, Step, Thaw
 from invariants.reduction import graphs
-from invariants.reduction.fitting import fitted, same_names, taken, with_program
+from invariants.reduction.fitting import Taken, fitted, same_names, taken, with_program
 
 
 def shorter_programs(case: Case) -> Iterator[Case]:
@@ -37,6 +39,50 @@ def shorter_programs(case: Case) -> Iterator[Case]:
         if isinstance(action, Step):
             changed: Any = (Gradient(action.batch), ways)
             yield with_program(case, [*actions[:number], changed, *actions[number + 1 :]])
+
+
+def plainer_changes(case: Case) -> Iterator[Case]:
+    """Settings in a row that contradict or repeat one another, as what they come to."""
+    actions, flags = taken(case), Flags.initial(case.architecture)
+    start = 0
+    while start < len(actions):
+        row = list(takewhile(lambda one: isinstance(one[0], Freeze | Thaw), actions[start:]))
+        before = flags
+        for action, _ in row:
+            flags = _set(flags, action)
+        plain = _difference(case, before.frozen, flags.frozen, row)
+        if _overlapping([action for action, _ in row]) and len(plain) <= len(row):
+            yield with_program(case, [*actions[:start], *plain, *actions[start + len(row) :]])
+        start += len(row) + 1
+
+
+def _set(flags: Flags, action: Action) -> Flags:
+    if isinstance(action, Freeze):
+        return flags.freeze(action.target, False)
+    return flags.thaw(action.target, False) if isinstance(action, Thaw) else flags
+
+
+def _overlapping(actions: Sequence[Action]) -> bool:
+    named = [action.target for action in actions if isinstance(action, Freeze | Thaw)]
+    return any(within(a, b) or within(b, a) for a, b in combinations(named, 2))
+
+
+def _difference(
+    case: Case, before: frozenset[str], after: frozenset[str], row: Sequence[Taken]
+) -> list[Taken]:
+    """What thaws and freezes the difference, by the ways of the row where they reach that far."""
+    of = case.architecture
+    thawed: list[Action] = [*map(Thaw, targets(of, before - after, before - after))]
+    frozen: list[Action] = [*map(Freeze, targets(of, after - before, after - before))]
+    plain: list[Taken] = []
+    for action in (*thawed, *frozen):
+        ways = {}
+        for name, realisation in case.realisations.items():
+            offered = ways_of(action, of, CONTRACTS[name], realisation.mode)
+            went = [w[name] for other, w in row if other.action == action.action]
+            ways[name] = next((way for way in went if way in offered), offered[0])
+        plain.append((action, ways))
+    return plain
 
 
 def _parts(
@@ -252,6 +298,7 @@ def _plainer_batches(batch: Batch) -> Iterator[Batch]:
 
 EDITS: tuple[Callable[[Case], Iterator[Case]], ...] = (
     shorter_programs,
+    plainer_changes,
     simplest_loss,
     _parts(graphs.endings),
     _parts(graphs.beginnings),

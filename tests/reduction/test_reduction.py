@@ -16,9 +16,9 @@ from invariants.average import Average
 from invariants.case import Case, CaseError, from_json
 from invariants.generate.cases import cases
 from invariants.oracle.interpreter import expect
-from invariants.program import Freeze, Gradient, Step
+from invariants.program import Freeze, Gradient, Step, Thaw
 from invariants.reduction import reduced
-from invariants.reduction.edits import EDITS
+from invariants.reduction.edits import EDITS, plainer_changes
 from invariants.schedule import Cosine
 
 FOREVER = 60.0  # seconds; every reduction here is over long before
@@ -87,6 +87,32 @@ def test_what_is_frozen_is_still_frozen_under_its_new_name(case: Case) -> None:
     assert freezes_the_layer(smallest, "dense")
     assert kinds(smallest) == ["dense"]
     assert [action.action for action in smallest.program] == ["freeze", "gradient"]
+
+
+def test_settings_that_contradict_one_another_end_as_what_they_come_to() -> None:
+    case = simple_case()
+    head, stem = "dense_3", "dense_0"
+    settings_ = (Freeze(""), Freeze(head), Thaw(head), Thaw(stem), Thaw(stem), Freeze("dense_2"))
+    ways = {"torch": "each_parameter", "tensorflow": "each_variable"}
+    contradicting = replace(
+        case,
+        program=(*settings_, Gradient(0)),
+        realisations={
+            name: replace(r, ways=(*[ways[name]] * len(settings_), None))
+            for name, r in case.realisations.items()
+        },
+    ).check()
+
+    def shows(smaller: Case) -> bool:
+        frozen = smaller.flags("torch")[-1].frozen
+        return frozen == {"dense_2.kernel", "dense_2.bias"} and "tensorflow" in smaller.realisations
+
+    (plain,) = plainer_changes(contradicting)
+    assert plain.program == (Freeze("dense_2"), Gradient(0))
+    assert plain.realisations["tensorflow"].ways == ("each_variable", None)
+    assert not list(plainer_changes(plain))
+    smallest = reduced(contradicting, lambda c: "torch" in c.realisations and shows(c), FOREVER)
+    assert smallest.program == (Freeze("dense_2"), Gradient(0))
 
 
 def test_schedule_and_average_go_where_they_do_not_matter_and_keep_what_does() -> None:
