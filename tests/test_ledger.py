@@ -26,6 +26,7 @@ from invariants.judge import gather
 from invariants.ledger import KnownIssue, LedgerError, known_issues, label, parse, told
 from invariants.oracle import optimizers, schedules
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.oracle.contract.domains import OF_ISSUES, words
 from invariants.program import Action, Gradient, SetMode, Step
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
@@ -173,6 +174,12 @@ def test_an_issue_of_an_update_rule_is_one_of_what_a_mask_holds_too() -> None:
     concerned = [issue for issue in known_issues() if points & issue.as_if.keys()]
     assert {"torch-float32-counters", "keras-schedule-float32-rate"} <= {i.id for i in concerned}
     assert not [i.id for i in concerned if "frozen_weights" not in i.properties]
+
+
+def test_what_a_point_can_be_beside_what_contracts_say_is_what_issues_say() -> None:
+    said = {(p, v) for issue in known_issues() for p, v in issue.as_if.items() if words(p)}
+    assert said >= {(point, word) for point in OF_ISSUES for word in OF_ISSUES[point]}
+    assert all(word in words(point) for point, word in said)
 
 
 def test_every_issue_that_ships_has_a_pinned_case() -> None:

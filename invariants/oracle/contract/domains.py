@@ -11,7 +11,7 @@ from typing import Any
 from invariants.oracle.contract import CONTRACTS
 
 #: point -> the values of known issues: no contract says this of any mode.
-_OF_ISSUES: dict[str, tuple[str, ...]] = {
+OF_ISSUES: dict[str, tuple[str, ...]] = {
     "attention_scale": ("float32",),
     "average_before_a_step": ("zeros",),
     "average_overwrites": ("held",),
@@ -90,7 +90,7 @@ def words(point: str) -> tuple[str, ...]:
     if point in _MESSAGES:
         return ()
     said = [value for value in _said(point) if isinstance(value, str)]
-    return tuple(dict.fromkeys((*said, *_OF_ISSUES.get(point, ()))))
+    return tuple(dict.fromkeys((*said, *OF_ISSUES.get(point, ()))))
 
 
 def _kind(value: Any) -> str:
