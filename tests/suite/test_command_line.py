@@ -151,7 +151,10 @@ EDITED: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda case: case["program"][3].update(target="dense_9"),
         "program[3]: 'dense_9' is no weight, layer or submodule with weights here",
     ),
-    "steps without an optimizer": (lambda case: case.pop("optimizer"), "optimizer: is missing"),
+    "steps without an optimizer": (
+        lambda case: case.pop("optimizer"),
+        "optimizer: program[2] is a step, and the case has no optimizer",
+    ),
     "an optimizer that there is not": (
         lambda case: case.update(optimizer={"kind": "sgdd"}),
         "optimizer: unknown kind 'sgdd'",
