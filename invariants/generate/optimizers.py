@@ -56,10 +56,23 @@ class _Hyperparameters:
             return plain
         return self.choice.one_of((plain, *others))
 
-    def of_adam(self) -> dict[str, Any]:
-        """The rate and what Adam and its relatives have in common."""
+    def of_roots(self) -> dict[str, Any]:
+        """The rate and what those have in common that divide by a root of squares."""
         epsilon = self.choice.one_of((1e-7, 1e-7, 1e-3))
         return {"learning_rate": self.rate, "epsilon": epsilon, "weight_decay": self.decay()}
+
+    def of_adam(self) -> dict[str, Any]:
+        """What Adam and its relatives have in common."""
+        return {**self.of_roots(), **self.betas(0.999)}
+
+    def betas(self, plain: float) -> dict[str, Any]:
+        """The decays of both moments: as they are by default, shorter, or exact in every dtype."""
+        pairs = ((0.9, plain), (0.9, plain), (0.8, 0.95), (0.5, 0.75))
+        beta_1, beta_2 = self.choice.one_of(pairs)
+        return {"beta_1": beta_1, "beta_2": beta_2}
+
+    def rho(self) -> float:
+        return self.choice.one_of((0.9, 0.9, 0.95, 0.5))
 
 
 def _sgd(h: _Hyperparameters) -> SGD:
@@ -75,12 +88,12 @@ def _sgd(h: _Hyperparameters) -> SGD:
 
 
 def _adam(h: _Hyperparameters) -> Adam:
-    return Adam(learning_rate=h.rate, weight_decay=h.decay(), amsgrad=h.choice.chance(4))
+    return Adam(**h.of_adam(), amsgrad=h.choice.chance(4))
 
 
 def _adamw(h: _Hyperparameters) -> AdamW:
-    decay = h.choice.one_of((0.0625, 0.5))
-    return AdamW(learning_rate=h.rate, weight_decay=decay, amsgrad=h.choice.chance(4))
+    settings = {**h.of_adam(), "weight_decay": h.choice.one_of((0.0625, 0.5))}
+    return AdamW(**settings, amsgrad=h.choice.chance(4))
 
 
 def _nadam(h: _Hyperparameters) -> NAdam:
@@ -90,7 +103,7 @@ def _nadam(h: _Hyperparameters) -> NAdam:
 
 def _adagrad(h: _Hyperparameters) -> Adagrad:
     return Adagrad(
-        **h.of_adam(),
+        **h.of_roots(),
         initial_accumulator=h.choice.one_of((0.125, 0.1, 0.0)),
         rate_decay=h.some("adagrad", "rate_decay", 0.0, 0.1),
     )
@@ -98,12 +111,12 @@ def _adagrad(h: _Hyperparameters) -> Adagrad:
 
 def _adadelta(h: _Hyperparameters) -> Adadelta:
     rate, epsilon = h.choice.one_of((1.0, 0.125)), h.choice.one_of((1e-3, 1e-6))
-    return Adadelta(learning_rate=rate, epsilon=epsilon, weight_decay=h.decay())
+    return Adadelta(learning_rate=rate, epsilon=epsilon, rho=h.rho(), weight_decay=h.decay())
 
 
 def _rmsprop(h: _Hyperparameters) -> RMSprop:
     momentum = h.choice.one_of((0.0, 0.0, 0.5, 0.9))
-    return RMSprop(**h.of_adam(), momentum=momentum, centered=h.choice.boolean())
+    return RMSprop(**h.of_roots(), rho=h.rho(), momentum=momentum, centered=h.choice.boolean())
 
 
 def _asgd(h: _Hyperparameters) -> ASGD:
@@ -166,7 +179,7 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
     "adafactor": _adafactor,
     "muon": _muon,
     "lbfgs": lambda h: LBFGS(learning_rate=h.rate, history=h.choice.one_of((10, 2))),
-    "lion": lambda h: Lion(learning_rate=h.rate / 4.0, weight_decay=h.decay()),
+    "lion": lambda h: Lion(learning_rate=h.rate / 4.0, weight_decay=h.decay(), **h.betas(0.99)),
     "ftrl": _ftrl,
     "lamb": lambda h: Lamb(**h.of_adam()),
     "schedule_free_adamw": lambda h: ScheduleFreeAdamW(
