@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -35,7 +35,7 @@ from invariants.generate.objectives import (
     draw_target,
     draw_terms,
 )
-from invariants.generate.optimizers import draw_clip, draw_optimizer
+from invariants.generate.optimizers import DRAWN, draw_clip, draw_optimizer
 from invariants.generate.programs import draw_program
 from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
@@ -46,33 +46,57 @@ from invariants.program import Action, Cast, Dtype, Freeze, Reload, Thaw
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
 GRID = 64
 
+#: How many different numbers a case has: as the grid has, five, or two.
+Grain = Literal["fine", "coarse", "ties"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What cases are drawn with; by default with nothing in particular.
+
+    layer: a kind of layer that their networks are to have, where their values allow. optimizer: the
+    kind of their optimizer. mode: the one that the backend which has it runs in; "" for those that
+    are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
+    equal.
+    """
+
+    layer: str = ""
+    optimizer: str = ""
+    mode: str = ""
+    ties: bool = False
+
+
+#: Cases of every kind.
+ANY = Wanted()
 
 #: Each as often as it is drawn.
 _DTYPES: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
 
 
-def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, coarse: bool) -> Any:
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, grain: Grain) -> Any:
     """Multiples of 1/64 up to `limit`/64; coarse ones are few, so that sums tie exactly."""
-    if coarse:
+    if grain == "ties":
+        return rng.integers(0, 1, size=shape, endpoint=True) - 0.5
+    if grain == "coarse":
         return rng.integers(-2, 2, size=shape, endpoint=True) / 2.0
     return rng.integers(-limit, limit, size=shape, endpoint=True) / float(GRID)
 
 
-def _weight(rng: np.random.Generator, parameter: Parameter, coarse: bool) -> Any:
+def _weight(rng: np.random.Generator, parameter: Parameter, grain: Grain) -> Any:
     if parameter.initial == "scale":
         return 1.0 + rng.integers(-GRID // 2, GRID // 2, size=parameter.shape) / float(GRID)
     if parameter.initial == "variance":
         return rng.integers(GRID // 4, 2 * GRID, size=parameter.shape) / float(GRID)
     fan_in = math.prod(parameter.shape[:-1]) if len(parameter.shape) > 1 else 4
     limit = int(min(max(2 * GRID / math.sqrt(fan_in), 12), 4 * GRID))
-    return _numbers(rng, parameter.shape, limit, coarse)
+    return _numbers(rng, parameter.shape, limit, grain)
 
 
-def _input(rng: np.random.Generator, spec: Spec, size: int, coarse: bool) -> Any:
+def _input(rng: np.random.Generator, spec: Spec, size: int, grain: Grain) -> Any:
     shape = (size, *spec.shape)
     if spec.vocabulary is not None:
         return rng.integers(0, spec.vocabulary, size=shape)
-    return _numbers(rng, shape, 2 * GRID, coarse)
+    return _numbers(rng, shape, 2 * GRID, grain)
 
 
 def _batch(
@@ -80,13 +104,13 @@ def _batch(
     architecture: Architecture,
     terms: Sequence[Term],
     size: int,
-    coarse: bool,
+    grain: Grain,
 ) -> Batch:
-    inputs = tuple(_input(rng, spec, size, coarse) for spec in architecture.inputs)
+    inputs = tuple(_input(rng, spec, size, grain) for spec in architecture.inputs)
     specs = [architecture.outputs[term.output] for term in terms]
     targets, weights = [], []
     for term, spec in zip(terms, specs, strict=True):
-        numbers = _numbers(rng, (size, *spec.shape), GRID, coarse)
+        numbers = _numbers(rng, (size, *spec.shape), GRID, grain)
         targets.append(draw_target(rng, term, spec, size, numbers))
         weights.append(draw_sample_weights(rng, term, spec, size))
     return Batch(
@@ -277,16 +301,16 @@ def _contracts(backends: Sequence[str], mode: str) -> list[Contract]:
 def _cases(
     draw: Callable[[st.SearchStrategy[Any]], Any],
     backends: tuple[str, ...],
-    layer: str,
-    mode: str,
+    wanted: Wanted,
     device: str,
 ) -> Case:
+    mode = wanted.mode
     contracts = _contracts(backends, mode)
     asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     choice = Drawn(draw, contracts)
     while True:
         losses = draw_losses(choice)
-        architecture = draw_architecture(choice, losses, layer)
+        architecture = draw_architecture(choice, losses, wanted.layer)
         terms = draw_terms(choice, losses)
         kinds = {placed.layer.kind for placed in architecture.layers}
         batches = choice.integer(1, 2)
@@ -310,22 +334,24 @@ def _cases(
     if architecture.stochastic:
         sizes = sizes[:1] * batches  # what was drawn for one is drawn for the other
     rng = np.random.default_rng(choice.integer(0, 2**20))
-    coarse = choice.chance(3)
+    grain: Grain = "ties" if wanted.ties else "coarse" if choice.chance(3) else "fine"
     dtype = choice.one_of(dtypes)
     cast_to = {action.dtype for action in program if isinstance(action, Cast)}
-    optimizer = draw_optimizer(choice)
+    optimizer = draw_optimizer(choice, wanted.optimizer)
     if any(optimizer.kind in one.refuses for one in asked):
         optimizer = SGD(learning_rate=optimizer.learning_rate)
-    if fitted and choice.boolean():  # the change of a weight is its gradient
+    if (
+        fitted and not wanted.optimizer and choice.boolean()
+    ):  # the change of a weight is its gradient
         optimizer = SGD(learning_rate=optimizer.learning_rate)
     groups = draw_groups(choice, architecture, optimizer)
     case = Case(
         architecture=architecture,
         weights={
-            name: frozen(_weight(rng, parameter, coarse))
+            name: frozen(_weight(rng, parameter, grain))
             for name, parameter in architecture.parameters.items()
         },
-        batches=tuple(_batch(rng, architecture, terms, size, coarse) for size in sizes),
+        batches=tuple(_batch(rng, architecture, terms, size, grain) for size in sizes),
         program=program,
         optimizer=optimizer,
         objective=terms,
@@ -394,16 +420,17 @@ def cases(
     backends: Sequence[str] = tuple(CONTRACTS),
     *,
     layer: str = "",
+    optimizer: str = "",
     mode: str = "",
+    ties: bool = False,
     device: str = "cpu",
 ) -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
-    layer: a kind of layer that their networks are to have, where their values allow; "" for none
-    in particular. mode: the one that the backend which has it runs in; "" for those that are quick.
+    layer, optimizer, mode, ties: what they are drawn with, as in `Wanted`.
     device: what they run on.
 
-    Raises ValueError for a backend, a layer, a mode or a device that there is not.
+    Raises ValueError for a backend, a layer, an optimizer, a mode or a device that there is not.
     """
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
@@ -421,4 +448,8 @@ def cases(
     kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
     if layer and layer not in kinds:
         raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
-    return _cases(tuple(backends), layer, mode, device)
+    rules = [k for k in DRAWN if all(k in contract["optimizers"] for contract in contracts)]
+    if optimizer and optimizer not in rules:
+        raise ValueError(f"optimizer must be one of {', '.join(rules)}; got {optimizer!r}")
+    wanted = Wanted(layer=layer, optimizer=optimizer, mode=mode, ties=ties)
+    return _cases(tuple(backends), wanted, device)

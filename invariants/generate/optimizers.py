@@ -196,9 +196,9 @@ def draw_clip(choice: Drawn) -> Clip | None:
     return Clip(kind=choice.one_of(kinds), limit=choice.one_of((0.125, 0.5, 2.0, 0.1)))
 
 
-def draw_optimizer(choice: Drawn, kind: str | None = None) -> Optimizer:
+def draw_optimizer(choice: Drawn, kind: str = "") -> Optimizer:
     """An optimizer that every backend has; kind: one of that kind."""
-    if kind is None:
+    if not kind:
         others = [k for k in choice.offered("optimizers") if k not in _COMMON]
         intricate = [k for k in others if k in _INTRICATE]
         kind = choice.one_of([*others, *intricate] if choice.boolean() else _COMMON)

@@ -211,6 +211,22 @@ def test_a_change_ends_with_the_wanted_weights_frozen_however_it_is_written() ->
     assert len(forms) > 50
 
 
+@settings(max_examples=30)
+@given(cases(("torch",), layer="global_max_pool2d", optimizer="rmsprop", ties=True))
+def test_a_case_is_drawn_with_what_is_wanted(case: Case) -> None:
+    assert "global_max_pool2d" in {placed.layer.kind for placed in case.architecture.layers}
+    assert case.optimizer.kind == "rmsprop"
+    inputs = zip(case.architecture.inputs, case.batches[0].inputs, strict=True)
+    arrays = [array for spec, array in inputs if spec.vocabulary is None]
+    kernels = [array for name, array in case.weights.items() if name.endswith(".kernel")]
+    assert {abs(number) for array in arrays + kernels for number in array.flat} == {0.5}
+
+
+def test_an_optimizer_that_some_backend_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"optimizer must be one of sgd, .*; got 'lbfgs'"):
+        cases(("torch", "tensorflow"), optimizer="lbfgs")
+
+
 def test_every_named_pattern_is_a_set_of_weights() -> None:
     class Smallest(Random):
         def randint(self, a: int, b: int) -> int:
