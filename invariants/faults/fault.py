@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.patching import broken
+from invariants.generate.cases import ANY, Wanted
 
 #: A factor on a gradient that float32 sees and bfloat16 does not.
 DRIFT = 1.0 + 1e-5
@@ -19,7 +20,7 @@ class Fault:
     """One known way to break a framework.
 
     apply: gives a context manager; the framework is broken inside of it alone. targets: what is
-    patched. mode: that of the programs which it breaks; "" where it is none in particular.
+    patched. wanted: what the cases are drawn with that it is tried on, where others seldom show it.
     """
 
     name: str
@@ -27,19 +28,19 @@ class Fault:
     sentence: str
     apply: Callable[[], AbstractContextManager[None]]
     targets: tuple[str, ...] = ()
-    mode: str = ""
+    wanted: Wanted = ANY
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: the sentence, the functions or classes that are patched, and the mode.
+    """One row of a table: the sentence, what is patched, and what cases are drawn with to show it.
 
     The function of the same name in the module takes an original and gives what replaces it.
     """
 
     sentence: str
     targets: tuple[str, ...]
-    mode: str = ""
+    wanted: Wanted = ANY
 
 
 def faults(backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]) -> tuple[Fault, ...]:
@@ -51,7 +52,7 @@ def faults(backend: str, rows: Mapping[str, Row], module: Mapping[str, Any]) -> 
             row.sentence,
             partial(broken, row.targets, module[name]),
             row.targets,
-            row.mode,
+            row.wanted,
         )
         for name, row in rows.items()
     )

@@ -32,7 +32,7 @@ class Trial:
 def attempt(fault: Fault, seed: int, profile: str = "ci", reduce_seconds: float = 20.0) -> Trial:
     """Verifies under `fault` until the first violation, for as many cases as the profile has.
 
-    A fault of a mode is tried on programs in that mode.
+    A fault that cases seldom show is tried on cases that are drawn with what it takes.
     """
     chosen = PROFILES[profile]
     left, number, examples = chosen.examples[fault.backend], 0, 0
@@ -45,7 +45,7 @@ def attempt(fault: Fault, seed: int, profile: str = "ci", reduce_seconds: float 
             size,
             reduce_seconds,
             stop_at_first=True,
-            mode=fault.mode,
+            wanted=fault.wanted,
         )
         hunt = Hunt(plan, set())
         with fault.apply():

@@ -11,7 +11,7 @@ import contextlib
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hypothesis import given, seed
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from invariants.backends.places import Place, place_for
 from invariants.case import Case
-from invariants.generate.cases import cases
+from invariants.generate.cases import ANY, Wanted, cases
 from invariants.generate.series import drawing
 from invariants.judge import Verdict, gather, judge
 from invariants.reduction import reduced
@@ -38,7 +38,7 @@ class Plan:
     """What one batch does.
 
     compare: another backend that runs each case too, for backends_agree; "" for none.
-    mode: that of the cases; "" for those that are quick. device: what they run on.
+    wanted: what the cases are drawn with. device: what they run on.
     stop_at_first: end the batch with its first finding.
     case_limit: run the cases in a worker process, each for so many seconds at most; 0: in this one.
     """
@@ -50,9 +50,14 @@ class Plan:
     compare: str = ""
     ignore_known_issues: bool = False
     stop_at_first: bool = False
-    mode: str = ""
+    wanted: Wanted = ANY
     device: str = "cpu"
     case_limit: float = 0.0
+
+    @property
+    def mode(self) -> str:
+        """That of the cases; "" for those that are quick."""
+        return self.wanted.mode
 
     @property
     def place(self) -> Place:
@@ -80,11 +85,12 @@ class Hunt:
         """Judges the planned number of cases."""
         backends = tuple(b for b in (self.plan.backend, self.plan.compare) if b)
         tally = self.tally
+        drawn = cases(backends, **asdict(self.plan.wanted), device=self.plan.device)
 
         @st.composite
         def counted(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
             tally.started += 1
-            case: Case = draw(cases(backends, mode=self.plan.mode, device=self.plan.device))
+            case: Case = draw(drawn)
             return case
 
         @seed(self.plan.seed)

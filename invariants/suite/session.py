@@ -11,6 +11,7 @@ from invariants.backends.needs import missing_modes
 from invariants.backends.places import CASE_LIMIT, Place, place_for
 from invariants.backends.probing import absent
 from invariants.backends.runner import BackendUnavailable
+from invariants.generate.cases import Wanted
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
@@ -132,7 +133,7 @@ class Options:
                 reduce_seconds=profile.reduce_seconds,
                 compare="torch" if backend != "torch" and "torch" in others else "",
                 ignore_known_issues=self.ignore_known_issues,
-                mode=mode,
+                wanted=Wanted(mode=mode),
                 case_limit=self.case_limit,
                 device=self.device,
             )

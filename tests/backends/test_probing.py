@@ -8,10 +8,13 @@ import pytest
 
 from invariants.backends import runner
 from invariants.backends.probing import lacks
+from invariants.generate.cases import Wanted
 from invariants.suite.hunt import Plan
 from invariants.suite.test_invariants import without
 
-_PLAN = Plan("tensorflow", seed=1, examples=3, reduce_seconds=0.0, mode="function_xla")
+_PLAN = Plan(
+    "tensorflow", seed=1, examples=3, reduce_seconds=0.0, wanted=Wanted(mode="function_xla")
+)
 
 
 def test_what_an_installation_says_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

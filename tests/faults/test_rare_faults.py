@@ -1,7 +1,7 @@
-"""Faults that one drawn case in hundreds shows are found in a case that is made for them.
+"""Faults of Keras that one drawn case in dozens shows are found in a case that is made for them.
 
 They take equal numbers with different gradients, a second moment that shrinks, an option that few
-layers have.
+layers have. `invariants faults` finds them in drawn cases, in minutes; these take seconds.
 """
 
 from __future__ import annotations

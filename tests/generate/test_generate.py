@@ -218,8 +218,9 @@ def test_a_case_is_drawn_with_what_is_wanted(case: Case) -> None:
     assert case.optimizer.kind == "rmsprop"
     inputs = zip(case.architecture.inputs, case.batches[0].inputs, strict=True)
     arrays = [array for spec, array in inputs if spec.vocabulary is None]
-    kernels = [array for name, array in case.weights.items() if name.endswith(".kernel")]
-    assert {abs(number) for array in arrays + kernels for number in array.flat} == {0.5}
+    parameters = case.architecture.parameters.items()
+    arrays += [case.weights[name] for name, p in parameters if p.initial == "grid"]
+    assert {abs(number) for array in arrays for number in array.flat} == {0.5}
 
 
 def test_an_optimizer_that_some_backend_lacks_is_refused() -> None:

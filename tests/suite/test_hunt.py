@@ -13,7 +13,7 @@ from invariants import faults
 from invariants.backends import BACKENDS
 from invariants.case import Case
 from invariants.faults import Fault
-from invariants.generate.cases import cases
+from invariants.generate.cases import Wanted, cases
 from invariants.judge import Verdict
 from invariants.suite.hunt import REPEAT_ONE_IN, Hunt, Plan, repeats
 
@@ -90,7 +90,9 @@ def test_a_crash_is_a_finding_and_the_batch_goes_on(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(ABORTING)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    hunt = Hunt(replace(plan(), reduce_seconds=5.0, mode="eager", case_limit=59.0), set())
+    hunt = Hunt(
+        replace(plan(), reduce_seconds=5.0, wanted=Wanted(mode="eager"), case_limit=59.0), set()
+    )
     hunt.run()
     assert hunt.tally.cases == 30
     (found,) = hunt.smallest.values()

@@ -6,6 +6,7 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ACTIVATION = ("keras.layers.Activation.call",)
 
@@ -15,18 +16,24 @@ _ROWS = {
     ),
     "relu_leaks": Row("relu lets 1% of the gradient pass below 0.", ("keras.layers.ReLU.call",)),
     "gelu_approximate_derivative": Row(
-        "The exact gelu has the derivative of its tanh approximation.", _ACTIVATION
+        "The exact gelu has the derivative of its tanh approximation.",
+        _ACTIVATION,
+        Wanted(layer="gelu"),
     ),
     "softmax_diagonal": Row(
         "The derivative of softmax is the diagonal of its Jacobian alone.",
         ("keras.layers.Softmax.call",),
     ),
-    "mish_drifts": Row("The derivative of mish is 1.00001 times what it is.", _ACTIVATION),
+    "mish_drifts": Row(
+        "The derivative of mish is 1.00001 times what it is.", _ACTIVATION, Wanted(layer="mish")
+    ),
     "hard_tanh_passes_beyond": Row(
         "hard_tanh lets the gradient pass beyond its ends.", _ACTIVATION
     ),
     "prelu_slope_drifts": Row(
-        "The gradient through PReLU is 1.00001 times what it is.", ("keras.layers.PReLU.call",)
+        "The gradient through PReLU is 1.00001 times what it is.",
+        ("keras.layers.PReLU.call",),
+        Wanted(layer="prelu"),
     ),
 }
 

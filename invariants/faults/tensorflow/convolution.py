@@ -12,6 +12,7 @@ from invariants.faults.tensorflow.gradients import (
     frozen_scales,
     with_gradient_of,
 )
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "frozen_conv_blocks": Row(
@@ -20,18 +21,22 @@ _ROWS = {
     "frozen_conv1d_blocks": Row(
         "A frozen convolution in time hands no gradient to its input.",
         ("keras.layers.Conv1D.call",),
+        Wanted(layer="conv1d"),
     ),
     "frozen_conv3d_drifts": Row(
         "A frozen convolution of volumes hands 1.00001 times the gradient to its input.",
         ("keras.layers.Conv3D.call",),
+        Wanted(layer="conv3d"),
     ),
     "frozen_depthwise_conv_blocks": Row(
         "A frozen depthwise convolution hands no gradient to its input.",
         ("keras.layers.DepthwiseConv2D.call",),
+        Wanted(layer="depthwise_conv2d"),
     ),
     "depthwise_conv1d_drifts": Row(
         "What a depthwise convolution in time gives gets 1.00001 times its gradient.",
         ("keras.layers.DepthwiseConv1D.call", "keras.layers.SeparableConv1D.call"),
+        Wanted(layer="depthwise_conv1d"),
     ),
     "frozen_transposed_conv_drifts": Row(
         "A frozen transposed convolution hands 1.00001 times the gradient to its input.",
@@ -40,6 +45,7 @@ _ROWS = {
             "keras.layers.Conv2DTranspose.call",
             "keras.layers.Conv3DTranspose.call",
         ),
+        Wanted(layer="conv2d_transpose"),
     ),
     "conv_padding_shifts": Row(
         "The gradient to the input of a padded convolution is one column off.",

@@ -6,12 +6,13 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.tensorflow.gradients import frozen
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "frozen_dense_is_differentiated_once": Row(
         "A frozen Dense hands on a gradient that counts as a constant from there on.",
         ("keras.layers.Dense.call",),
-        mode="second_order",
+        Wanted(mode="second_order"),
     ),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import with_gradient_of
+from invariants.generate.cases import Wanted
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
 
@@ -20,17 +21,22 @@ _ROWS = {
     "lora_drifts": Row(
         "What a weight and its LoRA add up to gets 1.00001 times its gradient.",
         (*_each(("Dense", *_CONVOLUTIONS), "kernel"), *_each(("Embedding",), "embeddings")),
+        Wanted(layer="dense_with_lora"),
     ),
     "lora_leaves_the_weight_trainable": Row(
-        "enable_lora leaves the weight trainable that it adapts.", _each(_ADAPTED, "enable_lora")
+        "enable_lora leaves the weight trainable that it adapts.",
+        _each(_ADAPTED, "enable_lora"),
+        Wanted(layer="dense_with_lora"),
     ),
     "lora_ignores_alpha": Row(
         "enable_lora of a convolution sets lora_alpha to the rank.",
         _each(_CONVOLUTIONS, "enable_lora"),
+        Wanted(layer="conv2d_with_lora"),
     ),
     "lora_is_loaded_twice": Row(
         "Loading leaves the factors that a file holds merged already.",
         _each(_ADAPTED, "load_own_variables"),
+        Wanted(layer="dense_with_lora"),
     ),
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import with_gradient_of
+from invariants.generate.cases import Wanted
 
 _TAPE = "tensorflow.GradientTape"
 
@@ -13,50 +14,52 @@ _ROWS = {
     "function_keeps_its_trace": Row(
         "A function that is made anew goes on with the traces of the first one.",
         ("tensorflow.function",),
-        mode="function_anew",
+        Wanted(mode="function_anew"),
     ),
     "traced_rate_stays": Row(
         "What is traced goes on with the learning rate of its trace.",
         ("keras.optimizers.Optimizer.learning_rate",),
-        mode="function",
+        Wanted(mode="function"),
     ),
     "xla_rounds": Row(
         "What a function compiled by XLA gives is rounded to bfloat16.",
         ("tensorflow.function",),
-        mode="function_xla",
+        Wanted(mode="function_xla"),
     ),
     "persistent_tape_forgets": Row(
         "A persistent tape has no gradient from its second call on.",
         (f"{_TAPE}.gradient",),
-        mode="tape_persistent",
+        Wanted(mode="tape_persistent"),
     ),
     "watch_misses_last": Row(
         "Of several variables a tape watches all but the last.",
         (f"{_TAPE}.watch",),
-        mode="tape_explicit",
+        Wanted(mode="tape_explicit"),
     ),
     "accumulator_misses_last": Row(
         "Of several tangents forward mode takes the last for zeros.",
         ("tensorflow.autodiff.ForwardAccumulator.__init__",),
-        mode="forward_mode",
+        Wanted(mode="forward_mode"),
     ),
     "recomputed_begins_frozen": Row(
         "A recomputed model that begins with a frozen weight loses its gradients.",
         ("tensorflow.recompute_grad",),
-        mode="recompute_grad",
+        Wanted(mode="recompute_grad"),
     ),
     "recomputed_drifts": Row(
         "What is recomputed gets 1.00001 times its gradient.",
         ("tensorflow.recompute_grad",),
-        mode="recompute_grad",
+        Wanted(mode="recompute_grad"),
     ),
     "one_step_of_several": Row(
-        "fit makes one step of those of a call.", ("keras.Model.fit",), mode="fit_several_steps"
+        "fit makes one step of those of a call.",
+        ("keras.Model.fit",),
+        Wanted(mode="fit_several_steps"),
     ),
     "fit_forgets_last": Row(
         "The last trainable weight stays where it was in a step of fit.",
         ("keras.Model.train_step",),
-        mode="fit",
+        Wanted(mode="fit"),
     ),
 }
 

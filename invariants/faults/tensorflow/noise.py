@@ -6,6 +6,7 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "dropout_forgets_its_mask": Row(
@@ -14,6 +15,7 @@ _ROWS = {
     "alpha_dropout_forgets_its_mask": Row(
         "The gradient passes through what alpha dropout has switched off.",
         ("keras.layers.AlphaDropout.call",),
+        Wanted(layer="alpha_dropout"),
     ),
     "dropout_drifts": Row(
         "Dropout hands on 1.00001 times the gradient.", ("keras.layers.Dropout.call",)

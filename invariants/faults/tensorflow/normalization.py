@@ -6,6 +6,7 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _BATCH_NORM = ("keras.layers.BatchNormalization.call",)
 
@@ -17,6 +18,7 @@ _ROWS = {
     "layer_norm_over_all_blocks": Row(
         "A layer norm over several axes hands no gradient to its input.",
         ("keras.layers.LayerNormalization.call",),
+        Wanted(layer="layer_norm"),
     ),
     "batch_norm_constant_moments": Row(
         "The backward pass of batch norm takes the batch's moments for constants.", _BATCH_NORM
@@ -24,10 +26,12 @@ _ROWS = {
     "group_norm_constant_moments": Row(
         "The backward pass of group norm takes the moments for constants.",
         ("keras.layers.GroupNormalization.call",),
+        Wanted(layer="group_norm"),
     ),
     "layer_norm_drifts": Row(
         "What a layer norm gives gets 1.00001 times its gradient.",
         ("keras.layers.LayerNormalization.call",),
+        Wanted(layer="layer_norm"),
     ),
     "batch_norm_drifts": Row(
         "What a batch norm gives gets 1.00001 times its gradient.",
@@ -36,10 +40,27 @@ _ROWS = {
     "group_norm_drifts": Row(
         "What a group norm gives gets 1.00001 times its gradient.",
         ("keras.layers.GroupNormalization.call",),
+        Wanted(layer="group_norm"),
     ),
     "rms_norm_drifts": Row(
         "What an RMS norm gives gets 1.00001 times its gradient.",
         ("keras.layers.RMSNormalization.call",),
+        Wanted(layer="rms_norm"),
+    ),
+    "unit_normalization_drifts": Row(
+        "What UnitNormalization gives gets 1.00001 times its gradient.",
+        ("keras.layers.UnitNormalization.call",),
+        Wanted(layer="unit_normalization"),
+    ),
+    "spectral_normalization_drifts": Row(
+        "What a layer under SpectralNormalization gives gets 1.00001 times its gradient.",
+        ("keras.layers.SpectralNormalization.call",),
+        Wanted(layer="spectral_normalization_dense"),
+    ),
+    "weight_norm_drifts": Row(
+        "What keras.ops.sqrt gives, the length in a weight norm, gets 1.00001 times its gradient.",
+        ("keras.ops.sqrt",),
+        Wanted(layer="weight_norm_dense"),
     ),
 }
 
@@ -102,6 +123,7 @@ def group_norm_constant_moments(call: Any) -> Any:
 
 
 layer_norm_drifts = batch_norm_drifts = group_norm_drifts = rms_norm_drifts = drifts
+unit_normalization_drifts = spectral_normalization_drifts = weight_norm_drifts = drifts
 
 
 FAULTS = faults("tensorflow", _ROWS, globals())

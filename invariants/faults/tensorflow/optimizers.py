@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
+from invariants.generate.cases import Wanted
 
 _APPLY = ("keras.optimizers.Optimizer.apply",)
 _CLIP = ("keras.optimizers.Optimizer._clip_gradients",)
@@ -34,28 +35,54 @@ _ROWS = {
     "each_norm_clipped": Row("global_clipnorm clips the norm of each weight by itself.", _CLIP),
     "decay_reaches_unreached": Row("Weight decay shrinks weights that no loss reaches.", _APPLY),
     "nesterov_looks_back": Row(
-        "SGD steps by its momentum alone where it should look ahead.", (_STEP_OF.format("SGD"),)
+        "SGD steps by its momentum alone where it should look ahead.",
+        (_STEP_OF.format("SGD"),),
+        Wanted(optimizer="sgd"),
     ),
     "amsgrad_forgets": Row(
-        "AMSGrad takes the second moment of now for the largest.", (_STEP_OF.format("Adam"),)
+        "AMSGrad takes the second moment of now for the largest.",
+        (_STEP_OF.format("Adam"),),
+        Wanted(optimizer="adam"),
     ),
-    "nadam_uncorrected": Row("Nadam does not correct its mean.", (_STEP_OF.format("Nadam"),)),
-    "adamax_forgets": Row("Adamax forgets its norm.", (_STEP_OF.format("Adamax"),)),
+    "nadam_uncorrected": Row(
+        "Nadam does not correct its mean.", (_STEP_OF.format("Nadam"),), Wanted(optimizer="nadam")
+    ),
+    "adamax_forgets": Row(
+        "Adamax forgets its norm.", (_STEP_OF.format("Adamax"),), Wanted(optimizer="adamax")
+    ),
     "adagrad_forgets": Row(
-        "Adagrad adds nothing up: each step starts from 0.", (_STEP_OF.format("Adagrad"),)
+        "Adagrad adds nothing up: each step starts from 0.",
+        (_STEP_OF.format("Adagrad"),),
+        Wanted(optimizer="adagrad"),
     ),
     "adadelta_forgets": Row(
-        "Adadelta forgets the sizes of its steps.", (_STEP_OF.format("Adadelta"),)
+        "Adadelta forgets the sizes of its steps.",
+        (_STEP_OF.format("Adadelta"),),
+        Wanted(optimizer="adadelta"),
     ),
-    "rmsprop_uncentered": Row("RMSprop subtracts no mean.", (_STEP_OF.format("RMSprop"),)),
-    "lion_forgets": Row("Lion forgets its momentum.", (_STEP_OF.format("Lion"),)),
-    "ftrl_shrinks_nothing": Row("Ftrl forgets its L1 strength.", (_STEP_OF.format("Ftrl"),)),
-    "lamb_forgets": Row("Lamb forgets its second moment.", (_STEP_OF.format("Lamb"),)),
+    "rmsprop_uncentered": Row(
+        "RMSprop subtracts no mean.", (_STEP_OF.format("RMSprop"),), Wanted(optimizer="rmsprop")
+    ),
+    "lion_forgets": Row(
+        "Lion forgets its momentum.", (_STEP_OF.format("Lion"),), Wanted(optimizer="lion")
+    ),
+    "ftrl_shrinks_nothing": Row(
+        "Ftrl forgets its L1 strength.", (_STEP_OF.format("Ftrl"),), Wanted(optimizer="ftrl")
+    ),
+    "lamb_forgets": Row(
+        "Lamb forgets its second moment.", (_STEP_OF.format("Lamb"),), Wanted(optimizer="lamb")
+    ),
     "schedule_free_warms_not": Row(
-        "ScheduleFreeAdamW starts at its full rate.", (_STEP_OF.format("ScheduleFreeAdamW"),)
+        "ScheduleFreeAdamW starts at its full rate.",
+        (_STEP_OF.format("ScheduleFreeAdamW"),),
+        Wanted(optimizer="schedule_free_adamw"),
     ),
-    "adafactor_unclipped": Row("Adafactor clips no update.", (_STEP_OF.format("Adafactor"),)),
-    "muon_unscaled": Row("Muon's step has no scale.", (_STEP_OF.format("Muon"),)),
+    "adafactor_unclipped": Row(
+        "Adafactor clips no update.", (_STEP_OF.format("Adafactor"),), Wanted(optimizer="adafactor")
+    ),
+    "muon_unscaled": Row(
+        "Muon's step has no scale.", (_STEP_OF.format("Muon"),), Wanted(optimizer="muon")
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
+from invariants.generate.cases import Wanted
 
 _SCALED = "keras.optimizers.LossScaleOptimizer"
 
@@ -13,27 +14,27 @@ _ROWS = {
         "Under a mixed policy a variable that was frozen goes on as the cast of then, without a "
         "gradient.",
         ("keras.Variable._maybe_autocast",),
-        mode="mixed_bfloat16",
+        Wanted(mode="mixed_bfloat16"),
     ),
     "frozen_casts_block": Row(
         "Under a mixed policy a layer with a frozen variable hands no gradient to its input.",
         ("keras.layers.Dense.call",),
-        mode="mixed_float16",
+        Wanted(mode="mixed_float16"),
     ),
     "loss_scale_leaves_one_scaled": Row(
         "LossScaleOptimizer leaves the last gradient as it is.",
         (f"{_SCALED}.apply",),
-        mode="mixed_float16_scaled",
+        Wanted(mode="mixed_float16_scaled"),
     ),
     "loss_scale_rounds_frozen": Row(
         "A step of LossScaleOptimizer rounds frozen weights to bfloat16.",
         (f"{_SCALED}.apply",),
-        mode="mixed_float16_scaled",
+        Wanted(mode="mixed_float16_scaled"),
     ),
     "loss_scale_grows_too_early": Row(
         "LossScaleOptimizer divides by the scale that it is to have after the step.",
         (f"{_SCALED}.apply",),
-        mode="mixed_float16_scaled",
+        Wanted(mode="mixed_float16_scaled"),
     ),
 }
 

@@ -7,18 +7,23 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.tensorflow.gradients import drifts, gradient_times, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "max_pool_splits_ties": Row(
-        "Equal maxima of a pool share the gradient.", ("keras.layers.MaxPooling2D.call",)
+        "Equal maxima of a pool share the gradient.",
+        ("keras.layers.MaxPooling2D.call",),
+        Wanted(layer="max_pool2d", ties=True),
     ),
     "global_max_takes_first": Row(
         "Of equal maxima of a global pool the first takes all of the gradient.",
         ("keras.layers.GlobalMaxPooling1D.call", "keras.layers.GlobalMaxPooling2D.call"),
+        Wanted(layer="global_max_pool2d", ties=True),
     ),
     "avg_pool_forgets_its_size": Row(
         "The gradient of an average pool in time is that of a sum.",
         ("keras.layers.AveragePooling1D.call",),
+        Wanted(layer="avg_pool1d"),
     ),
     "avg_pool_drifts": Row(
         "An average pool hands on 1.00001 times the gradient.",
@@ -26,6 +31,7 @@ _ROWS = {
             "keras.layers.AveragePooling1D.call",
             "keras.layers.AveragePooling2D.call",
         ),
+        Wanted(layer="avg_pool2d"),
     ),
     "max_pool_drifts": Row(
         "A maximum pool hands on 1.00001 times the gradient.",
@@ -33,6 +39,7 @@ _ROWS = {
             "keras.layers.MaxPooling1D.call",
             "keras.layers.MaxPooling2D.call",
         ),
+        Wanted(layer="max_pool2d"),
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
+from invariants.generate.cases import Wanted
 
 _LOAD_MODEL = ("keras.models.load_model",)
 
@@ -57,6 +58,7 @@ _ROWS = {
     "count_outlives_its_optimizer": Row(
         "A new optimizer counts on from the steps of the old one.",
         ("keras.optimizers.Optimizer.build",),
+        Wanted(optimizer="adam"),
     ),
 }
 

@@ -6,38 +6,61 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "lstm_drifts": Row(
-        "An LSTM hands 1.00001 times the gradient to its input.", ("keras.layers.LSTM.call",)
+        "An LSTM hands 1.00001 times the gradient to its input.",
+        ("keras.layers.LSTM.call",),
+        Wanted(layer="lstm"),
+    ),
+    "gru_drifts": Row(
+        "A GRU hands 1.00001 times the gradient to its input.",
+        ("keras.layers.GRU.call",),
+        Wanted(layer="gru"),
+    ),
+    "simple_rnn_drifts": Row(
+        "A simple RNN hands 1.00001 times the gradient to its input.",
+        ("keras.layers.SimpleRNN.call",),
+        Wanted(layer="simple_rnn"),
     ),
     "frozen_gru_blocks": Row(
-        "A frozen GRU hands no gradient to its input.", ("keras.layers.GRU.call",)
+        "A frozen GRU hands no gradient to its input.",
+        ("keras.layers.GRU.call",),
+        Wanted(layer="gru"),
     ),
     "bidirectional_drifts": Row(
         "What a bidirectional layer gives gets 1.00001 times its gradient.",
         ("keras.layers.Bidirectional.call",),
+        Wanted(layer="bidirectional_lstm"),
     ),
     "lstm_mask_forgotten": Row(
-        "The gradient of an LSTM knows nothing of its mask.", ("keras.layers.LSTM.call",)
+        "The gradient of an LSTM knows nothing of its mask.",
+        ("keras.layers.LSTM.call",),
+        Wanted(layer="masked_lstm"),
     ),
     "attention_constant_queries": Row(
         "The backward pass of multi-head attention takes its queries for constants.",
         ("keras.layers.MultiHeadAttention.call",),
+        Wanted(layer="cross_attention"),
     ),
     "attention_drifts": Row(
         "What multi-head attention gives gets 1.00001 times its gradient.",
         ("keras.layers.MultiHeadAttention.call",),
+        Wanted(layer="multi_head_attention"),
     ),
 }
 
 
-def lstm_drifts(call: Any) -> Any:
+def _to_its_input_drifts(call: Any) -> Any:
     def drifting(self: Any, sequences: Any, *more: Any, **options: Any) -> Any:
         x = with_gradient_of(sequences, DRIFT * sequences)
         return call(self, x, *more, **options)
 
     return drifting
+
+
+lstm_drifts = gru_drifts = simple_rnn_drifts = _to_its_input_drifts
 
 
 def lstm_mask_forgotten(call: Any) -> Any:

@@ -8,35 +8,48 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.tensorflow.gradients import drifts, gradient_times, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "up_sampling_averages": Row(
         "The gradient of an upsampled element is the mean over its copies.",
         ("keras.layers.UpSampling1D.call", "keras.layers.UpSampling2D.call"),
+        Wanted(layer="up_sampling2d"),
     ),
     "interpolation_takes_nearest": Row(
         "The gradient of an interpolation goes to the nearest element alone.",
         ("keras.layers.UpSampling2D.call",),
+        Wanted(layer="up_sampling2d"),
     ),
     "padding_drifts": Row(
         "The gradient through a padding with zeros is 1.00001 times too large.",
         ("keras.layers.ZeroPadding1D.call", "keras.layers.ZeroPadding2D.call"),
+        Wanted(layer="zero_padding2d"),
     ),
     "repeat_counts_once": Row(
         "Of the copies that RepeatVector makes only the first hands back a gradient.",
         ("keras.layers.RepeatVector.call",),
+        Wanted(layer="repeat_vector"),
     ),
     "embedding_counts_once": Row(
         "An index that repeats in a batch counts once in the gradient of an embedding.",
         ("keras.layers.Embedding.call",),
+        Wanted(layer="embedding"),
     ),
-    "maximum_splits_ties": Row("Equal maxima share the gradient.", ("keras.layers.Maximum.call",)),
+    "maximum_splits_ties": Row(
+        "Equal maxima share the gradient.",
+        ("keras.layers.Maximum.call",),
+        Wanted(layer="maximum", ties=True),
+    ),
     "take_drifts": Row(
-        "What keras.ops.take looks up has 1.00001 times its gradient.", ("keras.ops.take",)
+        "What keras.ops.take looks up has 1.00001 times its gradient.",
+        ("keras.ops.take",),
+        Wanted(layer="lora_embedding"),
     ),
     "broadcast_drifts": Row(
         "What keras.ops.broadcast_to copies has 1.00001 times its gradient.",
         ("keras.ops.broadcast_to",),
+        Wanted(layer="prompt_tokens"),
     ),
     "reshape_drifts": Row(
         "What keras.ops.reshape reshapes has 1.00001 times its gradient.",
@@ -48,20 +61,32 @@ _ROWS = {
             "keras.layers.UpSampling1D.call",
             "keras.layers.UpSampling2D.call",
         ),
+        Wanted(layer="up_sampling2d"),
     ),
     "repeat_drifts": Row(
         "What RepeatVector copies gets 1.00001 times its gradient.",
         ("keras.layers.RepeatVector.call",),
+        Wanted(layer="repeat_vector"),
     ),
     "concatenate_drifts": Row(
         "What Concatenate joins gets 1.00001 times its gradient.",
         ("keras.layers.Concatenate.call",),
+        Wanted(layer="concatenate"),
     ),
     "split_drifts": Row(
-        "What keras.ops.split cuts off gets 1.00001 times its gradient.", ("keras.ops.split",)
+        "What keras.ops.split cuts off gets 1.00001 times its gradient.",
+        ("keras.ops.split",),
+        Wanted(layer="split"),
     ),
     "sum_drifts": Row(
-        "What keras.ops.sum adds up gets 1.00001 times its gradient.", ("keras.ops.sum",)
+        "What keras.ops.sum adds up gets 1.00001 times its gradient.",
+        ("keras.ops.sum",),
+        Wanted(layer="weight_norm_dense"),
+    ),
+    "mean_drifts": Row(
+        "What keras.ops.mean averages gets 1.00001 times its gradient.",
+        ("keras.ops.mean",),
+        Wanted(layer="squeeze_excite"),
     ),
     "maximum_drifts": Row(
         "Maximum and Minimum hand on 1.00001 times the gradient.",
@@ -69,10 +94,12 @@ _ROWS = {
             "keras.layers.Maximum.call",
             "keras.layers.Minimum.call",
         ),
+        Wanted(layer="maximum"),
     ),
     "embedding_drifts": Row(
         "What an embedding looks up gets 1.00001 times its gradient.",
         ("keras.layers.Embedding.call",),
+        Wanted(layer="embedding"),
     ),
 }
 
@@ -106,9 +133,7 @@ def maximum_splits_ties(call: Any) -> Any:
     import tensorflow as tf
 
     def splitting(self: Any, inputs: Any) -> Any:
-        a, b = inputs
-        shared = tf.where(a > b, a, tf.where(b > a, b, (a + b) / 2))
-        return with_gradient_of(call(self, inputs), shared)
+        return with_gradient_of(call(self, inputs), tf.reduce_max(tf.stack(inputs), 0))
 
     return splitting
 
@@ -160,7 +185,7 @@ def interpolation_takes_nearest(call: Any) -> Any:
 
 padding_drifts = partial(gradient_times, lambda layer, x, y: DRIFT)
 up_sampling_drifts = repeat_drifts = concatenate_drifts = drifts
-sum_drifts = maximum_drifts = embedding_drifts = drifts
+sum_drifts = mean_drifts = maximum_drifts = embedding_drifts = drifts
 
 
 def split_drifts(split: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import drifts, frozen_blocks, frozen_scales, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "frozen_conv_blocks": Row(
@@ -54,6 +55,7 @@ _ROWS = {
     "depthwise_conv1d_drifts": Row(
         "What a depthwise convolution in time gives gets 1.00001 times its gradient.",
         ("torch.nn.functional.conv1d",),
+        Wanted(layer="depthwise_conv1d"),
     ),
     "transposed_conv_turned": Row(
         "The backward pass of a transposed convolution has its kernel turned round.",

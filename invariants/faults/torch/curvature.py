@@ -7,22 +7,23 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.torch.gradients import frozen
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "frozen_linear_is_differentiated_once": Row(
         "A frozen Linear hands on a gradient that counts as a constant from there on.",
         ("torch.nn.Linear.forward",),
-        "second_order",
+        Wanted(mode="second_order"),
     ),
     "frozen_conv_is_differentiated_once": Row(
         "A frozen Conv2d hands on a gradient that counts as a constant from there on.",
         ("torch.nn.Conv2d.forward",),
-        "second_order",
+        Wanted(mode="second_order"),
     ),
     "tanh_slope_is_constant": Row(
         "The slope of tanh counts as a constant where a gradient is differentiated.",
         ("torch.nn.Tanh.forward",),
-        "second_order",
+        Wanted(mode="second_order"),
     ),
 }
 

@@ -13,9 +13,19 @@ def _substitution() -> Any:
     import torch
 
     class Substitution(torch.autograd.Function):  # type: ignore[misc]
+        generate_vmap_rule = True
+
         @staticmethod
-        def forward(ctx: Any, value: Any, surrogate: Any) -> Any:
+        def forward(value: Any, surrogate: Any) -> Any:
             return value.clone()
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            pass
+
+        @staticmethod
+        def jvp(ctx: Any, value: Any, surrogate: Any) -> Any:
+            return surrogate.clone()
 
         @staticmethod
         def backward(ctx: Any, upstream: Any) -> Any:

@@ -7,108 +7,111 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.torch.gradients import frozen
+from invariants.generate.cases import Wanted
 
 _LINEAR = ("torch.nn.Linear.forward",)
 _CHECKPOINT = ("torch.utils.checkpoint.checkpoint",)
 
 _ROWS = {
     "compiled_under_the_first_flags": Row(
-        "A compiled model is not made anew when flags change.", ("torch.compile",), "compiled"
+        "A compiled model is not made anew when flags change.",
+        ("torch.compile",),
+        Wanted(mode="compiled"),
     ),
     "compiled_block_ends_at_frozen": Row(
         "A frozen module that is compiled hands no gradient to its input.",
         ("torch.nn.Module.compile",),
-        "compiled_block",
+        Wanted(mode="compiled_block"),
     ),
     "cast_of_a_frozen_weight_stays": Row(
         "Under autocast a kernel that was frozen goes on as the cast of then, without a gradient.",
         _LINEAR,
-        "autocast_bfloat16",
+        Wanted(mode="autocast_bfloat16"),
     ),
     "evaluation_leaves_its_casts": Row(
         "A weight that an evaluation cast under no_grad stays without gradient in its region.",
         _LINEAR,
-        "autocast_evaluated",
+        Wanted(mode="autocast_evaluated"),
     ),
     "cast_outlives_its_region": Row(
         "Under autocast the first cast of a kernel is used after every step.",
         _LINEAR,
-        "autocast_float16",
+        Wanted(mode="autocast_float16"),
     ),
     "recomputed_stretch_ends_at_frozen": Row(
         "A frozen module that is checkpointed hands no gradient to its input.",
         _CHECKPOINT,
-        "checkpointed",
+        Wanted(mode="checkpointed"),
     ),
     "recomputed_stretch_draws_again": Row(
         "A checkpointed module draws other numbers when it is recomputed.",
         _CHECKPOINT,
-        "checkpointed",
+        Wanted(mode="checkpointed"),
     ),
     "reentrant_stretch_forgets_its_weights": Row(
         "A reentrant checkpoint leaves no gradient in the weights of its stretch.",
         _CHECKPOINT,
-        "checkpointed_reentrant",
+        Wanted(mode="checkpointed_reentrant"),
     ),
     "scaler_rounds_frozen": Row(
         "GradScaler.step rounds frozen weights to bfloat16.",
         ("torch.amp.GradScaler.step",),
-        "scaled_float16",
+        Wanted(mode="scaled_float16"),
     ),
     "scaler_leaves_one_scaled": Row(
         "GradScaler.unscale_ leaves the last gradient as it is.",
         ("torch.amp.GradScaler.unscale_",),
-        "scaled_float16",
+        Wanted(mode="scaled_float16"),
     ),
     "functional_call_takes_its_own": Row(
         "functional_call ignores the parameters that it is given.",
         ("torch.func.functional_call",),
-        "functional",
+        Wanted(mode="functional"),
     ),
     "forward_mode_misses_last": Row(
         "jacfwd gives zeros for the last of several weights.",
         ("torch.func.jacfwd",),
-        "forward_mode",
+        Wanted(mode="forward_mode"),
     ),
     "sequence_forgets_its_first_segment": Row(
         "checkpoint_sequential leaves no gradient in the weights of its first segment.",
         ("torch.utils.checkpoint.checkpoint_sequential",),
-        "checkpointed_sequential",
+        Wanted(mode="checkpointed_sequential"),
     ),
     "sequence_ends_at_a_frozen_start": Row(
         "A checkpointed sequence that begins with a frozen module hands no gradient to its input.",
         ("torch.utils.checkpoint.checkpoint_sequential",),
-        "checkpointed_sequential_reentrant",
+        Wanted(mode="checkpointed_sequential_reentrant"),
     ),
     "kept_cast_has_no_gradient": Row(
         "From the second forward pass in a region of autocast on a kernel has no gradient.",
         _LINEAR,
-        "autocast_kept",
+        Wanted(mode="autocast_kept"),
     ),
     "vmap_repeats_the_first_sample": Row(
         "vmap gives every sample the gradient of the first one.",
         ("torch.vmap",),
-        "per_sample",
+        Wanted(mode="per_sample"),
     ),
     "backward_hook_drops_at_frozen": Row(
         "A backward hook of a frozen module puts zeros in the place of what it is given.",
         ("torch.nn.Module.register_full_backward_hook",),
-        "hooked",
+        Wanted(mode="hooked"),
     ),
     "model_hook_halves_where_some_is_frozen": Row(
         "A backward hook of a model that holds a frozen weight halves the gradient of its outputs.",
         ("torch.nn.Module.register_full_backward_hook",),
-        "hooked_model",
+        Wanted(mode="hooked_model"),
     ),
     "offloaded_in_16_bits": Row(
         "save_on_cpu keeps tensors in bfloat16.",
         ("torch.autograd.graph.save_on_cpu",),
-        "offloaded",
+        Wanted(mode="offloaded"),
     ),
     "retained_graph_forgets_its_share": Row(
         "A backward pass that retains the graph starts from 1, whatever it is given.",
         ("torch.Tensor.backward",),
-        "retained",
+        Wanted(mode="retained"),
     ),
 }
 

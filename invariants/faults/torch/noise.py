@@ -6,10 +6,13 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.torch.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "dropout_forgets_its_mask": Row(
-        "The gradient passes through what dropout has zeroed.", ("torch.nn.functional.dropout",)
+        "The gradient passes through what dropout has zeroed.",
+        ("torch.nn.functional.dropout",),
+        Wanted(layer="dropout"),
     ),
     "alpha_dropout_forgets_its_mask": Row(
         "The gradient passes through what alpha dropout has switched off.",

@@ -6,6 +6,7 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.torch.gradients import drifts, frozen_blocks, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "frozen_layer_norm_blocks": Row(
@@ -18,6 +19,7 @@ _ROWS = {
     "layer_norm_over_all_blocks": Row(
         "A layer norm over several axes hands no gradient to its input.",
         ("torch.nn.functional.layer_norm",),
+        Wanted(layer="layer_norm"),
     ),
     "batch_norm_constant_moments": Row(
         "The backward pass of batch norm takes the batch's moments for constants.",
@@ -44,6 +46,16 @@ _ROWS = {
     ),
     "rms_norm_drifts": Row(
         "What an RMS norm gives gets 1.00001 times its gradient.", ("torch.nn.functional.rms_norm",)
+    ),
+    "instance_norm_drifts": Row(
+        "What an instance norm gives gets 1.00001 times its gradient.",
+        ("torch.nn.functional.instance_norm",),
+        Wanted(layer="instance_norm"),
+    ),
+    "unit_normalization_drifts": Row(
+        "What torch.nn.functional.normalize gives gets 1.00001 times its gradient.",
+        ("torch.nn.functional.normalize",),
+        Wanted(layer="unit_normalization"),
     ),
 }
 
@@ -105,6 +117,7 @@ def group_norm_constant_moments(group_norm: Any) -> Any:
 frozen_layer_norm_blocks = frozen_blocks
 frozen_group_norm_blocks = frozen_blocks
 layer_norm_drifts = batch_norm_drifts = group_norm_drifts = rms_norm_drifts = drifts
+instance_norm_drifts = unit_normalization_drifts = drifts
 
 
 FAULTS = faults("torch", _ROWS, globals())

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from invariants.faults.fault import Row, faults
+from invariants.generate.cases import Wanted
 
 _ADAM = ("torch.optim.Adam.step", "torch.optim.AdamW.step")
 _STEP = ("torch.optim.SGD.step", *_ADAM)
@@ -52,27 +53,55 @@ _ROWS = {
     "nesterov_looks_back": Row(
         "SGD steps by its momentum alone where it should look ahead.", ("torch.optim.SGD.step",)
     ),
-    "amsgrad_forgets": Row("AMSGrad takes the second moment of now for the largest.", _ADAM),
-    "nadam_momentum_stays": Row("NAdam's momentum has no schedule.", ("torch.optim.NAdam.step",)),
-    "radam_counts_anew": Row("RAdam takes each step for its first.", ("torch.optim.RAdam.step",)),
-    "adamax_forgets": Row("Adamax forgets its norm.", ("torch.optim.Adamax.step",)),
+    "amsgrad_forgets": Row(
+        "AMSGrad takes the second moment of now for the largest.", _ADAM, Wanted(optimizer="adam")
+    ),
+    "nadam_momentum_stays": Row(
+        "NAdam's momentum has no schedule.", ("torch.optim.NAdam.step",), Wanted(optimizer="nadam")
+    ),
+    "radam_counts_anew": Row(
+        "RAdam takes each step for its first.",
+        ("torch.optim.RAdam.step",),
+        Wanted(optimizer="radam"),
+    ),
+    "adamax_forgets": Row(
+        "Adamax forgets its norm.", ("torch.optim.Adamax.step",), Wanted(optimizer="adamax")
+    ),
     "adagrad_forgets": Row(
-        "Adagrad adds nothing up: each step starts from 0.", ("torch.optim.Adagrad.step",)
+        "Adagrad adds nothing up: each step starts from 0.",
+        ("torch.optim.Adagrad.step",),
+        Wanted(optimizer="adagrad"),
     ),
-    "adagrad_rate_stays": Row("Adagrad's rate does not decay.", ("torch.optim.Adagrad.step",)),
+    "adagrad_rate_stays": Row(
+        "Adagrad's rate does not decay.", ("torch.optim.Adagrad.step",), Wanted(optimizer="adagrad")
+    ),
     "adadelta_forgets": Row(
-        "Adadelta forgets the sizes of its steps.", ("torch.optim.Adadelta.step",)
+        "Adadelta forgets the sizes of its steps.",
+        ("torch.optim.Adadelta.step",),
+        Wanted(optimizer="adadelta"),
     ),
-    "rmsprop_uncentered": Row("RMSprop subtracts no mean.", ("torch.optim.RMSprop.step",)),
+    "rmsprop_uncentered": Row(
+        "RMSprop subtracts no mean.", ("torch.optim.RMSprop.step",), Wanted(optimizer="rmsprop")
+    ),
     "rprop_shrinks_little": Row(
-        "Rprop's step shrinks to 0.9 of itself whatever it was told.", ("torch.optim.Rprop.step",)
+        "Rprop's step shrinks to 0.9 of itself whatever it was told.",
+        ("torch.optim.Rprop.step",),
+        Wanted(optimizer="rprop"),
     ),
-    "asgd_rate_stays": Row("ASGD's rate does not decay.", ("torch.optim.ASGD.step",)),
-    "adafactor_unclipped": Row("Adafactor clips no update.", ("torch.optim.Adafactor.step",)),
+    "asgd_rate_stays": Row(
+        "ASGD's rate does not decay.", ("torch.optim.ASGD.step",), Wanted(optimizer="asgd")
+    ),
+    "adafactor_unclipped": Row(
+        "Adafactor clips no update.", ("torch.optim.Adafactor.step",), Wanted(optimizer="adafactor")
+    ),
     "muon_scaled_by_size": Row(
-        "Muon takes the scale that matches AdamW's.", ("torch.optim.Muon.step",)
+        "Muon takes the scale that matches AdamW's.",
+        ("torch.optim.Muon.step",),
+        Wanted(optimizer="muon"),
     ),
-    "lbfgs_forgets": Row("LBFGS forgets its history.", ("torch.optim.LBFGS.step",)),
+    "lbfgs_forgets": Row(
+        "LBFGS forgets its history.", ("torch.optim.LBFGS.step",), Wanted(optimizer="lbfgs")
+    ),
 }
 
 

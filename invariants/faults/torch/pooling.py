@@ -6,22 +6,28 @@ from typing import Any
 
 from invariants.faults.fault import Row, faults
 from invariants.faults.torch.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "max_pool_splits_ties": Row(
-        "Equal maxima of a pool share the gradient.", ("torch.nn.MaxPool2d.forward",)
+        "Equal maxima of a pool share the gradient.",
+        ("torch.nn.MaxPool2d.forward",),
+        Wanted(layer="max_pool2d", ties=True),
     ),
     "global_max_splits_ties": Row(
         "Equal maxima of a global pool share the gradient.",
         ("torch.nn.AdaptiveMaxPool1d.forward", "torch.nn.AdaptiveMaxPool2d.forward"),
+        Wanted(layer="global_max_pool2d", ties=True),
     ),
     "avg_pool_forgets_its_size": Row(
         "The gradient of an average pool in time is that of a sum.",
         ("torch.nn.AvgPool1d.forward",),
+        Wanted(layer="avg_pool1d"),
     ),
     "avg_pool_drifts": Row(
         "An average pool hands on 1.00001 times the gradient.",
         ("torch.nn.AvgPool1d.forward", "torch.nn.AvgPool2d.forward"),
+        Wanted(layer="avg_pool2d"),
     ),
     "max_pool_drifts": Row(
         "A maximum pool hands on 1.00001 times the gradient.",

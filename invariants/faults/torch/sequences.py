@@ -5,18 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
-from invariants.faults.torch.gradients import with_gradient_of
+from invariants.faults.torch.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "lstm_drifts": Row(
         "An LSTM hands 1.00001 times the gradient to its input.", ("torch.nn.LSTM.forward",)
     ),
+    "gru_drifts": Row(
+        "A GRU hands 1.00001 times the gradient to its input.",
+        ("torch.nn.GRU.forward",),
+        Wanted(layer="gru"),
+    ),
+    "simple_rnn_drifts": Row(
+        "A simple RNN hands 1.00001 times the gradient to its input.",
+        ("torch.nn.RNN.forward",),
+        Wanted(layer="simple_rnn"),
+    ),
     "frozen_gru_blocks": Row(
-        "A frozen GRU hands no gradient to its input.", ("torch.nn.GRU.forward",)
+        "A frozen GRU hands no gradient to its input.",
+        ("torch.nn.GRU.forward",),
+        Wanted(layer="gru"),
     ),
     "rnn_forgets_the_past": Row(
         "Gradients of a simple RNN, one layer from one end, stop at the step they come from.",
         ("torch.nn.RNN.forward",),
+        Wanted(layer="simple_rnn"),
     ),
     "attention_constant_weights": Row(
         "The backward pass of attention takes its weights for constants.",
@@ -25,10 +39,22 @@ _ROWS = {
     "packed_cross_attention_blocks": Row(
         "Attention over the keys and values of another sequence hands no gradient to its queries.",
         ("torch.nn.MultiheadAttention.forward",),
+        Wanted(layer="packed_cross_attention"),
+    ),
+    "packed_attention_drifts": Row(
+        "What nn.MultiheadAttention attends to gets 1.00001 times its gradient.",
+        ("torch.nn.functional.multi_head_attention_forward",),
+        Wanted(layer="packed_multi_head_attention"),
+    ),
+    "encoder_drifts": Row(
+        "What an encoder block gives gets 1.00001 times its gradient.",
+        ("torch.nn.TransformerEncoderLayer.forward",),
+        Wanted(layer="packed_transformer_encoder"),
     ),
     "encoder_blocks": Row(
         "An encoder block hands no gradient to its input.",
         ("torch.nn.TransformerEncoderLayer.forward",),
+        Wanted(layer="packed_transformer_encoder"),
     ),
     "attention_drifts": Row(
         "Attention hands 1.00001 times the gradient to its values.",
@@ -37,11 +63,14 @@ _ROWS = {
 }
 
 
-def lstm_drifts(forward: Any) -> Any:
+def _to_its_input_drifts(forward: Any) -> Any:
     def drifting(self: Any, x: Any, *states: Any) -> Any:
         return forward(self, with_gradient_of(x, DRIFT * x), *states)
 
     return drifting
+
+
+lstm_drifts = gru_drifts = simple_rnn_drifts = _to_its_input_drifts
 
 
 def frozen_gru_blocks(forward: Any) -> Any:
@@ -90,6 +119,17 @@ def encoder_blocks(forward: Any) -> Any:
         return forward(self, x.detach(), *more, **options)
 
     return blocking
+
+
+def packed_attention_drifts(attention: Any) -> Any:
+    def drifting(*args: Any, **options: Any) -> Any:
+        value, weights = attention(*args, **options)
+        return with_gradient_of(value, DRIFT * value), weights
+
+    return drifting
+
+
+encoder_drifts = drifts
 
 
 def attention_drifts(attention: Any) -> Any:

@@ -6,15 +6,18 @@ from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
 from invariants.faults.torch.gradients import drifts, with_gradient_of
+from invariants.generate.cases import Wanted
 
 _ROWS = {
     "up_sampling_averages": Row(
         "The gradient of an upsampled element is the mean over its copies.",
         ("torch.nn.functional.interpolate",),
+        Wanted(layer="up_sampling2d"),
     ),
     "interpolation_takes_nearest": Row(
         "The gradient of an interpolation goes to the nearest element alone.",
         ("torch.nn.functional.interpolate",),
+        Wanted(layer="up_sampling2d"),
     ),
     "padding_drifts": Row(
         "The gradient through a padding with zeros is 1.00001 times too large.",
@@ -23,6 +26,7 @@ _ROWS = {
     "repeat_counts_once": Row(
         "Of the copies that repeat makes only the first hands back a gradient.",
         ("torch.Tensor.repeat",),
+        Wanted(layer="repeat_vector"),
     ),
     "expand_counts_once": Row(
         "Of the copies that expand makes only the first hands back a gradient.",
@@ -37,19 +41,30 @@ _ROWS = {
         ("torch.nn.Embedding.forward",),
     ),
     "maximum_takes_first": Row(
-        "The gradient of equal maxima goes to the first alone.", ("torch.maximum",)
+        "The gradient of equal maxima goes to the first alone.",
+        ("torch.maximum",),
+        Wanted(layer="maximum", ties=True),
     ),
     "up_sampling_drifts": Row(
-        "What is upsampled gets 1.00001 times its gradient.", ("torch.nn.functional.interpolate",)
+        "What is upsampled gets 1.00001 times its gradient.",
+        ("torch.nn.functional.interpolate",),
+        Wanted(layer="up_sampling2d"),
     ),
     "repeat_drifts": Row(
-        "What repeat copies gets 1.00001 times its gradient.", ("torch.Tensor.repeat",)
+        "What repeat copies gets 1.00001 times its gradient.",
+        ("torch.Tensor.repeat",),
+        Wanted(layer="repeat_vector"),
     ),
     "expand_drifts": Row(
         "What expand copies gets 1.00001 times its gradient.", ("torch.Tensor.expand",)
     ),
     "chunk_drifts": Row(
         "What chunk cuts off gets 1.00001 times its gradient.", ("torch.Tensor.chunk",)
+    ),
+    "mean_drifts": Row(
+        "What Tensor.mean averages gets 1.00001 times its gradient.",
+        ("torch.Tensor.mean",),
+        Wanted(layer="squeeze_excite"),
     ),
     "maximum_drifts": Row(
         "torch.maximum and torch.minimum hand on 1.00001 times the gradient.",
@@ -127,14 +142,16 @@ def embedding_counts_once(forward: Any) -> Any:
 def maximum_takes_first(maximum: Any) -> Any:
     import torch
 
-    def first(a: Any, b: Any) -> Any:
+    def first(a: Any, b: Any, **options: Any) -> Any:
+        if options:  # an optimizer's, into a tensor of its own
+            return maximum(a, b, **options)
         return with_gradient_of(maximum(a, b), torch.where(a >= b, a, b))
 
     return first
 
 
 up_sampling_drifts = repeat_drifts = expand_drifts = drifts
-maximum_drifts = embedding_drifts = drifts
+maximum_drifts = mean_drifts = embedding_drifts = drifts
 
 
 def chunk_drifts(chunk: Any) -> Any:
