@@ -157,7 +157,7 @@ PATTERNS: dict[str, Pattern] = {
 #: The simplest first, likelier ones more often: most masks are of layers or weights at random.
 _DRAWN = (
     "nothing",
-    *("frozen_middle",) * 15,
+    *("frozen_middle",) * 26,
     *("random_layers",) * 34,
     *("random_weights",) * 13,
     *("random_submodule",) * 2,
