@@ -315,7 +315,9 @@ def _cases(
         kinds = {placed.layer.kind for placed in architecture.layers}
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
-        scheduled, averaged = choice.chance(6), choice.chance(8)
+        # In half of the cases that show no gradient, the change of a weight is its gradient.
+        bare = fitted and not wanted.optimizer and choice.boolean()
+        scheduled, averaged = not bare and choice.chance(6), not bare and choice.chance(8)
         dtypes = [
             dtype
             for dtype in _DTYPES
@@ -340,9 +342,7 @@ def _cases(
     optimizer = draw_optimizer(choice, wanted.optimizer)
     if any(optimizer.kind in one.refuses for one in asked):
         optimizer = SGD(learning_rate=optimizer.learning_rate)
-    if (
-        fitted and not wanted.optimizer and choice.boolean()
-    ):  # the change of a weight is its gradient
+    if bare:
         optimizer = SGD(learning_rate=optimizer.learning_rate)
     groups = draw_groups(choice, architecture, optimizer)
     case = Case(
@@ -357,7 +357,7 @@ def _cases(
         objective=terms,
         penalties=draw_penalties(choice, architecture),
         groups=groups,
-        clip=draw_clip(choice),
+        clip=None if bare else draw_clip(choice),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
         dtype=dtype,

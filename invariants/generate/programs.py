@@ -82,9 +82,11 @@ class _Program:
     def event(self) -> None:
         events = [e for e in _EVENTS if not (self.fitted and e == "set_mode")]
         taking = ["reload"] * (8 * self.averaged)  # averages are there to be taken
+        events += ["evaluate"] * (3 * self.fitted)  # as fit is interleaved with evaluate
         kind = self.choice.one_of([*events, *["cast"] * bool(self.castable), *taking])
         if kind == "evaluate":
-            training = self.choice.boolean() and not self.architecture.stochastic
+            plain = self.fitted or self.architecture.stochastic
+            training = not plain and self.choice.boolean()
             self.actions.append(Evaluate(self.batch(), training))
         elif kind == "reload":
             self.actions.append(Reload())
