@@ -164,6 +164,12 @@ def pinned_case(issue: KnownIssue) -> Path:
     return Path(str(resources.files("invariants") / "known_issues" / f"{issue.id}.json"))
 
 
+def repro(issue: KnownIssue) -> Path | None:
+    """A script of a few lines, on the framework alone, that fails while the issue is there."""
+    script = pinned_case(issue).with_suffix(".py")
+    return script if script.is_file() else None
+
+
 def applying(backend: str, installed: dict[str, str] | None = None) -> tuple[KnownIssue, ...]:
     """The entries for these versions of `backend`, by default those that are installed here."""
     installed = versions(backend) if installed is None else installed
