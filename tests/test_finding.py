@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests_support import simple_case
 
 from invariants.finding import Finding
+from invariants.report.findings import text
 
 FINDING = Finding(
     property_="upstream_gradients",
@@ -53,3 +56,11 @@ def test_a_finding_elsewhere_is_another_one(change: dict[str, Any]) -> None:
 def test_the_same_finding_with_other_numbers_is_the_same() -> None:
     again = replace(FINDING, got=0.875, element=(0, 0), severity="known issue", issue="x")
     assert again.key == FINDING.key
+
+
+def test_one_that_known_issues_explain_names_the_scripts_that_show_them() -> None:
+    issues = ("torch-celu-float32-alpha", "torch-muon-epsilon")
+    known = replace(FINDING, action=0, severity="known issue", issue=" + ".join(issues))
+    shown = [row for row in text(simple_case(), known).splitlines() if "  shown by " in row]
+    assert [Path(row.split()[-1]).stem for row in shown] == [*issues]
+    assert "shown by" not in text(simple_case(), replace(FINDING, action=0))

@@ -16,7 +16,7 @@ from invariants.backends import BACKENDS, installed, versions
 from invariants.backends.needs import missing_modes
 from invariants.backends.runner import BackendUnavailable
 from invariants.hazards import HAZARDS, Hazard
-from invariants.ledger import KnownIssue, known_issues
+from invariants.ledger import KnownIssue, known_issues, repro
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA
 from invariants.suite.offering import lacking
@@ -204,12 +204,14 @@ def _cases(count: int) -> str:
 def _of_an_entry(
     entry: Hazard | KnownIssue, called: str, counts: Iterable[Counter[str]], *documented: str
 ) -> list[str]:
-    """What is said of an entry that was met, with what to do instead; nothing of another."""
+    """What is said of an entry that was met: what to do instead, and what shows it; or nothing."""
     count = sum(counted[entry.id] for counted in counts)
     if not count:
         return []
     head = f"{called} {entry.id} ({_cases(count)}): {entry.title}"
-    return [head, *documented, f"  instead: {entry.instead}"]
+    script = repro(entry) if isinstance(entry, KnownIssue) else None
+    shown = [f"  shown by: {script}"] if script else []
+    return [head, *documented, f"  instead: {entry.instead}", *shown]
 
 
 def known(tallies: Mapping[str, Tally]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -73,6 +74,15 @@ def test_the_table_has_a_dash_where_a_layer_cannot_be() -> None:
     assert [cell.strip() for cell in rows["embedding"]] == ["3", "", "", "–"]
     assert [cell.strip() for cell in rows["relu"]] == ["–", "–", "", ""]
     assert "masked_lstm" not in rows  # which torch lacks
+
+
+def test_an_issue_is_told_with_the_script_that_shows_it() -> None:
+    tallies = {"torch": Tally(known=Counter({"torch-muon-epsilon": 1}))}
+    shown = known(tallies)[-1].removeprefix("  shown by: ")
+    assert Path(shown).name == "torch-muon-epsilon.py"
+    assert Path(shown).is_file()
+    tallies = {"torch": Tally(known=Counter({"torch-bfloat16-kernel-gradient": 1}))}
+    assert known(tallies)[-1].startswith("  instead: ")
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 case"), (2, "2 cases"), (1000, "1,000 cases")])
