@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -35,8 +35,8 @@ from invariants.course import Moment, course, is_construction
 from invariants.document import Document, plainly
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
-from invariants.optimizer import Clip, Optimizer, Positive, refused
-from invariants.oracle.contract import CONTRACTS, Contract, Device, Mode
+from invariants.optimizer import Clip, Optimizer, Positive, not_expressed, refused
+from invariants.oracle.contract import CONTRACTS, Contract, Device, Mode, worded
 from invariants.oracle.losses import CLASSIFYING, LOSSES
 from invariants.program import (
     Action,
@@ -52,6 +52,8 @@ from invariants.program import (
     Thaw,
 )
 from invariants.schedule import Schedule, unsettled
+
+T = TypeVar("T")
 
 SCHEMA = 2
 
@@ -353,6 +355,38 @@ class Case(Document):
         """What Hypothesis prints of a failing case; the whole of it is in case.json."""
         printer.text(repr(self))
 
+    def lacking(self, backend: str) -> str:
+        """The first part of the case that a backend does not have, and why; "" where it has all."""
+        contract = CONTRACTS[backend]
+        for placed in self.architecture.layers:
+            reason = unsupported(placed.layer, contract)
+            if reason:
+                return f"{placed.path}: {reason}"
+        for term in self.objective:
+            if term.reduction == "batchmean" and term.loss not in contract["batchmean_losses"]:
+                return f"{term.loss} has no batchmean: {contract.said('batchmean_losses')}"
+        casts = any(isinstance(action, Cast) for action in self.program)
+        for what, reason in (
+            ("groups", ungrouped(contract) if self.groups else ""),
+            ("optimizer", not_expressed(self.optimizer, contract)),
+            ("average", not_averaged(self.average, contract) if self.average else ""),
+            ("cast", not_cast(False, contract) if casts else ""),
+        ):
+            if reason:
+                return f"{what}: {reason}"
+        return ""
+
+    def offered(self) -> tuple[Case, dict[str, str]]:
+        """The case on the backends that have all of it, checked, and what each other lacks.
+
+        Raises CaseError where its parts do not fit together, whoever runs them.
+        """
+        replace(self, realisations={}).check()
+        known = [backend for backend in self.realisations if backend in CONTRACTS]
+        lacks = {backend: reason for backend in known if (reason := self.lacking(backend))}
+        others = {b: r for b, r in self.realisations.items() if b not in lacks}
+        return replace(self, realisations=others).check(), lacks
+
     def check(self) -> Case:
         """The case itself; raises CaseError where its parts do not fit together."""
         try:
@@ -547,17 +581,9 @@ class Case(Document):
             reason = reason or ("input gradients" if self.input_gradient else "")
             if reason:
                 raise CaseError(f"{where}: {realisation.mode} shows and takes no {reason}")
-        for placed in self.architecture.layers:
-            reason = unsupported(placed.layer, contract)
-            if reason:
-                raise CaseError(f"{where}: {placed.path}: {reason}")
-        for term in self.objective:
-            if term.reduction == "batchmean" and term.loss not in contract["batchmean_losses"]:
-                reason = contract.clauses["batchmean_losses"].sentence
-                raise CaseError(f"{where}: {term.loss} has no batchmean: {reason}")
-        if self.groups and not contract["parameter_groups"]:
-            reason = contract.clauses["parameter_groups"].sentence
-            raise CaseError(f"{where}: groups: {reason}")
+        reason = self.lacking(backend)
+        if reason:
+            raise CaseError(f"{where}: {reason}")
         if self.groups and self.options(backend).get("optimizer_scope") == "trainable":
             raise CaseError(f"{where}: groups: an optimizer of the trainable weights has none")
         domains = {option.name: option.values for option in contract.options}
@@ -575,9 +601,6 @@ class Case(Document):
         reason = unsettled(self.schedule, self.program, contract) if self.schedule else ""
         if reason:
             raise CaseError(f"{where}: schedule: {reason}")
-        reason = not_averaged(self.average, contract) if self.average else ""
-        if reason:
-            raise CaseError(f"{where}: average: {reason}")
         if any(isinstance(action, Cast) for action in self.program):
             reason = not_cast(self.average is not None, contract)
             if reason:
@@ -728,7 +751,7 @@ def not_placed(device: str, mode: str, dtypes: Iterable[Dtype], contract: Contra
 def not_cast(averaged: bool, contract: Contract) -> str:
     """Why no model of a case can be cast; "" where it can."""
     if not contract["cast_in_place"]:
-        return contract.clauses["cast_in_place"].sentence
+        return contract.said("cast_in_place")
     return "no documentation says what becomes of averages in the old dtype" if averaged else ""
 
 
@@ -748,14 +771,18 @@ def late_construction(
     return None
 
 
+def ungrouped(contract: Contract) -> str:
+    """Why no weights of a case have a learning rate of their own; "" where they can."""
+    return "" if contract["parameter_groups"] else contract.said("parameter_groups")
+
+
 def unsupported(layer: Layer, contract: Contract) -> str:
     """Why a backend cannot express a layer; "" where it can."""
     if layer.kind in contract.lacks:
         return contract.lacks[layer.kind]
     for point, value in layer.needs().items():
         if value not in contract[point]:
-            offered = ", ".join(str(v) for v in contract[point])
-            return f"{contract.backend} has no {point} {value!r}, it has {offered}"
+            return f"{contract.backend} has no {worded(point, value)}: {contract.said(point)}"
     return ""
 
 
@@ -787,6 +814,11 @@ def _step_without_optimizer(document: dict[str, Any]) -> str:
 
 def from_json(text: str | bytes) -> Case:
     """The case that `text` describes, checked; raises CaseError with one line."""
+    return _parsed(text).check()
+
+
+def _parsed(text: str | bytes) -> Case:
+    """The case that `text` describes, whose parts may not fit together."""
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
@@ -804,20 +836,28 @@ def from_json(text: str | bytes) -> Case:
     if schema != SCHEMA or type(schema) is not int:
         raise CaseError(f"schema: this version reads schema {SCHEMA}, the file has {schema!r}")
     try:
-        case = _adapter().validate_json(text)
+        return _adapter().validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise CaseError(_step_without_optimizer(document) or plainly(first)) from None
-    return case.check()
 
 
 def read_case(path: Path | str) -> Case:
     """The case in the file at `path`; raises CaseError, naming the file."""
+    return _read(path, from_json)
+
+
+def read_offered(path: Path | str) -> tuple[Case, dict[str, str]]:
+    """The case in a file on the backends that have all of it, and what each other lacks."""
+    return _read(path, lambda text: _parsed(text).offered())
+
+
+def _read(path: Path | str, reader: Callable[[bytes], T]) -> T:
     try:
         text = Path(path).read_bytes()
     except OSError as error:
         raise CaseError(f"{path}: {error.strerror or error}") from None
     try:
-        return from_json(text)
+        return reader(text)
     except CaseError as error:
         raise CaseError(f"{path}: {error}") from None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import sys
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from invariants.case import Case, CaseError, read_case
+from invariants.case import Case, CaseError, read_offered
 from invariants.gate import command
 from invariants.gate.errors import GateError
 
@@ -141,17 +142,18 @@ def verify(
     sys.exit(code if code in (0, 1) else 2)
 
 
-def _backends_of(case: Case, chosen: tuple[str, ...]) -> list[str]:
+def _backends_of(realised: Collection[str], chosen: tuple[str, ...]) -> list[str]:
+    """Those to run a case on that is `realised` on some: the chosen ones, or all that are there."""
     from invariants.backends import BACKENDS, installed
 
     for name in chosen:
         if name not in BACKENDS:
             raise CannotRun(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
-        if name not in case.realisations:
+        if name not in realised:
             raise CannotRun(f"the case has no realisation for {name}")
-    names = list(chosen) or [b for b in case.realisations if installed(b)]
+    names = list(chosen) or [name for name in realised if installed(name)]
     if not names:
-        wanted = " or ".join(case.realisations)
+        wanted = " or ".join(realised)
         raise CannotRun(f"the case runs on {wanted}, which is not installed")
     return names
 
@@ -171,6 +173,7 @@ def replay(
     file: Path, backends: tuple[str, ...], device: str | None, ignore_known_issues: bool
 ) -> None:
     """Run a saved case again and judge it: 0 all holds, 1 a violation."""
+    from invariants.backends import versions
     from invariants.backends.needs import missing_modes
     from invariants.backends.probing import absent
     from invariants.backends.runner import BackendUnavailable
@@ -178,9 +181,14 @@ def replay(
     from invariants.report.findings import text
 
     _read_ledger()
-    read = read_case(file)
+    read, lacks = read_offered(file)
     violated = False
-    for name in _backends_of(read, backends):
+    for name in _backends_of({**read.realisations, **lacks}, backends):
+        if name in lacks:
+            has = ", ".join(" ".join(package) for package in versions(name).items())
+            print(f"unsupported: {name} ({has}): {lacks[name]}\n")
+            print(f"{name}: not run, 1 not offered")
+            continue
         case = _placed(read, name, device)
         mode, place = case.realisations[name].mode, case.realisations[name].device
         if mode in missing_modes(name):
@@ -221,8 +229,10 @@ def show(file: Path, svg: Path | None, backend: str | None, device: str | None) 
     from invariants.report import picture
     from invariants.report.svg import draw
 
-    case = read_case(file)
-    name = backend or next(iter(case.realisations))
+    case, lacks = read_offered(file)
+    name = backend or next(iter({**case.realisations, **lacks}))
+    if name in lacks:
+        raise CannotRun(f"{name}: {lacks[name]}")
     if name not in case.realisations:
         raise CannotRun(f"the case has no realisation for {name}")
     case = _placed(case, name, device)

@@ -289,8 +289,8 @@ def loops(kind: str, contract: Contract, values: Sequence[str]) -> list[str]:
     return [value for value in values if kind in some.get(value, (kind,))]
 
 
-def refused(optimizer: Any, contract: Contract, options: Mapping[str, str], groups: bool) -> str:
-    """Why a backend cannot run an optimizer, with options and groups; "" where it can."""
+def not_expressed(optimizer: Any, contract: Contract) -> str:
+    """Why a backend has no such optimizer; "" where it has one."""
     kind = optimizer.kind
     if kind not in contract["optimizers"]:
         return f"{contract.backend} has no {kind}"
@@ -299,6 +299,12 @@ def refused(optimizer: Any, contract: Contract, options: Mapping[str, str], grou
         setting = f"{kind}.{name}"
         if setting in some and setting not in contract["optimizer_settings"]:
             return f"{contract.backend} cannot express {name} {value} of {kind}"
+    return ""
+
+
+def refused(optimizer: Any, contract: Contract, options: Mapping[str, str], groups: bool) -> str:
+    """Why a backend cannot run an optimizer so, with options and groups; "" where it can."""
+    kind = optimizer.kind
     by_nesterov = kind == "sgd" and optimizer.nesterov
     if by_nesterov and (not optimizer.momentum or optimizer.dampening):
         return "Nesterov's momentum needs momentum, and no dampening"

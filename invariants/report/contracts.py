@@ -59,7 +59,7 @@ def _without(device: Device) -> str:
     return "".join(f" Not in {', '.join(modes)}: {why}." for why, modes in reasons.items())
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
     yield "| " + " | ".join(head) + " |"
     yield "| " + " | ".join("---" for _ in head) + " |"
     for row in rows:
@@ -67,7 +67,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[st
     yield ""
 
 
-def _said(clause: Clause) -> str:
+def documented(clause: Clause) -> str:
     return f"{clause.sentence} ([source]({clause.source}))"
 
 
@@ -135,13 +135,13 @@ def _differences() -> Iterator[str]:
             sources = [f"[{c.backend}]({c.clauses[point].source})" for c in contracts]
             rows.append([point, *told, ", ".join(sources)])
     yield "## Where they differ\n"
-    yield from _table(["point", *CONTRACTS, "sources"], rows)
+    yield from table(["point", *CONTRACTS, "sources"], rows)
 
 
 def _of(contract: Contract) -> Iterator[str]:
     yield f"## {contract.backend}\n"
     yield "### Actions\n"
-    yield from _table(
+    yield from table(
         ["action", "written", "documented"],
         [
             [row.action, row.code, f"{row.sentence} ([source]({row.source}))"]
@@ -149,7 +149,7 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Ways to freeze and thaw\n"
-    yield from _table(
+    yield from table(
         ["way", "reaches", "the module remembers", "gradient", "slots", "documented"],
         [
             [
@@ -164,7 +164,7 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Ways to evaluate\n"
-    yield from _table(
+    yield from table(
         ["way", "in training mode", "documented"],
         [
             [
@@ -176,7 +176,7 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Ways to save and load, and to copy\n"
-    yield from _table(
+    yield from table(
         ["way", "what is frozen", "optimizer", "does not take", "documented"],
         [
             [
@@ -190,7 +190,7 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Modes\n"
-    yield from _table(
+    yield from table(
         ["mode", "shows gradients", "otherwise", "documented"],
         [
             [
@@ -203,7 +203,7 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Devices\n"
-    yield from _table(
+    yield from table(
         ["device", "dtypes", "not deterministic", "other kernels under other flags", "documented"],
         [
             [
@@ -217,7 +217,7 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Options\n"
-    yield from _table(
+    yield from table(
         ["option", "values", "documented"],
         [
             [
@@ -229,16 +229,16 @@ def _of(contract: Contract) -> Iterator[str]:
         ],
     )
     yield "### Points\n"
-    yield from _table(
+    yield from table(
         ["point", "value", "documented"],
         [
-            [f"`{point}`", _value(clause.value), _said(clause)]
+            [f"`{point}`", _value(clause.value), documented(clause)]
             for point, clause in contract.clauses.items()
         ],
     )
     if contract.lacks:
         yield "### Layers that it lacks\n"
-        yield from _table(["layer", "reason"], list(contract.lacks.items()))
+        yield from table(["layer", "reason"], list(contract.lacks.items()))
 
 
 def page() -> str:

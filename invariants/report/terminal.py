@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
@@ -15,6 +16,7 @@ from invariants.architecture.layers import LAYERS
 from invariants.backends import BACKENDS, installed, versions
 from invariants.backends.needs import missing_modes
 from invariants.backends.runner import BackendUnavailable
+from invariants.generate.unoffered import Unoffered, unoffered
 from invariants.hazards import HAZARDS, Hazard
 from invariants.ledger import KnownIssue, known_issues, repro
 from invariants.oracle.contract import CONTRACTS
@@ -22,6 +24,9 @@ from invariants.oracle.rounding import LAMBDA
 from invariants.suite.offering import lacking
 from invariants.suite.session import Options
 from invariants.suite.tally import PLACES, Tally, places
+
+#: How many kinds of layers are named of those that lack an option.
+_NAMED = 3
 
 
 def header(options: Options, tell: Callable[[str], None] | None = None) -> list[str]:
@@ -39,10 +44,9 @@ def header(options: Options, tell: Callable[[str], None] | None = None) -> list[
         if backend in options.backends:
             on = f" on {options.device}" if options.device != "cpu" else ""
             lines.append(f"verifying {backend}{on}: {_packages(backend)}")
-            lacks = CONTRACTS[backend].lacks
-            lines += [f"  no {kind}: {reason}" for kind, reason in lacks.items()]
-            missing = missing_modes(backend, options.device)
-            lines += [f"  no {mode}: {why}" for mode, why in missing.items()]
+            lines += _without(CONTRACTS[backend].lacks)
+            lines += [f"  no {_option(lack)}: {lack.said}" for lack in unoffered(backend)]
+            lines += _without(missing_modes(backend, options.device))
             lines += _lacking(backend, options.device, tell)
         elif options.device not in CONTRACTS[backend].device_names:
             lines.append(f"not verified: {backend} (has no device {options.device})")
@@ -54,6 +58,28 @@ def header(options: Options, tell: Callable[[str], None] | None = None) -> list[
                 f"pip install 'freeze-invariants[{backend}]')"
             )
     return lines
+
+
+def hanging(line: str, width: int) -> str:
+    """A line of the header in a terminal of `width` columns, what hangs over further in."""
+    return textwrap.fill(line, width, subsequent_indent=" " * 6, break_on_hyphens=False)
+
+
+def _without(reasons: Mapping[str, str]) -> list[str]:
+    """What is lacking, a line for all of one reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"  no {', '.join(lacking)}: {reason}" for reason, lacking in names.items()]
+
+
+def _option(lack: Unoffered) -> str:
+    """An option that is lacking, with the first of the layers that have it elsewhere."""
+    if not lack.kinds:
+        return lack.option
+    more = len(lack.kinds) - _NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{lack.option} ({', '.join(lack.kinds[:_NAMED])}{rest})"
 
 
 def _lacking(backend: str, device: str, tell: Callable[[str], None] | None) -> list[str]:

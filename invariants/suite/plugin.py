@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -225,11 +226,11 @@ class Controller:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.face:
-            from invariants.report.terminal import header
+            from invariants.report.terminal import hanging, header
 
-            said = partial(print, flush=True)
+            said, width = partial(print, flush=True), shutil.get_terminal_size().columns
             for line in header(_options(self.config), said):
-                said(line)
+                said(hanging(line, width) if sys.stdout.isatty() else line)
 
     def receive(self, message: Message) -> None:
         """One message of a batch, which may come while pytest captures what its test prints."""

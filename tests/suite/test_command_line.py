@@ -17,6 +17,7 @@ from _pytest.config import _prepareconfig
 from tests_support import BLOCKING, simple_case
 
 from invariants import ledger
+from invariants.backends import versions
 from invariants.backends.probing import absent
 from invariants.cli import main
 from invariants.oracle.contract import CONTRACTS
@@ -187,6 +188,72 @@ def test_a_case_that_was_edited_by_hand_is_named_where_it_is_wrong(
     (tmp_path / "case.json").write_text(json.dumps(document))
     said = said_of(("replay", str(tmp_path / "case.json")), monkeypatch, capsys)
     assert f"case.json: {words}" in said
+
+
+def unscaled(case: Any) -> None:
+    """Puts a norm without a scale in the place of the relu."""
+    case["architecture"]["network"]["members"][1] = {"kind": "rms_norm", "scaled": False}
+
+
+#: An edit of a case that runs on both backends -> the one that lacks it, and what is said of that.
+UNOFFERED: dict[str, tuple[Callable[[Any], Any], str, str]] = {
+    "an option of a layer": (
+        unscaled,
+        "tensorflow",
+        "rms_norm_1: tensorflow has no rms_norm_scaled False: The layer multiplies by a learned",
+    ),
+    "groups": (
+        lambda case: case.update(groups={"dense_0": 0.25}),
+        "tensorflow",
+        "groups: An optimizer of Keras has one learning rate for all of its variables.",
+    ),
+    "an optimizer": (
+        lambda case: case.update(optimizer={"kind": "lion"}),
+        "torch",
+        "optimizer: torch has no lion",
+    ),
+}
+
+
+@pytest.mark.parametrize("chosen", ["all", "the one that lacks it"])
+@pytest.mark.parametrize("what", UNOFFERED)
+def test_what_a_backend_lacks_is_told_with_its_reason_and_the_case_runs_on_the_others(
+    what: str,
+    chosen: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edit, backend, words = UNOFFERED[what]
+    (other,) = {"torch", "tensorflow"} - {backend}
+    for name in (backend, other):
+        pytest.importorskip(name)
+    document = json.loads(simple_case().to_json())
+    edit(document)
+    file = tmp_path / "case.json"
+    file.write_text(json.dumps(document))
+    arguments = ["replay", str(file)] + ([] if chosen == "all" else ["--backend", backend])
+    monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().out
+    assert left.value.code == 0
+    has = ", ".join(f"{name} {version}" for name, version in versions(backend).items())
+    assert f"unsupported: {backend} ({has}): {words}" in said
+    assert f"{backend}: not run, 1 not offered\n" in said
+    assert (f"{other}: 0 violations" in said) == (chosen == "all")
+
+
+def test_what_no_backend_could_run_is_bad_input_whatever_one_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(simple_case().to_json())
+    unscaled(document)
+    document["batches"][0]["inputs"][0] = {"shape": [1, 3], "values": [1.0, 2.0, 3.0]}
+    file = tmp_path / "case.json"
+    file.write_text(json.dumps(document))
+    said = said_of(("replay", str(file)), monkeypatch, capsys)
+    assert "targets[0] has shape" in said
 
 
 def test_the_command_itself_exits_with_2(tmp_path: Path) -> None:

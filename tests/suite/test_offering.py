@@ -13,7 +13,7 @@ import pytest
 from invariants.backends import BACKENDS
 from invariants.backends.places import HERE
 from invariants.backends.runner import BackendUnavailable
-from invariants.report.terminal import header
+from invariants.report.terminal import hanging, header
 from invariants.suite import offering
 from invariants.suite.offering import Lack, ask, lacking
 from invariants.suite.session import Options
@@ -143,6 +143,32 @@ def test_the_header_has_a_line_for_all_that_is_said_the_same_of(
     lines = header(options(), quiet)
     assert "  not in float16: tanh, gru (RuntimeError: no kernel)" in lines
     assert "  not at all: celu (no celu)" in lines
+
+
+@pytest.mark.parametrize(
+    ("backend", "line"),
+    [
+        ("torch", "  no layer_norm_weights beta (layer_norm): bias: if set to False, the layer"),
+        ("torch", "  no masked_lstm, masked_gru: torch's recurrent layers take no mask"),
+        ("tensorflow", "  no embedding_padding (embedding): mask_zero masks steps of the layers"),
+        ("tensorflow", "  no rms_norm_scaled False (rms_norm): The layer multiplies by"),
+        (
+            "tensorflow",
+            "  no padding_modes reflect, replicate, circular (conv2d, conv1d, depthwise",
+        ),
+        ("tensorflow", "  no parameter_groups: An optimizer of Keras has one learning rate"),
+    ],
+)
+def test_the_header_names_each_option_that_is_lacking_with_its_layers_and_reason(
+    backend: str, line: str, cached: Path
+) -> None:
+    pytest.importorskip(backend)
+    lines = header(Options.checked([backend], "quick", 1, 1, None, False))
+    (found,) = [said for said in lines if said.startswith(line)]
+    first, *others = hanging(found, 60).splitlines()
+    assert first.startswith("  no ")
+    assert all(len(part) <= 60 and part.startswith(" " * 6) for part in others)
+    assert " ".join([first, *(part.strip() for part in others)]) == found
 
 
 def test_the_header_says_where_nothing_is_lacking_and_nothing_where_none_asked(

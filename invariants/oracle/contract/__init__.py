@@ -16,6 +16,7 @@ from invariants.oracle.contract.clauses import (
     Reloading,
     Way,
     Writing,
+    worded,
 )
 from invariants.oracle.contract.tensorflow import TENSORFLOW
 from invariants.oracle.contract.torch import TORCH
@@ -35,4 +36,5 @@ __all__ = [
     "Reloading",
     "Way",
     "Writing",
+    "worded",
 ]

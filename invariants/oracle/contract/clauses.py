@@ -17,6 +17,15 @@ class Clause:
     source: str
 
 
+def worded(point: str, *values: Any) -> str:
+    """Some of the values of a point, in words."""
+    words = []
+    for value in values:
+        if value is not True:  # the point itself is what there is
+            words.append(" with ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return " ".join([point, ", ".join(words)]).strip()
+
+
 @dataclass(frozen=True)
 class Writing:
     """How a framework's users write an action, and what is documented of it.
@@ -203,6 +212,10 @@ class Contract:
         if self.asked is not None:
             self.asked.add(point)
         return self.clauses[point].value
+
+    def said(self, point: str) -> str:
+        """The sentence that says what holds at a point."""
+        return self.clauses[point].sentence
 
     def as_if(self, clauses: Mapping[str, Any]) -> Contract:
         """The same contract with other values at some points: what a known issue makes of it."""
