@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import seed as seeded
 
 from invariants.backends.needs import missing_modes
-from invariants.case import Case, CaseError, read_case
+from invariants.case import Case, CaseError, read_case, read_offered
 from invariants.gate.errors import GateError
 from invariants.generate.cases import cases
 from invariants.generate.series import drawing
@@ -78,10 +78,11 @@ def _of_mode(backend: str, mode: str, count: int, seed: int) -> list[Entry]:
     return [*found.values()][:count]
 
 
-def read(folder: Path, backends: Sequence[str]) -> list[Entry]:
+def read(folder: Path, backends: Sequence[str], say: Callable[[str], None]) -> list[Entry]:
     """The cases in a folder and those below it, by name of file; raises GateError.
 
-    The files that stand beside the case of a finding are known, and left alone.
+    say: takes a line for each case and backend that lacks a part of it, and does not run it. The
+    files that stand beside the case of a finding are known, and left alone.
     """
     if not folder.is_dir():
         raise GateError(f"--corpus: there is no folder {folder}")
@@ -89,10 +90,12 @@ def read(folder: Path, backends: Sequence[str]) -> list[Entry]:
     corpus: dict[str, Entry] = {}
     for file in files:
         try:
-            case = read_case(file)
+            case, lacks = read_offered(file)
         except CaseError as error:
             raise GateError(f"--corpus: {error}") from None
         for backend in backends:
+            if backend in lacks:
+                say(f"unsupported: {file} on {backend}: {lacks[backend]}")
             if backend in case.realisations:
                 entry = Entry(backend, case)
                 corpus.setdefault(entry.name, entry)

@@ -99,10 +99,10 @@ def common(found: Sequence[Environment], asked: Sequence[str]) -> list[str]:
     return backends
 
 
-def corpus_of(backends: Sequence[str], settings: Settings) -> list[Entry]:
+def corpus_of(backends: Sequence[str], settings: Settings, watcher: Watcher) -> list[Entry]:
     """The cases that both sides run."""
     if settings.corpus is not None:
-        return corpora.read(settings.corpus, backends)
+        return corpora.read(settings.corpus, backends, watcher.say)
     return corpora.drawn(backends, settings.cases, settings.seed, settings.modes)
 
 
@@ -110,7 +110,7 @@ def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> 
     """Records one side into a file, which is there once it is whole. Raises GateError."""
     (found,) = environments_of([side], settings, watcher)
     backends = common([found], settings.backends)
-    corpus = corpus_of(backends, settings)
+    corpus = corpus_of(backends, settings, watcher)
     partial = output.with_name(f"{output.name}.partial")
     try:
         (written,), (place,) = recordings_of(
@@ -231,7 +231,7 @@ def decided(
         else:
             found = environments_of([baseline, candidate], settings, watcher)
             backends = common(found, settings.backends)
-            entries = corpus_of(backends, settings)
+            entries = corpus_of(backends, settings, watcher)
             files = [report / "baseline.recording", mine]
             names = [str(file) for file in files]
         part = "running"

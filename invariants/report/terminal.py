@@ -91,7 +91,7 @@ def _lacking(backend: str, device: str, tell: Callable[[str], None] | None) -> l
     if lacks is None:
         return []
     if not lacks:
-        return ["  every kind of layer in every dtype"]
+        return ["  every other kind of layer in every dtype"]
     kinds: dict[tuple[str, str], list[str]] = {}
     for lack in lacks:
         kinds.setdefault((lack.part, lack.said), []).append(lack.kind)

@@ -230,6 +230,10 @@ def test_bad_input_gets_one_line_and_exit_2(
 # --- the corpus -----------------------------------------------------------------------------------
 
 
+def silent(line: str) -> None:
+    raise AssertionError(line)
+
+
 def test_the_same_seed_draws_the_same_corpus() -> None:
     first, second, other = (corpus.drawn(["torch"], 12, seed, ["eager"]) for seed in (3, 3, 4))
     assert [entry.name for entry in first] == [entry.name for entry in second]
@@ -244,8 +248,25 @@ def test_a_folder_of_findings_is_a_corpus(tmp_path: Path) -> None:
     (tmp_path / "findings" / "a").mkdir(parents=True)
     (tmp_path / "findings" / "a" / "case.json").write_text(simple_case().to_json())
     (tmp_path / "findings" / "a" / "repro.py").write_text("raise SystemExit")
-    entries = corpus.read(tmp_path, ["torch", "tensorflow"])
+    entries = corpus.read(tmp_path, ["torch", "tensorflow"], silent)
     assert [entry.backend for entry in entries] == ["torch", "tensorflow"]
+
+
+def test_a_corpus_goes_on_where_a_backend_lacks_what_a_case_asks_for(tmp_path: Path) -> None:
+    document = {**simple_case().document, "groups": {"dense_0": 0.25}}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    (tmp_path / "b.json").write_text(simple_case().to_json())
+    told: list[str] = []
+    entries = corpus.read(tmp_path, ["torch", "tensorflow"], told.append)
+    assert [(entry.backend, bool(entry.case.groups)) for entry in entries] == [
+        ("torch", True),
+        ("torch", False),
+        ("tensorflow", False),
+    ]
+    assert told == [
+        f"unsupported: {tmp_path / 'a.json'} on tensorflow: groups: An optimizer of Keras has one "
+        "learning rate for all of its variables."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +285,7 @@ def test_a_file_that_is_no_case_is_named(
         (tmp_path / "case.json").write_text(simple_case().to_json())
         (tmp_path / name).write_text(text)
     with pytest.raises(GateError) as raised:
-        corpus.read(tmp_path, ["torch"])
+        corpus.read(tmp_path, ["torch"], silent)
     assert words in str(raised.value)
 
 

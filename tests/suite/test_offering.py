@@ -175,7 +175,7 @@ def test_the_header_says_where_nothing_is_lacking_and_nothing_where_none_asked(
     cached: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(offering, "ask", lambda *given: iter(()))
-    line = "  every kind of layer in every dtype"
+    line = "  every other kind of layer in every dtype"
     assert line not in header(options())
     assert line in header(options(), quiet)
     assert line in header(options())
