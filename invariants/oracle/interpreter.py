@@ -20,7 +20,7 @@ from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
 from invariants.oracle.layouts import lays_out_otherwise
 from invariants.oracle.masking import held_parts, kept, masked
-from invariants.oracle.optimizers import TOGETHER
+from invariants.oracle.optimizers import REMAKING, TOGETHER
 from invariants.oracle.passes import Pass, Passes
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import Estimates, estimate
@@ -419,7 +419,8 @@ class _Interpreter:
         self.world.weights_version += 1
         before = self.world.arrays
         moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
-        moved |= {n: kept(before[n], moved[n], parts[n]) for n in parts if n in moved}
+        if self.case.optimizer.kind not in REMAKING:
+            moved |= {n: kept(before[n], moved[n], parts[n]) for n in parts if n in moved}
         stay = {n for n in dragging if unmoved(before[n], moved[n])}
         self.world.move({name: array for name, array in moved.items() if name not in stay})
         return self.stepper.dragged.union(dragging) - stay

@@ -24,6 +24,9 @@ Slots = dict[str, Array]
 #: The optimizers that take all weights for one vector (lbfgs.Memory).
 TOGETHER = ("lbfgs",)
 
+#: The optimizers that make a weight anew of what they keep, and round it, also for a gradient of 0.
+REMAKING = ("schedule_free_adamw",)
+
 #: The optimizers to whose rules the axes of a weight mean something: they are given it as the
 #: framework lays it out.
 SHAPED = ("adafactor", "muon")
