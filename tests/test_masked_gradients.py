@@ -17,8 +17,9 @@ from invariants.case import Case, CaseError
 from invariants.hazards import MASKED
 from invariants.judge import gather
 from invariants.observation import Array, same_bits
-from invariants.optimizer import SGD, Adam, Clip, Muon
+from invariants.optimizer import SGD, Adam, Clip, Muon, ScheduleFreeAdamW
 from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
 from invariants.program import Compile, Freeze, Gradient, Reload, Step, Thaw
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
@@ -184,3 +185,14 @@ def test_what_stands_in_for_a_parameter_has_none_of_its_hooks() -> None:
 def test_only_what_holds_a_part_is_partial() -> None:
     partial = {way.name for c in CONTRACTS.values() for way in c.ways if way.partial}
     assert partial == set(TARGETS)
+
+
+@pytest.mark.parametrize(("optimizer", "rounds"), [(SGD(), False), (ScheduleFreeAdamW(), True)])
+def test_a_weight_that_is_made_anew_is_rounded_where_a_mask_holds_it(
+    optimizer: Any, rounds: bool
+) -> None:
+    made = replace(keras_case(), optimizer=optimizer).check()
+    (step,) = (p for p in expect(made, "tensorflow").points if p.updates)
+    update = step.updates[KERNEL]
+    assert not update.value[step.masked[KERNEL]].any()
+    assert update.spread[step.masked[KERNEL]].any() == rounds
