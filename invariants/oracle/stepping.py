@@ -31,8 +31,8 @@ class Layout(Protocol):
 
 
 def unmoved(before: Array, after: Array) -> bool:
-    """Whether a step keeps a weight as it is, in every sample: a sum of 0 may round to another."""
-    return bool(np.isfinite(after[0]).all() and (before == after).all())
+    """Whether a step keeps a weight as it is, as far as it is known."""
+    return bool(np.isfinite(after[0]).all()) and np.array_equal(before[0], after[0])
 
 
 class Stepper:
@@ -200,8 +200,9 @@ class Stepper:
         moved = {}
         for (name, array), part in zip(held.items(), np.split(vector, ends, axis=1), strict=True):
             after = part.reshape(part.shape[0], *array.shape[1:])
-            frozen = name not in moving and not unmoved(array, after)
-            if frozen and self.contract["history_moves_frozen"]:
+            # In every sample: a gradient that is a sum of 0 may be another sum in the history.
+            moves = name not in moving and not np.all(array == after)
+            if moves and self.contract["history_moves_frozen"]:
                 self.dragged |= {name}
             if name in moving or name in self.dragged:
                 moved[name] = after

@@ -13,5 +13,7 @@ def environment(folder: Path, patch: str = "") -> Path:
     (site,) = folder.glob("lib/python*/site-packages")
     installed = [path for path in sys.path if path.endswith("site-packages")]
     (site / "installed.pth").write_text("\n".join(installed) + "\n")
-    (site / "sitecustomize.py").write_text(patch)
+    # Not sitecustomize: a distribution's Python has one of its own, which goes first.
+    (site / "patched_framework.py").write_text(patch)
+    (site / "then_patched.pth").write_text("import patched_framework\n")
     return folder / "bin" / "python"
