@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from invariants.backends import BACKENDS, installed
+from invariants.backends.runner import prepare
 from invariants.ledger import KnownIssue, applying, known_issues, pinned_case, repro
 
 #: The known issues that no script shows yet, each with why. It is to become shorter.
@@ -159,6 +160,8 @@ def _as_before() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.ExitStack() as behind:
         warnings.simplefilter("ignore")
         behind.callback(random.setstate, random.getstate())
+        for backend in filter(installed, BACKENDS):
+            prepare(backend)  # one thread, which TensorFlow takes before it has run anything alone
         if installed("torch"):
             import torch
 
