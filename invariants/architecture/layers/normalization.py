@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -194,18 +195,19 @@ class BatchNorm(Norm):
             return standardised(x, mean, variance, self.epsilon, self.weights(call))
         axes = tuple(range(-len(x.shape), -1))
         mean, variance = moments(x, axes, call.contract)
-        if not self.tracked:
-            return standardised(x, mean, variance, self.epsilon, self.weights(call))
-        count = 1
-        for axis in axes:
-            count *= x.shape[axis]
+        if self.tracked:
+            count = math.prod(x.shape[axis] for axis in axes)
+            self._move_averages(call, mean, variance, count)
+        return standardised(x, mean, variance, self.epsilon, self.weights(call))
+
+    def _move_averages(self, call: Call, mean: Value, variance: Value, count: int) -> None:
+        """count: how many values of each channel the moments are of."""
         running = variance
         if call.contract["batch_norm_running_variance"] == "unbiased":
             running = variance * (count / (count - 1))
         for name, moment in (("moving_mean", mean), ("moving_variance", running)):
             kept = call.parameter(name) * (1.0 - self.update)
-            call.set_state(name, kept + moment.reshape(x.shape[-1]) * self.update)
-        return standardised(x, mean, variance, self.epsilon, self.weights(call))
+            call.set_state(name, kept + moment.reshape(mean.shape[-1]) * self.update)
 
 
 @dataclass(frozen=True, kw_only=True)
