@@ -10,7 +10,7 @@ from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
 from invariants.judge import Verdict
-from invariants.ledger import known_issues, repro
+from invariants.ledger import issues_named, known_issues, repro
 from invariants.report import picture, svg
 from invariants.report.repro import script
 
@@ -36,8 +36,8 @@ def text(case: Case, finding: Finding) -> str:
         rows.append(("apart", f"{finding.spreads:.4g} spreads, allowed {finding.allowed:.3g}"))
     if finding.issue:
         rows.append(("known as", finding.issue))
-        named = [issue for issue in known_issues() if issue.id in finding.issue.split(" + ")]
-        rows += [("shown by", str(script)) for issue in named if (script := repro(issue))]
+        paths = map(repro, issues_named([finding], known_issues()))
+        rows += [("shown by", str(path)) for path in paths if path]
     head = f"{finding.severity}: {finding.property_} on {finding.backend}: {finding.message}"
     width = max(10, *(len(name) for name, _ in rows))
     body = [f"  {name:<{width}} {value}" for name, value in rows]
