@@ -78,6 +78,11 @@ def within(path: str, module: str) -> bool:
     return not module or path == module or path.startswith(module + ".")
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether one of two paths lies within the other."""
+    return within(one, other) or within(other, one)
+
+
 def _by_module(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Each module and path, with those of `paths` that are within it, in their order."""
     inside: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from hypothesis import strategies as st
 
-from invariants.architecture.graph import Architecture, within
+from invariants.architecture.graph import Architecture, overlap, within
 from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Parameter, Spec
 from invariants.case import (
@@ -207,12 +207,8 @@ def _undone(action: Action, beside: Mapping[str, str]) -> str | None:
     """
     if not isinstance(action, Freeze | Thaw):
         return None
-    met = [way for target, way in beside.items() if _overlap(target, action.target)]
+    met = [way for target, way in beside.items() if overlap(target, action.target)]
     return met[-1] if met else None
-
-
-def _overlap(one: str, other: str) -> bool:
-    return within(one, other) or within(other, one)
 
 
 def _settings_after(
@@ -220,7 +216,7 @@ def _settings_after(
 ) -> Iterator[tuple[int, Freeze | Thaw]]:
     """The settings of a target after an action, up to the thaw of all of it."""
     for later, action in enumerate(program[number + 1 :], number + 1):
-        if isinstance(action, Freeze | Thaw) and _overlap(target, action.target):
+        if isinstance(action, Freeze | Thaw) and overlap(target, action.target):
             yield later, action
             if isinstance(action, Thaw) and within(target, action.target):
                 return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from invariants.architecture.graph import Architecture, Placed, join, within
+from invariants.architecture.graph import Architecture, Placed, join, overlap, within
 from invariants.freezing import Flags, targets
 from invariants.generate.choice import Drawn
 from invariants.optimizer import Optimizer
@@ -361,5 +361,4 @@ def _shuffled(choice: Drawn, actions: Sequence[Change]) -> list[Change]:
 
 
 def _commute(one: Change, other: Change) -> bool:
-    apart = not within(one.target, other.target) and not within(other.target, one.target)
-    return type(one) is type(other) or apart
+    return type(one) is type(other) or not overlap(one.target, other.target)

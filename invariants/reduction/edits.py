@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from invariants.architecture.graph import Architecture, within
+from invariants.architecture.graph import Architecture, overlap
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.case import Batch, Case, Realisation, frozen, ways_of
 from invariants.freezing import Flags, targets
@@ -64,7 +64,7 @@ def _set(flags: Flags, action: Action) -> Flags:
 
 def _overlapping(actions: Sequence[Action]) -> bool:
     named = [action.target for action in actions if isinstance(action, Freeze | Thaw)]
-    return any(within(a, b) or within(b, a) for a, b in combinations(named, 2))
+    return any(overlap(a, b) for a, b in combinations(named, 2))
 
 
 def _difference(
