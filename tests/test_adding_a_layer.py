@@ -5,26 +5,21 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 from tests_support import simple_case
 
 from invariants.architecture.graph import Architecture, Block, Node
-from invariants.architecture.layers.base import Call, Layer, Parameter, Spec
+from invariants.architecture.layers.base import Layer
 from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS
-from invariants.backends.source import Lowering, NativeParameter
-from invariants.backends.tensorflow.rows.common import layer_row
-from invariants.backends.torch.rows.common import on_the_last_axis
 from invariants.case import Case, frozen
 from invariants.judge import judge
-from invariants.oracle.tape import Value
 from invariants.program import Freeze, Gradient, Step
 
 #: backend -> the name of its row on the page, and how the case freezes.
@@ -39,20 +34,6 @@ def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     module = ModuleType("page")
     monkeypatch.setitem(sys.modules, "page", module)
     names = vars(module)
-    names |= {
-        "Lowering": Lowering,
-        "NativeParameter": NativeParameter,
-        "dataclass": dataclass,
-        "on_the_last_axis": on_the_last_axis,
-        "layer_row": layer_row,
-        "Layer": Layer,
-        "Spec": Spec,
-        "Value": Value,
-        "Parameter": Parameter,
-        "Call": Call,
-        "Literal": Literal,
-        "Sequence": Sequence,
-    }
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     for block in blocks:
         exec(textwrap.dedent(block), names)

@@ -29,11 +29,14 @@ from invariants.suite.tally import PLACES, Tally, places
 _NAMED = 3
 
 
-def header(options: Options, tell: Callable[[str], None] | None = None) -> list[str]:
+def header(
+    options: Options, tell: Callable[[str], None] | None = None, *, reasons: bool = False
+) -> list[str]:
     """What is under test, in a few lines.
 
     tell: takes a line of progress where the frameworks are to be asked what they lack; without it
-    stands what is known of that.
+    stands what is known of that. reasons: each option that a framework lacks has a line of its own,
+    with the layers that have it elsewhere and what is documented.
     """
     lines = [
         f"invariants {metadata.version('freeze-invariants')}, Python {platform.python_version()}, "
@@ -45,7 +48,7 @@ def header(options: Options, tell: Callable[[str], None] | None = None) -> list[
             on = f" on {options.device}" if options.device != "cpu" else ""
             lines.append(f"verifying {backend}{on}: {_packages(backend)}")
             lines += _without(CONTRACTS[backend].lacks)
-            lines += [f"  no {_option(lack)}: {lack.said}" for lack in unoffered(backend)]
+            lines += _unoffered(backend, reasons)
             lines += _without(missing_modes(backend, options.device))
             lines += _lacking(backend, options.device, tell)
         elif options.device not in CONTRACTS[backend].device_names:
@@ -71,6 +74,15 @@ def _without(reasons: Mapping[str, str]) -> list[str]:
     for name, reason in reasons.items():
         names.setdefault(reason, []).append(name)
     return [f"  no {', '.join(lacking)}: {reason}" for reason, lacking in names.items()]
+
+
+def _unoffered(backend: str, reasons: bool) -> list[str]:
+    """The options that others have and this backend has not."""
+    lacks = unoffered(backend)
+    if reasons:
+        return [f"  no {_option(lack)}: {lack.said}" for lack in lacks]
+    options = "; ".join(lack.option for lack in lacks)
+    return [f"  options that it lacks (--coverage says why): {options}"] if lacks else []
 
 
 def _option(lack: Unoffered) -> str:
@@ -168,7 +180,9 @@ def modes(tallies: Mapping[str, Tally]) -> list[str]:
 
 
 def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
-    """How often each kind of layer was met in each place: blank where not, a dash where none is."""
+    """How often each kind of layer was met in each place: blank where not, a dash where none is;
+    and of what else the cases were made.
+    """
     parts: list[RenderableType] = []
     for backend, tally in tallies.items():
         drawn = Table(title=f"cases of {backend} with a layer of each kind", title_justify="left")
@@ -178,8 +192,21 @@ def coverage(tallies: Mapping[str, Tally]) -> list[RenderableType]:
         for kind in LAYERS:
             if kind not in CONTRACTS[backend].lacks:
                 drawn.add_row(kind, *(_met(tally, kind, place) for place in PLACES))
-        parts.append(drawn)
+        parts += [drawn, _makeup(backend, tally)]
     return parts
+
+
+def _makeup(backend: str, tally: Tally) -> Table:
+    drawn = Table(title=f"cases of {backend} with each option", title_justify="left")
+    drawn.add_column("of")
+    drawn.add_column("cases with each value")
+    values: dict[str, list[str]] = {}
+    for made_of, count in sorted(tally.made_of.items()):
+        part, _, value = made_of.partition(": ")
+        values.setdefault(part, []).append(f"{value} ({count:,})")
+    for part in sorted(values, key=lambda part: ("." in part, part)):
+        drawn.add_row(part, ", ".join(values[part]))
+    return drawn
 
 
 def _met(tally: Tally, kind: str, place: str) -> str:

@@ -63,7 +63,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "report": {"metavar": "DIR", "help": "write findings and plots of the coverage here"},
     "coverage": {
         "action": "store_true",
-        "help": "print how often each kind of layer was met frozen, trainable, and around frozen",
+        "help": "print where each kind of layer was met, each option, and why some are lacking",
     },
     "isolate": {
         "action": "store_true",
@@ -222,14 +222,16 @@ class Controller:
             return None
         reporter = config.pluginmanager.getplugin("terminalreporter")
         asks = reporter is not None and not config.option.collectonly
-        return header(_options(config), reporter.write_line if asks else None)
+        tell = reporter.write_line if asks else None
+        return header(_options(config), tell, reasons=config.option.invariants_coverage)
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.face:
             from invariants.report.terminal import hanging, header
 
             said, width = partial(print, flush=True), shutil.get_terminal_size().columns
-            for line in header(_options(self.config), said):
+            reasons = self.config.option.invariants_coverage
+            for line in header(_options(self.config), said, reasons=reasons):
                 said(hanging(line, width) if sys.stdout.isatty() else line)
 
     def receive(self, message: Message) -> None:

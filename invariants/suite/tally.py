@@ -12,6 +12,7 @@ from invariants.architecture.kinds import follows_others, has_weights
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.judge import Verdict
+from invariants.suite.makeup import makeup
 
 
 def frozen_between(architecture: Architecture, flags: Flags) -> bool:
@@ -96,6 +97,7 @@ class Tally:
     blind: int = 0  # steps in a mode that shows no gradient
     violated: int = 0
     reach: Counter[str] = field(default_factory=Counter)
+    made_of: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
@@ -124,6 +126,7 @@ class Tally:
         self.blind += sum(point.blind for point in evidence.expectation.points)
         self.violated += bool(verdict.violations)
         self.reach.update(reached(case, evidence.backend))
+        self.made_of.update(f"{part}: {value}" for part, value in makeup(case, evidence.backend))
         for found, counter in (
             ("violation", self.violations),
             ("known issue", self.known),

@@ -76,6 +76,12 @@ def test_the_table_has_a_dash_where_a_layer_cannot_be() -> None:
     assert "masked_lstm" not in rows  # which torch lacks
 
 
+def test_every_option_is_counted_with_each_of_its_values() -> None:
+    text = said(*coverage({"torch": Tally(made_of=Counter({"conv2d.padding: same": 1200}))}))
+    assert "conv2d.padding" in text
+    assert "same (1,200)" in text
+
+
 def test_an_issue_is_told_with_the_script_that_shows_it() -> None:
     tallies = {"torch": Tally(known=Counter({"torch-muon-epsilon": 1}))}
     shown = known(tallies)[-1].removeprefix("  shown by: ")

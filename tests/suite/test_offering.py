@@ -163,7 +163,8 @@ def test_the_header_names_each_option_that_is_lacking_with_its_layers_and_reason
     backend: str, line: str, cached: Path
 ) -> None:
     pytest.importorskip(backend)
-    lines = header(Options.checked([backend], "quick", 1, 1, None, False))
+    options = Options.checked([backend], "quick", 1, 1, None, False)
+    lines = header(options, reasons=True)
     (found,) = [said for said in lines if said.startswith(line)]
     first, *others = hanging(found, 60).splitlines()
     assert first.startswith("  no ")

@@ -55,6 +55,7 @@ def test_a_judged_case_is_counted_once() -> None:
     assert (tally.cases, tally.gradients) == (1, verdict.measures.gradients)
     assert tally.layers == {"4": 1}
     assert tally.frozen_middle == 1
+    assert tally.made_of["dense.units: 2"] == tally.made_of["action: freeze"] == 1
 
 
 def test_a_frozen_layer_lies_between_only_if_both_sides_train() -> None:

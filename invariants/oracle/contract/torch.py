@@ -1184,16 +1184,16 @@ TORCH = Contract(
             "torch's spectral_norm computes the normalised kernel anew from the original; no layer "
             "assigns it to the kernel",
         ),
-        **{
-            f"{base}_with_lora": f"torch's {layer} has no low-rank update"
-            for base, layer in (
-                ("dense", "Linear"),
-                ("embedding", "Embedding"),
-                ("conv1d", "Conv1d"),
-                ("conv2d", "Conv2d"),
-                ("conv3d", "Conv3d"),
-            )
-        },
+        **dict.fromkeys(
+            (
+                "dense_with_lora",
+                "embedding_with_lora",
+                "conv1d_with_lora",
+                "conv2d_with_lora",
+                "conv3d_with_lora",
+            ),
+            "no layer of torch has a low-rank update",
+        ),
         "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
         "masked_lstm": _NO_MASK,
         "masked_gru": _NO_MASK,
