@@ -46,10 +46,11 @@ class Averages:
         if self.contract["averages_belong_to"] == "the_optimizer":
             self.forget()
 
-    def follow(self, moment: Moment, ends: bool) -> frozenset[str]:
+    def follow(self, moment: Moment, ends: bool, made: bool) -> frozenset[str]:
         """After a step; the weights that it replaces by their averages.
 
-        ends: the call of fit(), if it is one, ends with this step.
+        ends: the call of fit(), if it is one, ends with this step. made: false where nobody can
+        tell whether it was skipped.
         """
         trainable = moment.acting.trainable
         if self.contract["averages_belong_to"] == "the_program":
@@ -60,6 +61,8 @@ class Averages:
             names = ()
         if names:
             self._update(names)
+        if not made and self.contract["averages_belong_to"] == "the_optimizer":
+            self.held = {name: np.full_like(array, np.nan) for name, array in self.held.items()}
         misplaces = self.fitted and self._by_position(moment, names)
         replaced = self._overwritten(names, trainable, ends and self.fitted and not misplaces)
         values = {name: self.held[name] for name in replaced}

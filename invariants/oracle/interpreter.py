@@ -300,7 +300,11 @@ class _Interpreter:
             if steps and self.case.clip:
                 result = self._clipped(result, moment.with_gradients)
             dragged = self._step(result, moved, moment, dragging, point.masked)
-            replaced = self._after_step(moment, ends=not remaining) if steps else frozenset[str]()
+            given = (result.gradients[name] for name in moment.receiving)
+            made = not self.scale.growth or all(np.isfinite(array).all() for array in given)
+            replaced = frozenset[str]()
+            if steps:
+                replaced = self._after_step(moment, ends=not remaining, made=made)
             if steps and (flags.trainable or not self.blind):
                 self.scale.after_step(skipped=False)
         self.rewritten |= dragged | replaced
@@ -373,15 +377,16 @@ class _Interpreter:
         makes_variables = waited and moment.held is not None
         return self.functions.call(name, raises, makes_variables, moment.again)
 
-    def _after_step(self, moment: Moment, ends: bool = True) -> frozenset[str]:
-        """Goes on with the schedule and the averages; ends: the call of a step ends with it.
+    def _after_step(self, moment: Moment, ends: bool = True, made: bool = True) -> frozenset[str]:
+        """Goes on with the schedule and the averages; ends: the call of a step ends with it; made:
+        false where nobody can tell whether it was skipped.
 
         The result names the weights that became their averages though no gradient moves them.
         """
         self.stepper.count(bool(moment.acting.trainable))
         if not self.averages:
             return frozenset()
-        return self.averages.follow(moment, ends) - frozenset(moment.receiving)
+        return self.averages.follow(moment, ends, made) - frozenset(moment.receiving)
 
     def _after_skipping(self, moment: Moment) -> frozenset[str]:
         """Goes on after a step that was skipped; the weights that become their averages, as in fit.

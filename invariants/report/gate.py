@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from invariants.gate.distances import Distances
 from invariants.gate.recording import Head
 from invariants.gate.result import Counts, Result
 from invariants.gate.waivers import Used
-from invariants.hazards import HAZARDS
-from invariants.ledger import known_issues
+from invariants.hazards import HAZARDS, Hazard
+from invariants.ledger import KnownIssue, known_issues, repro
 
 #: What a change is called, by its status, and how it is coloured.
 _WORDS = {
@@ -36,18 +36,25 @@ def versions(head: Head) -> str:
     return ", ".join([*named, f"Python {head.python}"]) if head.python else "versions unknown"
 
 
-def title(kind: str) -> str:
+def _entries(named: str) -> Iterator[KnownIssue | Hazard]:
+    """The issues and hazards of a name; where only several explain a finding, all of them."""
+    entries: dict[str, KnownIssue | Hazard] = {entry.id: entry for entry in known_issues()}
+    entries |= {hazard.id: hazard for hazard in HAZARDS}
+    return (entries[name] for name in named.split(" + ") if name in entries)
+
+
+def title(named: str) -> str:
     """What an issue or a hazard is about."""
-    entries: dict[str, str] = {issue.id: issue.title for issue in known_issues()}
-    entries |= {hazard.id: hazard.title for hazard in HAZARDS}
-    return entries.get(kind, "")
+    return "; ".join(entry.title for entry in _entries(named))
 
 
-def instead(kind: str) -> str:
-    """What to do instead."""
-    entries: dict[str, str] = {issue.id: issue.instead for issue in known_issues()}
-    entries |= {hazard.id: hazard.instead for hazard in HAZARDS}
-    return entries.get(kind, "")
+def advice(named: str) -> Iterator[tuple[str, str]]:
+    """What to do instead, and the script of a known issue that shows it on the framework alone."""
+    for entry in _entries(named):
+        yield "instead", " ".join(entry.instead.split())
+        script = repro(entry) if isinstance(entry, KnownIssue) else None
+        if script:
+            yield "shown by", f"invariants/known_issues/{script.name}"
 
 
 def _count(names: Sequence[str]) -> str:
@@ -160,8 +167,7 @@ def _stories(result: Result, report: Path) -> list[Text]:
     lines = []
     for change in result.worse:
         lines.append(Text(f"new: {named(change.kind)}", style="bold red"))
-        if instead(change.kind.issue):
-            lines.append(Text(f"  instead: {' '.join(instead(change.kind.issue).split())}"))
+        lines += [Text(f"  {name}: {said}") for name, said in advice(change.kind.issue)]
         lines.append(Text(f"  {where(change, report)}"))
     return lines
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from invariants.gate.result import Result
-from invariants.report.gate import instead, named, told_of, verdict
+from invariants.report.gate import advice, named, told_of, verdict
 
 
 def text(result: Result, report: Path) -> str:
@@ -20,7 +20,8 @@ def text(result: Result, report: Path) -> str:
 def _lines(result: Result, report: Path) -> Iterator[str]:
     for change in result.worse:
         file = report / change.folder / "repro.py" if change.folder else report / "result.json"
-        said = [named(change.kind), change.example, instead(change.kind.issue)]
+        said = [named(change.kind), change.example]
+        said += [f"{name}: {text}" for name, text in advice(change.kind.issue)]
         told = "\n".join(" ".join(part.split()) for part in said if part)
         yield _command("error", told, f"new in the candidate: {change.kind.rule}", file)
     for waiver in result.waivers:

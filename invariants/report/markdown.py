@@ -10,7 +10,7 @@ from invariants.gate.change import Change
 from invariants.gate.distances import Distances
 from invariants.gate.result import Result
 from invariants.report import picture
-from invariants.report.gate import counts, instead, named, told_of, verdict, versions, where
+from invariants.report.gate import advice, counts, named, told_of, verdict, versions, where
 
 _MARKS = {"worse": "❌", "no worse": "✅", "undecided": "⚠️"}
 
@@ -85,8 +85,8 @@ def _story(change: Change, report: Path) -> Iterator[str]:
     yield ""
     yield f"- {_plain(change.example)}"
     yield f"- {_plain(where(change, report))}"
-    if instead(change.kind.issue):
-        yield f"- instead: {_plain(instead(change.kind.issue))}"
+    for name, said in advice(change.kind.issue):
+        yield f"- {name}: {_plain(said)}"
     yield ""
     case = change.shown.read() if change.shown else None
     if case is not None and change.shown is not None:

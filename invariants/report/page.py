@@ -190,8 +190,7 @@ def _facts(change: Change, case: Case | None) -> Iterator[tuple[str, str]]:
     )
     if change.worse:
         yield "where", gate.where(change, Path())
-    if gate.instead(change.kind.issue):
-        yield "instead", " ".join(gate.instead(change.kind.issue).split())
+    yield from gate.advice(change.kind.issue)
 
 
 def _number(value: float | str | None) -> str:

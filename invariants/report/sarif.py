@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from invariants.gate.change import Change, Kind
 from invariants.gate.result import Result
-from invariants.report.gate import instead, named, title, verdict
+from invariants.report.gate import advice, named, title, verdict
 
 _LEVELS = {"new": "error", "unmasked": "warning", "both": "note"}
 _STATES = {"new": "new", "unmasked": "new", "both": "unchanged"}
@@ -55,8 +55,8 @@ def text(result: Result, report: Path) -> str:
 def _rule(name: str, kind: Kind) -> dict[str, Any]:
     told = title(kind.issue) or name.replace("_", " ")
     rule: dict[str, Any] = {"id": name, "shortDescription": {"text": told}}
-    if instead(kind.issue):
-        rule["help"] = {"text": " ".join(instead(kind.issue).split())}
+    if advised := [f"{name}: {said}" for name, said in advice(kind.issue)]:
+        rule["help"] = {"text": "\n".join(advised)}
     return rule
 
 

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forging import chain
 from hypothesis import Phase, find, settings
 from tests_support import simple_case
 
-from invariants.architecture.graph import Placed
+from invariants.architecture.graph import Architecture, Placed
 from invariants.architecture.layers import LAYERS
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import BatchNorm
 from invariants.average import Average
 from invariants.backends import runner
 from invariants.backends.source import definitions
 from invariants.backends.tensorflow import LOWERINGS
-from invariants.case import Case, CaseError, Realisation
+from invariants.case import Case, CaseError, Realisation, frozen
 from invariants.generate.cases import cases
 from invariants.judge import gather, judge
 from invariants.ledger import known_issues
@@ -222,3 +225,16 @@ def test_fit_ends_with_averages_though_all_of_its_steps_were_skipped() -> None:
     assert [point.skipped for point in verdict.evidence.expectation.points] == [True, True]
     told = {(finding.severity, finding.issue) for finding in verdict.findings}
     assert told == {("known issue", "keras-average-of-zeros")}
+
+
+def test_where_no_one_knows_whether_a_step_was_skipped_no_one_knows_its_averages() -> None:
+    """A batch norm's gradients are of float32, in which what overflowed before need not show."""
+    case = _in("mixed_float16_skipped", (Freeze("dense_0"), Step(0)))
+    architecture = Architecture(case.architecture.inputs, chain(Dense(units=1), BatchNorm()))
+    weights = {name: frozen(np.ones(p.shape)) for name, p in architecture.parameters.items()}
+    case = replace(case, architecture=architecture, weights=weights, average=Average(decay=0.9))
+    verdict = judge(case.check(), "tensorflow")
+    assert verdict.findings == ()
+    last = verdict.evidence.expectation.points[-1]
+    assert not last.skipped
+    assert np.isinf(last.averages["dense_0.kernel"].spread).all()

@@ -15,6 +15,7 @@ from invariants.cli import main
 from invariants.gate import result_file
 from invariants.gate.result import unjudged
 from invariants.report import formats
+from invariants.report.gate import advice
 
 WORSE = sample()
 PASSING = replace(WORSE, changes=tuple(c for c in WORSE.changes if not c.worse))
@@ -40,6 +41,24 @@ def test_the_terminal_ends_with_the_verdict() -> None:
     assert last.startswith("the candidate is worse: 1 new in the candidate, ")
     assert "1 waived" in last
     assert "interrupted while running" in rendered("terminal", UNJUDGED).splitlines()[-1]
+
+
+def test_advice_names_the_script_of_an_issue_and_of_each_where_only_several_explain() -> None:
+    found = dict(advice("torch-muon-epsilon"))
+    assert found["shown by"] == "invariants/known_issues/torch-muon-epsilon.py"
+    assert found["instead"]
+    both = [*advice("torch-muon-epsilon + zeros-move-frozen")]
+    assert [name for name, _ in both] == ["instead", "shown by", "instead"]
+    assert [*advice("")] == []
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "junit", "annotations", "sarif"])
+def test_what_is_new_and_known_upstream_is_told_with_its_script(name: str) -> None:
+    (new,) = WORSE.worse
+    issue = "torch-muon-epsilon"
+    known = replace(new, kind=replace(new.kind, issue=issue))
+    text = rendered(name, replace(WORSE, changes=(known,))).replace("\\", "")
+    assert f"invariants/known_issues/{issue}.py" in text
 
 
 # --- Markdown -------------------------------------------------------------------------------------
