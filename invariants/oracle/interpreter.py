@@ -18,7 +18,7 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
-from invariants.oracle.layouts import lays_out_otherwise
+from invariants.oracle.layouts import lays_out_otherwise, norms_steps
 from invariants.oracle.masking import held_parts, kept, masked
 from invariants.oracle.optimizers import REMAKING, TOGETHER
 from invariants.oracle.passes import Pass, Passes
@@ -77,6 +77,16 @@ class _Interpreter:
         self.rewritten: frozenset[str] = frozenset()
         # A forward pass whose draws are not known, or calls: from there on no numbers.
         self.lost = self._calls_in_unknown_order()
+        self.refused_view = self._refused_view()
+
+    def _refused_view(self) -> tuple[str, str] | None:
+        """What a forward pass may raise in a graph that is traced ahead."""
+        traits, refused = self.mode.traits, self.contract["view_behind_a_batch_norm"]
+        ahead = traits.get("compile") == "aot_eager" and traits["of"] != "loss"
+        if not refused or not ahead or not norms_steps(self.case.architecture):
+            return None
+        name, text = refused
+        return name, text
 
     def _calls_in_unknown_order(self) -> bool:
         """Whether a layer is called twice, in an order unknown, whose state goes by that order."""
@@ -157,7 +167,8 @@ class _Interpreter:
         if any(map(moves, forward)) or rewritten:
             self.world.move(self.passes.one(action.batch, moment, forward, {}).state)
             self.world.state_version += 1
-        return replace(self._quiet(index, moment, forward), rewritten=rewritten)
+        point = self._quiet(index, moment, forward)
+        return replace(point, rewritten=rewritten, may_raise=self.refused_view)
 
     def _reload(self, index: int, moment: Moment) -> ExpectedPoint:
         """Saving and loading, or copying; what some layers make of their weights in a file.
@@ -237,6 +248,7 @@ class _Interpreter:
             still=moment.still,
             masked=held_parts(self.case.weights, self.layouts, moment),
             warns=self._warns(action, raises, moment),
+            may_raise=self.refused_view,
         )
         ends = self.fitted and action.action == "step"
         if self.averages and ends and self.averages.misplaces(moment):

@@ -1,4 +1,6 @@
-"""Where torch may lay out all tangents at once in another order than one of them.
+"""Where torch may lay out a result in another order than its trace.
+
+That is so of all tangents at once, where the trace is of one of them.
 
 A convolution puts out channels last where its input lies so. An input of one channel lies both
 ways, and which it is taken for depends on the strides of an axis of length 1; zeros around an image
@@ -49,6 +51,15 @@ def lays_out_otherwise(architecture: Architecture, changing: Collection[str]) ->
         else (p.path in normed and "conv" in p.layer.kind and p.path in kernels)
         for p in placed
     )
+
+
+def norms_steps(architecture: Architecture) -> bool:
+    """Whether a batch norm has steps, which torch lays out behind the features.
+
+    A graph that is traced ahead takes the result for one in the order of the input, the kernel of a
+    CPU gives it another; where a view follows that only the first allows, it is refused.
+    """
+    return any(p.layer.kind == "batch_norm" and p.specs[0].rank == 2 for p in architecture.layers)
 
 
 def _lies_both_ways(placed: Placed) -> bool:

@@ -911,6 +911,11 @@ TENSORFLOW = Contract(
             "Silent; users expect that a gradient does not raise.",
             _TF + "GradientTape#gradient",
         ),
+        "view_behind_a_batch_norm": Clause(
+            None,
+            "Silent; users expect that a forward pass does not raise.",
+            _TF + "function",
+        ),
         "step_with_nothing": Clause(
             ("ValueError", "not enough values to unpack"),
             "Silent; apply([], []) does nothing, apply_gradients(zip([], [])) unpacks the pairs "

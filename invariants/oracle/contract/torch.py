@@ -934,6 +934,11 @@ TORCH = Contract(
             "parameters, and vmap maps a function over tensors; silent on what a view refuses.",
             _TORCH + "generated/torch.func.linearize.html",
         ),
+        "view_behind_a_batch_norm": Clause(
+            None,
+            "torch.compile optimizes the given model or function; silent on what a view refuses.",
+            _TORCH + "generated/torch.compile.html",
+        ),
         "step_with_nothing": Clause(
             None,
             "Silent; backward() has raised before the optimizer is asked.",
