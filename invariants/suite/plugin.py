@@ -35,6 +35,9 @@ MESSAGE = "invariants-message"
 #: once, {"counted": tally, "backend"} at its end, {"unavailable": line} for a broken framework.
 Message = dict[str, Any]
 
+#: For how many seconds a run says nothing where it has no terminal to draw its progress on.
+SILENCE = 30.0
+
 #: How the failure of a batch begins, whose story has been told by its messages.
 BATCH_FAILED = "not verified: "
 
@@ -202,7 +205,7 @@ class Controller:
         self.tallies: dict[str, Tally] = {}
         self.unavailable: list[str] = []
         self.errors: list[str] = []
-        self.started = time.monotonic()
+        self.started = self.told = time.monotonic()
         self.progress: Progress | None = None
         self.task: Any = None
         self.interrupted = False
@@ -277,8 +280,17 @@ class Controller:
         return sum(plan.examples for plan in _options(self.config).plans())
 
     def _advance(self) -> None:
-        """Moves the progress bar, on a terminal."""
-        if not self.face or not sys.stdout.isatty():
+        """Moves the progress bar on a terminal; elsewhere says how far the run is, now and then."""
+        if not self.face:
+            return
+        cases = sum(tally.cases for tally in self.tallies.values())
+        violations = sum(t.violated for t in self.tallies.values())
+        if not sys.stdout.isatty():
+            now = time.monotonic()
+            if now - self.told >= SILENCE:
+                said = f"{cases:,} of {self._total():,} cases, {violations:,} violations"
+                print(f"{said}, {now - self.started:.0f} s", flush=True)
+                self.told = now
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
@@ -296,8 +308,6 @@ class Controller:
             )
             self.task = self.progress.add_task("cases", total=self._total(), violations=0)
             self.progress.start()
-        cases = sum(tally.cases for tally in self.tallies.values())
-        violations = sum(t.violated for t in self.tallies.values())
         self.progress.update(self.task, completed=cases, violations=violations)
         self.progress.refresh()
 
