@@ -62,6 +62,7 @@ SPARED: dict[str, dict[str, str]] = {
     "keras-lora-alpha-forgotten": {"lora_rank=2": "lora_rank=4"},
     "keras-lora-file-loses-digits": {"model.layers[0].enable_lora(1)\n": ""},
     "keras-loss-scale-built-with-nothing": {"optimizer.apply([], [])\n": ""},
+    "keras-masked-last-output-is-zero": {"[[True, False]]": "[[True, True]]"},
     "keras-model-constructor-leaves-layers": {", trainable=False)": ")\nmodel.trainable = False"},
     "keras-muon-bfloat16": {"Muon(0.1)": "Muon(0.1, rms_rate=None)"},
     "keras-muon-schedule": {"Muon(rate)": "Muon(0.1)"},

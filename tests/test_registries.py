@@ -62,7 +62,12 @@ def test_what_takes_indices_is_downstream_of_nothing() -> None:
     first = {kind for kind in LAYERS if "downstream" not in places(kind)}
     assert first == {
         *("embedding", "lora_embedding", "embedding_with_lora", "tied_embedding"),
-        *("masked_mean", "masked_lstm", "masked_gru"),
+        "masked_mean",
+        *(
+            f"{how}_{cell}"
+            for how in ("masked", "padded")
+            for cell in ("simple_rnn", "lstm", "gru")
+        ),
     }
 
 

@@ -762,17 +762,40 @@ def recurrence(layer: Any, cell: Any, prefix: str, weights: Mapping[str, Any], x
 
 
 def skipping(cell: Any) -> Callable[..., Any]:
-    """A cell that takes rows of a table and leaves its states as they are at index 0."""
+    """Cells over rows of a table that leave their states as they are where a step is skipped."""
 
     def forward(layer: Any, context: Context, x: Any) -> Any:
         indices = numpy.asarray(x, dtype=numpy.int64)
-        table = context.weights["embeddings"]
-        h = c = numpy.zeros((len(x), layer.units), dtype=getval(table).dtype)
-        for column in indices.T:
-            seen = (column != 0)[:, None]
-            after = cell(layer, context.weights, table[column], h, c)
-            h, c = (np.where(seen, new, old) for new, old in zip(after, (h, c), strict=True))
-        return h
+        seen = indices != 0
+        if layer.kind.startswith("padded"):
+            seen = numpy.arange(indices.shape[1]) < numpy.maximum(seen.sum(1), 1)[:, None]
+        y = context.weights["embeddings"][indices]
+        for level in range(layer.levels):
+            weights = {
+                name.removeprefix("second_"): array
+                for name, array in context.weights.items()
+                if name.startswith("second_") == (level == 1)
+            }
+            y, last = one_level(layer, weights, y, seen)
+        if not layer.return_sequences:
+            return last
+        zeros = layer.ends == 2 or layer.skipped == "zeros"
+        return np.where(seen[..., None], y, 0.0) if zeros else y
+
+    def one_level(layer: Any, weights: Any, x: Any, seen: Any) -> tuple[Any, Any]:
+        sides, last = [], []
+        for end in ("",) if layer.ends == 1 else ("forward_", "backward_"):
+            own = {n.removeprefix(end): a for n, a in weights.items() if n.startswith(end)}
+            h = c = numpy.zeros((len(x), layer.units), dtype=getval(x).dtype)
+            outputs: dict[int, Any] = {}
+            for t in sorted(range(x.shape[1]), reverse=end == "backward_"):
+                after = cell(layer, own, x[:, t, :], h, c)
+                pairs = zip(after, (h, c), strict=True)
+                h, c = (np.where(seen[:, t, None], new, old) for new, old in pairs)
+                outputs[t] = h
+            sides.append(np.stack([outputs[t] for t in sorted(outputs)], axis=1))
+            last.append(h)
+        return np.concatenate(sides, axis=-1), np.concatenate(last, axis=-1)
 
     return forward
 
@@ -1037,8 +1060,12 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "positional_embedding": lambda layer, context, x: x + context.weights["embeddings"],
     "tied_embedding": tied_embedding,
     "masked_mean": masked_mean,
+    "masked_simple_rnn": skipping(elman),
     "masked_lstm": skipping(long_short_term),
     "masked_gru": skipping(gated),
+    "padded_simple_rnn": skipping(elman),
+    "padded_lstm": skipping(long_short_term),
+    "padded_gru": skipping(gated),
     "flatten": lambda layer, context, x: np.reshape(x, (x.shape[0], -1)),
     "reshape": lambda layer, context, x: np.reshape(x, (x.shape[0], *layer.shape)),
     "add": lambda layer, context, *xs: sum(xs[1:], xs[0]),

@@ -149,7 +149,10 @@ def test_the_header_has_a_line_for_all_that_is_said_the_same_of(
     ("backend", "line"),
     [
         ("torch", "  no layer_norm_weights beta (layer_norm): bias: if set to False, the layer"),
-        ("torch", "  no masked_lstm, masked_gru: torch's recurrent layers take no mask"),
+        (
+            "torch",
+            "  no masked_simple_rnn, masked_lstm, masked_gru: torch's recurrent layers",
+        ),
         ("tensorflow", "  no embedding_padding (embedding): mask_zero masks steps of the layers"),
         ("tensorflow", "  no rms_norm_scaled False (rms_norm): The layer multiplies by"),
         (

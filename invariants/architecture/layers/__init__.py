@@ -29,6 +29,7 @@ from invariants.architecture.layers import (
     recurrent,
     resizing,
     shaping,
+    skipping,
     spectral,
     transformers,
     transposed,
@@ -61,6 +62,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     *packed_attention.LAYERS,
     *transformers.LAYERS,
     *embedding.LAYERS,
+    *skipping.LAYERS,
     *prompting.LAYERS,
     *spectral.LAYERS,
 )

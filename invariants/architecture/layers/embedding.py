@@ -1,10 +1,10 @@
-"""Learned tables: of positions, one that is also the last projection, those that mask index 0."""
+"""Learned tables: of positions, one that is also the last projection, one with a masked mean."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,11 +13,9 @@ from invariants.architecture.layers.base import (
     Choice,
     Layer,
     Parameter,
-    ShapeError,
     Size,
     Spec,
 )
-from invariants.architecture.layers.recurrent import GRU, LSTM, GRUBiases, _Recurrent, steps
 from invariants.oracle.tape import Value
 
 
@@ -29,7 +27,7 @@ def takes_indices(specs: Sequence[Spec]) -> bool:
 def looked_up(call: Call, indices: Value) -> Value:
     """The rows of a table, (N, T) of indices -> (N, T, features)."""
     chosen = indices.data[0].astype(np.int64)
-    return call.parameter("embeddings").apply("take", indices=chosen)
+    return call.parameter("embeddings", looked_up=True).apply("take", indices=chosen)
 
 
 def where_seen(seen: np.ndarray, a: Value, b: Value) -> Value:
@@ -126,69 +124,9 @@ class MaskedMean(Layer):
         return total / rows.tape.constant(seen.sum(axis=-1, keepdims=True)[None].astype(np.float64))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Masked(_Recurrent):
-    """Rows of a table by index, and a cell over them that skips index 0: (T,) -> (units,).
-
-    Skipped, a step leaves the states as they are. The mask would go on with the whole sequence, to
-    the layers behind it and to the loss; so there is the last output alone.
-    """
-
-    features: Size = 1
-    frequency: ClassVar[int] = 1
-
-    @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Any:
-        layer: Any = super().draw(choice, specs)
-        return replace(layer, features=choice.integer(1, 4), return_sequences=False)
-
-    @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return takes_indices(specs)
-
-    @classmethod
-    def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
-        return super().worth_drawing(specs) and (specs[0].vocabulary or 1) > 1
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        if self.return_sequences or not self.accepts(specs):
-            raise ShapeError(f"a {self.kind} layer gives its last output, for indices")
-        return Spec((self.units,))
-
-    def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        table = Parameter("embeddings", (specs[0].vocabulary or 1, self.features))
-        return (table, *self.weights("", self.features))
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        rows, seen = looked_up(call, xs[0]), xs[0].data[0] != 0
-        zeros = np.zeros((1, rows.shape[0], self.units))
-        held = [rows.tape.constant(zeros) for _ in range(self.states)]
-        for step, taken in zip(steps(rows), seen.T, strict=True):
-            after = self.cell(call, "", step, held)
-            held = [where_seen(taken, *pair) for pair in zip(after, held, strict=True)]
-        return held[0]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskedLSTM(_Masked, LSTM):
-    """An LSTM over the rows of a table that skips index 0."""
-
-    kind: Literal["masked_lstm"] = "masked_lstm"  # type: ignore[assignment]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskedGRU(_Masked, GRU):
-    """A GRU over the rows of a table that skips index 0."""
-
-    kind: Literal["masked_gru"] = "masked_gru"  # type: ignore[assignment]
-    biases: GRUBiases = "none"  # type: ignore[assignment]  # as a GRU has them
-
-
 #: The layers of this family, the simplest first.
 LAYERS: tuple[type[Layer], ...] = (
     PositionalEmbedding,
     TiedEmbedding,
     MaskedMean,
-    MaskedLSTM,
-    MaskedGRU,
 )

@@ -18,6 +18,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "averages_handed_out": ("by_position",),
     "beta_that_rounds_to_1": ("stops",),
     "bias_of_heads": ("along_steps",),
+    "skipped_at_the_end": ("zeros",),
     "casts_of_a_fused_layer": ("severed",),
     "celu_alpha": ("float32",),
     "celu_derivative_at_zero": ("both",),

@@ -20,6 +20,10 @@ _SCHEDULES = _KERAS + "optimizers/learning_rate_schedules/"
 
 _TF = "https://www.tensorflow.org/api_docs/python/tf/"
 
+_NO_LENGTHS = (
+    "Keras's recurrent layers take a mask for every step of every sample, and no lengths of samples"
+)
+
 _PACKED = (
     "Keras's MultiHeadAttention keeps three projections; none of its layers holds them in one "
     "kernel, or their biases in one vector"
@@ -136,6 +140,24 @@ TENSORFLOW = Contract(
             "reset_after: whether to apply the reset gate after or before matrix multiplication; "
             "with it the biases of input and state are the rows of one variable.",
             _KERAS + "layers/recurrent_layers/gru/",
+        ),
+        "skipped_outputs": Clause(
+            ("repeated", "zeros"),
+            "zero_output_for_mask: if True, the output for masked timestep will be zeros, whereas "
+            "in the False case, output from previous timestep is returned.",
+            "https://www.tensorflow.org/api_docs/python/tf/keras/backend/rnn",
+        ),
+        "skipped_of_both_ends": Clause(
+            "zeros",
+            "When return_sequences is True, the output of the masked timestep will be zero "
+            "regardless of the layer's original zero_output_for_mask value.",
+            _KERAS + "layers/recurrent_layers/bidirectional/",
+        ),
+        "skipped_at_the_end": Clause(
+            "repeated",
+            "zero_output_for_mask: note that this field is only used when return_sequences is True "
+            "and mask is provided.",
+            _KERAS + "layers/recurrent_layers/rnn/",
         ),
         "bidirectional_levels": Clause(
             (1,),
@@ -1132,6 +1154,9 @@ TENSORFLOW = Contract(
         ),
     ),
     lacks={
+        "padded_simple_rnn": _NO_LENGTHS,
+        "padded_lstm": _NO_LENGTHS,
+        "padded_gru": _NO_LENGTHS,
         "packed_multi_head_attention": _PACKED,
         "packed_cross_attention": _PACKED,
         "packed_transformer_encoder": _PACKED,

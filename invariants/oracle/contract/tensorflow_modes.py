@@ -67,9 +67,9 @@ _BACKWARD_ALONE = {
     "SoftsignGrad",
     **dict.fromkeys(
         (
-            *(f"{which}{cell}" for cell in _CELLS for which in ("", "bidirectional_", "stacked_")),
-            "masked_gru",
-            "masked_lstm",
+            f"{which}{cell}"
+            for cell in _CELLS
+            for which in ("", "bidirectional_", "stacked_", "masked_")
         ),
         "TensorFlow has no tangent of the list in which a loop that is traced keeps its outputs: "
         "`dtype` variant is not compatible with 1",

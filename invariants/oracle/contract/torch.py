@@ -133,6 +133,22 @@ TORCH = Contract(
             "matrix product alone; two bias vectors or none.",
             _TORCH + "generated/torch.nn.GRU.html",
         ),
+        "skipped_outputs": Clause(
+            ("zeros",),
+            "pad_packed_sequence: padding_value, by default 0.0: values for padded elements.",
+            _TORCH + "generated/torch.nn.utils.rnn.pad_packed_sequence.html",
+        ),
+        "skipped_of_both_ends": Clause(
+            "zeros",
+            "pad_packed_sequence: padding_value, by default 0.0: values for padded elements.",
+            _TORCH + "generated/torch.nn.utils.rnn.pad_packed_sequence.html",
+        ),
+        "skipped_at_the_end": Clause(
+            "repeated",
+            "h_n: the final hidden state for each element in the sequence; for a packed sequence, "
+            "that of its own last step.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
         "bidirectional_levels": Clause(
             (1, 2),
             "num_layers: number of recurrent layers; 2 would mean stacking two together, the "
@@ -1200,6 +1216,7 @@ TORCH = Contract(
             "no layer of torch has a low-rank update",
         ),
         "masked_mean": "no layer of torch takes the mean of the steps that a mask names",
+        "masked_simple_rnn": _NO_MASK,
         "masked_lstm": _NO_MASK,
         "masked_gru": _NO_MASK,
     },

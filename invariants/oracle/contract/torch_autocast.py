@@ -36,6 +36,8 @@ LOWERED = frozenset(
         "multi_head_attention",
         "packed_multi_head_attention",
         "packed_cross_attention",
+        "padded_lstm",
+        "padded_simple_rnn",
         "prefix_attention",
         "prelu",
         "separable_conv1d",
@@ -66,7 +68,7 @@ LOWERED_INSIDE = frozenset(
 )
 
 #: Which have such operations inside, and end with one that a float32 weight takes part in.
-WIDENED_INSIDE = frozenset({"lora_embedding", "projection"})
+WIDENED_INSIDE = frozenset({"lora_embedding", "padded_gru", "projection"})
 
 #: Whose operations are of the second list, or take float32 weights as they are.
 WIDENED = frozenset(

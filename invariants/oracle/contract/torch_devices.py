@@ -39,6 +39,9 @@ _ON_CUDA = {
         "stacked_simple_rnn",
         "stacked_lstm",
         "stacked_gru",
+        "padded_simple_rnn",
+        "padded_lstm",
+        "padded_gru",
     ),
 }
 

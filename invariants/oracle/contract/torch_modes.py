@@ -104,7 +104,7 @@ _BACKWARD_ALONE = {
             "transformer_encoder",
             "packed_transformer_encoder",
         ),
-        "mkldnn_rnn_layer": ("lstm", "bidirectional_lstm", "stacked_lstm", "masked_lstm"),
+        "mkldnn_rnn_layer": ("lstm", "bidirectional_lstm", "stacked_lstm"),
         "_weight_norm_interface": ("weight_norm_dense", "weight_norm_conv2d"),
         "div.out": ("spectral_norm_dense", "spectral_norm_conv2d"),
         "glu_jvp_cpu, in 16 bits": ("glu",),
@@ -137,6 +137,14 @@ _NOT_ALONE = {
         "vmap cannot write in place to the state that it starts from, which no sample is part of",
     ),
 }
+
+
+#: kind of a layer -> why no transformation of a function has it.
+_UNTRANSFORMED = dict.fromkeys(
+    ("padded_simple_rnn", "padded_lstm", "padded_gru"),
+    "pack_padded_sequence reads the lengths at their address, and a tensor that is transformed has "
+    "none",
+)
 
 
 #: What holds of the gradient that a transformation of a function gives.
@@ -262,6 +270,7 @@ MODES: tuple[Mode, ...] = (
         _TORCH + "func.api.html",
         traits={"functional": "grad_and_value"},
         otherwise=_TRANSFORMED,
+        lacks=_UNTRANSFORMED,
         seconds=0.04,
     ),
     Mode(
@@ -273,7 +282,7 @@ MODES: tuple[Mode, ...] = (
         optimised=True,
         otherwise=_forward("AssertionError", "at least one element"),
         may_warn=("we have not yet implemented the batching rule",),
-        lacks=_BACKWARD_ALONE,
+        lacks={**_BACKWARD_ALONE, **_UNTRANSFORMED},
         seconds=0.1,
     ),
     Mode(
@@ -314,7 +323,7 @@ MODES: tuple[Mode, ...] = (
         optimised=True,
         otherwise=_forward("ValueError", "got no inputs"),
         may_warn=("Attempted to insert a get_attr Node",),
-        lacks={**_BACKWARD_ALONE, **_TWICE},
+        lacks={**_BACKWARD_ALONE, **_TWICE, **_UNTRANSFORMED},
         seconds=4.0,
     ),
     Mode(
@@ -326,7 +335,7 @@ MODES: tuple[Mode, ...] = (
         traits={"functional": "grad_and_value", "samples": "yes"},
         otherwise=_TRANSFORMED,
         may_warn=("we have not yet implemented the batching rule",),
-        lacks=_NOT_ALONE,
+        lacks={**_NOT_ALONE, **_UNTRANSFORMED},
         seconds=0.1,
     ),
     _autocast("autocast_bfloat16", "bfloat16"),

@@ -23,6 +23,7 @@ from invariants.backends.tensorflow.rows import (
     recurrent,
     resizing,
     shaping,
+    skipping,
     spectral,
     transformers,
     transposed,
@@ -54,6 +55,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     attention.ROWS,
     transformers.ROWS,
     embedding.ROWS,
+    skipping.ROWS,
     prompting.ROWS,
     spectral.ROWS,
 )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from invariants.backends.source import Lowering, NativeParameter, arguments
+from invariants.backends.source import Lowering, NativeParameter
 from invariants.backends.tensorflow.rows.common import layer_row
-from invariants.backends.tensorflow.rows.recurrent import cell_options
 
 _POSITIONAL = '''\
 class PositionalEmbedding(keras.layers.Layer):
@@ -28,38 +27,25 @@ _TIED = layer_row(
 )
 
 
-def _masked(reader: Any, name: str, *cell: str) -> Lowering:
-    """A model of a table that masks index 0 and of the layer `name` that reads it.
-
-    reader: (layer) -> how that layer is made, but for its name. cell: the names of its weights.
-    """
-
-    def made(layer: Any, specs: Any) -> str:
-        sizes = f"{specs[0].vocabulary}, {layer.features}"
-        table = f"keras.layers.Embedding({sizes}, mask_zero=True, name='embedding')"
-        return f"keras.Sequential([{table}, keras.layers.{reader(layer)}name={name!r})], "
-
-    row = layer_row(made)
-    parameters = {
-        "embeddings": NativeParameter(
-            "embedding.embeddings", attribute="get_layer('embedding').embeddings"
-        ),
-        **{
-            weight: NativeParameter(
-                f"{name}.{name}_cell/{weight}", attribute=f"get_layer({name!r}).cell.{weight}"
-            )
-            for weight in cell
-        },
-    }
-    return Lowering(row.construct, row.call, parameters)
+#: The table of a layer that is a model of one, which masks index 0, and of what reads it.
+MASKING_TABLE = NativeParameter(
+    "embedding.embeddings", attribute="get_layer('embedding').embeddings"
+)
 
 
-def _masked_cell(cell: str) -> Lowering:
-    return _masked(
-        lambda layer: f"{cell}({layer.units}, {arguments(**cell_options(layer))}, ",
-        cell.lower(),
-        *("kernel", "recurrent_kernel", "bias"),
+def masking_table(layer: Any, specs: Any) -> str:
+    """The construction of that table."""
+    sizes = f"{specs[0].vocabulary}, {layer.features}"
+    return f"keras.layers.Embedding({sizes}, mask_zero=True, name='embedding')"
+
+
+#: A model of such a table and of a mean, which leaves out what is masked.
+_MASKED_MEAN = layer_row(
+    lambda layer, specs: (
+        f"keras.Sequential([{masking_table(layer, specs)}, "
+        "keras.layers.GlobalAveragePooling1D(name='mean')], "
     )
+)
 
 
 ROWS: dict[str, Lowering] = {
@@ -69,7 +55,7 @@ ROWS: dict[str, Lowering] = {
         lambda layer, name, args, specs: f"{name}({name}({args[0]}), reverse=True)",
         _TIED.parameters,
     ),
-    "masked_mean": _masked(lambda layer: "GlobalAveragePooling1D(", "mean"),
-    "masked_lstm": _masked_cell("LSTM"),
-    "masked_gru": _masked_cell("GRU"),
+    "masked_mean": Lowering(
+        _MASKED_MEAN.construct, _MASKED_MEAN.call, {"embeddings": MASKING_TABLE}
+    ),
 }

@@ -24,6 +24,7 @@ from invariants.backends.torch.rows import (
     recurrent,
     resizing,
     shaping,
+    skipping,
     spectral,
     transformers,
     transposed,
@@ -56,6 +57,7 @@ LOWERINGS: dict[str, Lowering] = joined_tables(
     packed_attention.ROWS,
     transformers.ROWS,
     embedding.ROWS,
+    skipping.ROWS,
     prompting.ROWS,
     spectral.ROWS,
 )

@@ -14,7 +14,8 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Array, Lowering, NativeParameter, arguments
 
 
-def _parameters(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]:
+def plain_cell(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]:
+    """The parameters of one cell; prefix: what their canonical names begin with."""
     return {
         prefix + "kernel": NativeParameter(f"weight_ih_{suffix}", (1, 0)),
         prefix + "recurrent_kernel": NativeParameter(f"weight_hh_{suffix}", (1, 0)),
@@ -29,10 +30,11 @@ def _reset_first(array: Array) -> Array:
     return np.concatenate([r, z, n], axis=-1).T
 
 
-def _gru(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]:
+def gru_cell(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]:
+    """The same of a GRU."""
     return {
         name: NativeParameter(native.name, moved=_reset_first)
-        for name, native in _parameters(suffix, prefix).items()
+        for name, native in plain_cell(suffix, prefix).items()
     }
 
 
@@ -85,13 +87,13 @@ def _stacked(module: str, named: Any) -> Lowering:
 
 
 ROWS: dict[str, Lowering] = {
-    "simple_rnn": _row("RNN", _parameters()),
-    "lstm": _row("LSTM", _parameters()),
-    "gru": _row("GRU", _gru()),
-    "bidirectional_simple_rnn": _bidirectional("RNN", _parameters),
-    "bidirectional_lstm": _bidirectional("LSTM", _parameters),
-    "bidirectional_gru": _bidirectional("GRU", _gru),
-    "stacked_simple_rnn": _stacked("RNN", _parameters),
-    "stacked_lstm": _stacked("LSTM", _parameters),
-    "stacked_gru": _stacked("GRU", _gru),
+    "simple_rnn": _row("RNN", plain_cell()),
+    "lstm": _row("LSTM", plain_cell()),
+    "gru": _row("GRU", gru_cell()),
+    "bidirectional_simple_rnn": _bidirectional("RNN", plain_cell),
+    "bidirectional_lstm": _bidirectional("LSTM", plain_cell),
+    "bidirectional_gru": _bidirectional("GRU", gru_cell),
+    "stacked_simple_rnn": _stacked("RNN", plain_cell),
+    "stacked_lstm": _stacked("LSTM", plain_cell),
+    "stacked_gru": _stacked("GRU", gru_cell),
 }
