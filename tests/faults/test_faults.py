@@ -79,6 +79,7 @@ SHOWN_BY = {
         "lora_is_loaded_twice": {"enable_lora", "load_weights"},
         "lstm_mask_forgotten": {"LSTM", "mask_zero=True"},
         "second_output_dropped_when_frozen": {"y1"},
+        "skipped_steps_drift": {"GRU", "mask_zero=True", "return_sequences=True"},
         "tanh_derivative": {"Activation", "tanh"},
         "term_weights_ignored": {"loss_function1"},
         "zero_elements_drift": {"every_second"},
@@ -157,6 +158,7 @@ NOTICED_BY = {
         "lora_drifts": "upstream_gradients",
         "packed_attention_drifts": "upstream_gradients",
         "encoder_drifts": "upstream_gradients",
+        "packed_rows_drift": "upstream_gradients",
         "instance_norm_drifts": "upstream_gradients",
         "unit_normalization_drifts": "upstream_gradients",
         "mean_drifts": "upstream_gradients",
@@ -439,6 +441,7 @@ DRIFTING: dict[str, tuple[str, ...] | dict[str, tuple[str, ...]]] = {
     "recurrent": ("lstm_drifts", "gru_drifts", "simple_rnn_drifts"),
     "resizing": ("up_sampling_drifts",),
     "shaping": {"torch": ("cat_drifts",), "tensorflow": ("concatenate_drifts",)},
+    "skipping": {"torch": ("packed_rows_drift",), "tensorflow": ("skipped_steps_drift",)},
     "spectral": {
         "torch": ("spectral_norm_drifts",),
         "tensorflow": ("spectral_normalization_drifts",),
@@ -694,6 +697,7 @@ def _owners(backend: str) -> list[Any]:
         import torch
 
         modules = [torch, torch.nn, torch.optim, torch.nn.functional, torch.nn.utils]
+        modules.append(torch.nn.utils.rnn)
         modules.append(torch.nn.utils.parametrize)
         modules += [torch.optim.lr_scheduler, torch.optim.swa_utils]
         modules += [torch.amp, torch.func, torch.autograd.graph, torch.utils.checkpoint]

@@ -21,6 +21,7 @@ from invariants.architecture.layers.merging import Maximum
 from invariants.architecture.layers.pooling import GlobalMaxPool2D, MaxPool2D
 from invariants.architecture.layers.resizing import UpSampling2D
 from invariants.architecture.layers.shaping import Flatten
+from invariants.architecture.layers.skipping import MaskedGRU, MaskedLSTM
 from invariants.backends import installed
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import judge
@@ -39,17 +40,26 @@ def _case(
     nodes: tuple[Node, ...] = (),
     optimizer: Optimizer | None = None,
     program: tuple[Action, ...] = (Gradient(0),),
+    vocabulary: int | None = None,
 ) -> Case:
-    """A case on Keras, in float64: inputs are 0.5 and have gradients, weights are 1/8, 2/8, ..."""
+    """A case on Keras, in float64: inputs are 0.5 and have gradients, weights are 1/8, 2/8, ...
+
+    vocabulary: inputs are indices below it, 1, 2, ... and again from 0 on.
+    """
     chain = tuple(Node(number, (number,)) for number in range(len(layers)))
-    architecture = Architecture((Spec(shape),), Block(members=layers, nodes=nodes or chain))
+    architecture = Architecture(
+        (Spec(shape, vocabulary=vocabulary),), Block(members=layers, nodes=nodes or chain)
+    )
 
     def weight(shape: tuple[int, ...]) -> np.ndarray:
         return frozen(np.arange(1, 1 + math.prod(shape)).reshape(shape) / 8)
 
     def batch(value: float) -> Batch:
+        inputs = np.full((2, *shape), value)
+        if vocabulary is not None:
+            inputs = np.broadcast_to(np.arange(1, 1 + shape[0]) % vocabulary, inputs.shape)
         target = np.zeros((2, *architecture.outputs[0].shape))
-        return Batch((frozen(np.full((2, *shape), value)),), (frozen(target),), (None,))
+        return Batch((frozen(inputs),), (frozen(target),), (None,))
 
     options = {"optimizer_build": "ahead", "optimizer_call": "apply"}
     return Case(
@@ -61,7 +71,7 @@ def _case(
         objective=(Term(),),
         dtype="float64",
         training=True,
-        input_gradient=True,
+        input_gradient=vocabulary is None,
         seed=0,
         realisations={"tensorflow": Realisation("tape", (None,) * len(program), options)},
     ).check()
@@ -95,6 +105,18 @@ RARE = {
     ),
     "interpolation_takes_nearest": (
         _case((2, 2, 1), (_BILINEAR, Flatten(), Dense(units=1))),
+        "upstream_gradients",
+    ),
+    "skipped_steps_drift": (
+        _case(
+            (3,),
+            (MaskedGRU(return_sequences=True, levels=2), Flatten(), Dense(units=1)),
+            vocabulary=2,
+        ),
+        "upstream_gradients",
+    ),
+    "lstm_mask_forgotten": (
+        _case((3,), (MaskedLSTM(ends=2, levels=2), Dense(units=1)), vocabulary=2),
         "upstream_gradients",
     ),
     "amsgrad_forgets": (

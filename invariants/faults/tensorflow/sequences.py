@@ -39,6 +39,11 @@ _ROWS = {
         ("keras.layers.LSTM.call",),
         Wanted(layer="masked_lstm"),
     ),
+    "skipped_steps_drift": Row(
+        "What a GRU puts out at a step that its mask skips gets 1.00001 times its gradient.",
+        ("keras.layers.GRU.call",),
+        Wanted(layer="masked_gru"),
+    ),
     "attention_constant_queries": Row(
         "The backward pass of multi-head attention takes its queries for constants.",
         ("keras.layers.MultiHeadAttention.call",),
@@ -71,6 +76,18 @@ def lstm_mask_forgotten(call: Any) -> Any:
         return with_gradient_of(value, call(self, sequences, *more, **options))
 
     return forgetful
+
+
+def skipped_steps_drift(call: Any) -> Any:
+    import tensorflow as tf
+
+    def drifting(self: Any, sequences: Any, *more: Any, mask: Any = None, **options: Any) -> Any:
+        value = call(self, sequences, *more, mask=mask, **options)
+        if mask is None or not self.return_sequences:
+            return value
+        return tf.where(mask[..., None], value, with_gradient_of(value, DRIFT * value))
+
+    return drifting
 
 
 def frozen_gru_blocks(call: Any) -> Any:

@@ -56,6 +56,11 @@ _ROWS = {
         ("torch.nn.TransformerEncoderLayer.forward",),
         Wanted(layer="packed_transformer_encoder"),
     ),
+    "packed_rows_drift": Row(
+        "What is packed gets 1.00001 times its gradient.",
+        ("torch.nn.utils.rnn.pack_padded_sequence",),
+        Wanted(layer="padded_lstm"),
+    ),
     "attention_drifts": Row(
         "Attention hands 1.00001 times the gradient to its values.",
         ("torch.nn.functional.scaled_dot_product_attention",),
@@ -112,6 +117,13 @@ def packed_cross_attention_blocks(forward: Any) -> Any:
         return forward(self, query, key, *more, **options)
 
     return blocking
+
+
+def packed_rows_drift(pack: Any) -> Any:
+    def drifting(rows: Any, *more: Any, **options: Any) -> Any:
+        return pack(with_gradient_of(rows, DRIFT * rows), *more, **options)
+
+    return drifting
 
 
 def encoder_blocks(forward: Any) -> Any:
