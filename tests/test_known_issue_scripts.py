@@ -105,6 +105,7 @@ SPARED: dict[str, dict[str, str]] = {
     "tensorflow-recompute-moves-states-twice": {"@tf.recompute_grad\n": ""},
     "tensorflow-recompute-zeros-for-unreached": {"tf.recompute_grad": ""},
     "torch-autocast-keeps-casts": {'("cpu")': '("cpu", cache_enabled=False)'},
+    "torch-causal-hint-hides-added-keys": {"is_causal=True": "is_causal=False"},
     "torch-celu-float32-alpha": {"0.3": "0.25"},
     "torch-checkpoint-moves-states-twice": {"checkpoint(norm, x, use_reentrant=False)": "norm(x)"},
     "torch-clip-value-of-nothing": {"clip_grad_value_([": "clip_grad_norm_(["},

@@ -835,14 +835,17 @@ def stacked(layer: Any, cell: Any, context: Context, x: Any) -> Any:
     return second if layer.return_sequences else second[:, -1, :]
 
 
-def attention(q: Any, k: Any, v: Any, scale: Any, causal: bool, padded: int = 0) -> Any:
+def attention(
+    q: Any, k: Any, v: Any, scale: Any, causal: bool, padded: int = 0, added: int = 0
+) -> Any:
     """One head, a query at a time: q, k (N, T, d) and v (N, T, e) -> (N, T, e)."""
     outputs = []
     for t in range(q.shape[1]):
-        last = k.shape[1] - padded
-        seen = min(t + 1, last) if causal else last
-        scores = np.sum(q[:, t : t + 1, :] * k[:, :seen, :], axis=-1) * scale
-        outputs.append(np.sum(softmax(scores)[:, :, None] * v[:, :seen, :], axis=1))
+        behind = k.shape[1] - added
+        last = behind - padded
+        seen = [*range(min(t + 1, last) if causal else last), *range(behind, k.shape[1])]
+        scores = np.sum(q[:, t : t + 1, :] * k[:, seen, :], axis=-1) * scale
+        outputs.append(np.sum(softmax(scores)[:, :, None] * v[:, seen, :], axis=1))
     return np.stack(outputs, axis=1)
 
 
@@ -880,7 +883,8 @@ def heads_side_by_side(layer: Any, q: Any, k: Any, v: Any) -> Any:
     heads = []
     for start in range(0, q.shape[-1], size):
         parts = (source[..., start : start + size] for source in (q, k, v))
-        heads.append(attention(*parts, root_scale(q, size), causal, padded))
+        added = getattr(layer, "added_bias", False) + getattr(layer, "added_zeros", False)
+        heads.append(attention(*parts, root_scale(q, size), causal, padded, added))
     return np.concatenate(heads, axis=-1)
 
 
@@ -893,6 +897,13 @@ def packed_attention(layer: Any, w: Mapping[str, Any], prefix: str, *sources: An
         kernel = w[own] if own in w else w[f"{prefix}packed_kernel"][:, columns]
         bias = w.get(f"{prefix}packed_bias")
         made.append(np.dot(source, kernel) + (0.0 if bias is None else bias[columns]))
+    for number, name in ((1, "key_bias"), (2, "value_bias")):
+        rows = [w[name]] if name in w else []
+        if getattr(layer, "added_zeros", False):
+            rows.append(numpy.zeros(n))
+        for row in rows:
+            wide = np.zeros((len(made[number]), 1, n)) + row
+            made[number] = np.concatenate([made[number], wide], axis=1)
     y = np.dot(heads_side_by_side(layer, *made), w[f"{prefix}output_kernel"])
     return y + w.get(f"{prefix}output_bias", 0.0)
 

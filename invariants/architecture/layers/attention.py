@@ -31,10 +31,12 @@ def attend(
     causal: bool,
     form: str = "normalised",
     padded: int = 0,
+    added: int = 0,
 ) -> Value:
     """softmax(scale · q @ kᵀ) @ v, all of shape (..., T, d); causal: no key after the query's own.
 
-    padded: how many keys at the end are padding, which no query sees.
+    padded: how many keys at the end are padding, which no query sees. added: how many stand behind
+    these, which every query sees.
 
     The scale meets both factors by its root, as in torch's kernel; on the scores, as Keras has it,
     it rounds no more than that. form: how the softmax is computed, exp(score - maximum) over its
@@ -48,7 +50,9 @@ def attend(
     allowed = np.ones(scores.shape[-2:])
     if causal:
         allowed = np.tril(allowed)
-    allowed[:, allowed.shape[1] - padded :] = 0.0
+    own = allowed.shape[1] - added
+    allowed[:, own - padded : own] = 0.0
+    allowed[:, own:] = 1.0
     mask = tape.constant(allowed[None])
     largest = tape.constant(
         np.where(allowed > 0.0, scores.data, -np.inf).max(axis=-1, keepdims=True)

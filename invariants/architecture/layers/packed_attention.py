@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from invariants.architecture.layers.attention import (
     OverSequence,
     attend,
@@ -25,6 +27,7 @@ from invariants.architecture.layers.base import (
     Size,
     Spec,
 )
+from invariants.architecture.layers.prompting import prepended
 from invariants.oracle.tape import Value
 
 
@@ -61,25 +64,69 @@ def put_out(call: Call, prefix: str, y: Value, bias: bool) -> Value:
     return y + call.parameter(f"{prefix}output_bias") if bias else y
 
 
-def attended(made: Sequence[Value], heads: int, causal: bool, form: str, padded: int = 0) -> Value:
+def attended(
+    made: Sequence[Value], heads: int, causal: bool, form: str, padded: int = 0, added: int = 0
+) -> Value:
     """Attention of queries, keys and values (N, ..., F) by heads, side by side."""
     q, k, v = (in_heads(value, heads) for value in made)
     scale = 1.0 / math.sqrt(made[0].shape[-1] // heads)
-    return joined(attend(q, k, v, scale, causal, form, padded))
+    return joined(attend(q, k, v, scale, causal, form, padded, added))
+
+
+def of_one_product(call: Call, x: Value, prefix: str, bias: bool) -> list[Value]:
+    """Queries, keys and values: the three parts of one product of x (N, T, F)."""
+    packed = x @ call.parameter(f"{prefix}packed_kernel")
+    packed = packed + call.parameter(f"{prefix}packed_bias") if bias else packed
+    return [part(packed, number) for number in range(3)]
 
 
 def self_attention(
     call: Call, x: Value, prefix: str, heads: int, causal: bool, form: str, padded: int, bias: bool
 ) -> Value:
-    """Queries, keys and values are the three parts of one product, (N, T, F) -> (N, T, F)."""
-    packed = x @ call.parameter(f"{prefix}packed_kernel")
-    packed = packed + call.parameter(f"{prefix}packed_bias") if bias else packed
-    made = [part(packed, number) for number in range(3)]
+    """Attention of a sequence (N, T, F) over itself."""
+    made = of_one_product(call, x, prefix, bias)
     return put_out(call, prefix, attended(made, heads, causal, form, padded), bias)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackedMultiHeadAttention(OverSequence):
+class _WithAdded(Layer):
+    """Attention that may have keys and values behind those of its input, which every query sees.
+
+    added_bias: a learned key and a learned value. added_zeros: a key and a value of zeros.
+    """
+
+    heads: Size = 1
+    use_bias: bool = False
+    padded: Extent = 0
+    weights_returned: bool = False
+    added_bias: bool = False
+    added_zeros: bool = False
+
+    def added_parameters(self, features: int) -> tuple[Parameter, ...]:
+        names = ("key_bias", "value_bias") if self.added_bias else ()
+        return tuple(Parameter(name, (features,), group="bias") for name in names)
+
+    def over_added(self, call: Call, made: Sequence[Value], causal: bool = False) -> Value:
+        """Attention of queries, keys and values, and of what is added to these."""
+        query, *sides = made
+        for number, name in enumerate(("key_bias", "value_bias")):
+            if self.added_bias:
+                row = call.parameter(name, looked_up=True).reshape(1, query.shape[-1])
+                sides[number] = prepended(sides[number], row)
+            if self.added_zeros:
+                zeros = query.tape.constant(np.zeros((1, 1, query.shape[-1])))
+                sides[number] = prepended(sides[number], zeros)
+        form = "normalised" if self.weights_returned else call.contract["attention_weights"]
+        added = self.added_bias + self.added_zeros
+        hinted = causal and not self.padded and not self.weights_returned
+        if added and hinted and call.contract["added_keys_under_a_hint"] == "unseen":
+            added = 0
+        y = attended([query, *sides], self.heads, causal, form, self.padded, added)
+        return put_out(call, "", y, self.use_bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackedMultiHeadAttention(_WithAdded, OverSequence):
     """Heads of F / heads features each, all three projections in one kernel of shape (F, 3 · F).
 
     weights_returned: the attention weights are put out too, so that the softmax stands by itself.
@@ -89,11 +136,7 @@ class PackedMultiHeadAttention(OverSequence):
     kind: Literal["packed_multi_head_attention"] = "packed_multi_head_attention"
     frequency: ClassVar[int] = 2
     steps_first: ClassVar[bool] = True
-    heads: Size = 1
-    use_bias: bool = False
     causal: bool = False
-    padded: Extent = 0
-    weights_returned: bool = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> PackedMultiHeadAttention:
@@ -103,6 +146,8 @@ class PackedMultiHeadAttention(OverSequence):
             causal=choice.boolean(),
             padded=draw_padded(choice, specs[0].shape[0]),
             weights_returned=choice.boolean(),
+            added_bias=choice.one_of((False, False, True)),
+            added_zeros=choice.one_of((False, False, True)),
         )
 
     def output(self, specs: Sequence[Spec]) -> Spec:
@@ -114,16 +159,14 @@ class PackedMultiHeadAttention(OverSequence):
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         n = specs[0].shape[-1]
         kernel = Parameter("packed_kernel", (n, 3 * n))
-        return tuple(packed_parameters("", [kernel], self.use_bias))
+        return (*packed_parameters("", [kernel], self.use_bias), *self.added_parameters(n))
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        form = "normalised" if self.weights_returned else call.contract["attention_weights"]
-        heads, bias = self.heads, self.use_bias
-        return self_attention(call, xs[0], "", heads, self.causal, form, self.padded, bias)
+        return self.over_added(call, of_one_product(call, xs[0], "", self.use_bias), self.causal)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PackedCrossAttention(Layer):
+class PackedCrossAttention(_WithAdded):
     """Heads of F / heads features of queries (T, F) over keys (S, G) and values (S, H) -> (T, F).
 
     The values are the keys where no third value is given. The projections are in one kernel of
@@ -135,10 +178,6 @@ class PackedCrossAttention(Layer):
     arity: ClassVar[int | None] = None
     frequency: ClassVar[int] = 2
     steps_first: ClassVar[bool] = True
-    heads: Size = 1
-    use_bias: bool = False
-    padded: Extent = 0
-    weights_returned: bool = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> PackedCrossAttention:
@@ -147,6 +186,8 @@ class PackedCrossAttention(Layer):
             use_bias=choice.boolean(),
             padded=draw_padded(choice, specs[1].shape[0]),
             weights_returned=choice.boolean(),
+            added_bias=choice.one_of((False, False, True)),
+            added_zeros=choice.one_of((False, False, True)),
         )
 
     @classmethod
@@ -178,7 +219,7 @@ class PackedCrossAttention(Layer):
             for name, size in zip(("query", "key", "value"), features, strict=True)
         ]
         kernels = [Parameter("packed_kernel", (n, 3 * n))] if self.packed(features) else kernels
-        return tuple(packed_parameters("", kernels, self.use_bias))
+        return (*packed_parameters("", kernels, self.use_bias), *self.added_parameters(n))
 
     def forward(self, call: Call, *xs: Value) -> Value:
         sources = xs[0], xs[1], xs[-1]
@@ -191,9 +232,7 @@ class PackedCrossAttention(Layer):
         if self.use_bias:
             bias = call.parameter("packed_bias")
             made = [value + part(bias, number) for number, value in enumerate(made)]
-        form = "normalised" if self.weights_returned else call.contract["attention_weights"]
-        y = attended(made, self.heads, False, form, self.padded)
-        return put_out(call, "", y, self.use_bias)
+        return self.over_added(call, made)
 
 
 #: The layers of this family, the simplest first.

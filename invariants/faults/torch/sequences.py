@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from invariants.faults.fault import DRIFT, Row, faults
@@ -43,6 +44,11 @@ _ROWS = {
     ),
     "packed_attention_drifts": Row(
         "What nn.MultiheadAttention attends to gets 1.00001 times its gradient.",
+        ("torch.nn.functional.multi_head_attention_forward",),
+        Wanted(layer="packed_multi_head_attention"),
+    ),
+    "frozen_key_bias_blocks": Row(
+        "Attention with a frozen bias of its keys hands no gradient to its input.",
         ("torch.nn.functional.multi_head_attention_forward",),
         Wanted(layer="packed_multi_head_attention"),
     ),
@@ -139,6 +145,18 @@ def packed_attention_drifts(attention: Any) -> Any:
         return with_gradient_of(value, DRIFT * value), weights
 
     return drifting
+
+
+def frozen_key_bias_blocks(attention: Any) -> Any:
+    names = inspect.signature(attention).parameters
+
+    def blocking(*args: Any, **options: Any) -> Any:
+        value, weights = attention(*args, **options)
+        bias = dict(zip(names, args, strict=False))["bias_k"]
+        frozen = bias is not None and not bias.requires_grad
+        return value.detach() if frozen else value, weights
+
+    return blocking
 
 
 encoder_drifts = drifts

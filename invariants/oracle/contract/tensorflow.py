@@ -141,6 +141,11 @@ TENSORFLOW = Contract(
             "with it the biases of input and state are the rows of one variable.",
             _KERAS + "layers/recurrent_layers/gru/",
         ),
+        "added_keys_under_a_hint": Clause(
+            "seen",
+            "Silent; Keras's attention adds no keys to those that it is given.",
+            _KERAS + "layers/attention_layers/multi_head_attention/",
+        ),
         "skipped_outputs": Clause(
             ("repeated", "zeros"),
             "zero_output_for_mask: if True, the output for masked timestep will be zeros, whereas "

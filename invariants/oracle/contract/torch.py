@@ -133,6 +133,13 @@ TORCH = Contract(
             "matrix product alone; two bias vectors or none.",
             _TORCH + "generated/torch.nn.GRU.html",
         ),
+        "added_keys_under_a_hint": Clause(
+            "seen",
+            "add_bias_kv: if specified, adds bias to the key and value sequences; add_zero_attn: "
+            "adds a new batch of zeros to them; need_weights: if specified, returns weights in "
+            "addition to outputs. Silent on a hint that stands for the mask of the keys given.",
+            _TORCH + "generated/torch.nn.MultiheadAttention.html",
+        ),
         "skipped_outputs": Clause(
             ("zeros",),
             "pad_packed_sequence: padding_value, by default 0.0: values for padded elements.",

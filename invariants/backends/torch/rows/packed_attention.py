@@ -38,8 +38,21 @@ def _options(layer: Any, key: str, steps: int) -> list[str]:
     return given
 
 
+#: What stands behind the keys and the values, (1, 1, F).
+_ADDED = {
+    "key_bias": NativeParameter("bias_k", ((), (), 0)),
+    "value_bias": NativeParameter("bias_v", ((), (), 0)),
+}
+
+
+def _added(layer: Any) -> dict[str, bool]:
+    """The options that add keys and values."""
+    options = {"add_bias_kv": layer.added_bias, "add_zero_attn": layer.added_zeros}
+    return {name: True for name, added in options.items() if added}
+
+
 def _multi_head(layer: Any, specs: Sequence[Spec]) -> str:
-    options = arguments(bias=layer.use_bias, batch_first=True)
+    options = arguments(bias=layer.use_bias, **_added(layer), batch_first=True)
     return f"nn.MultiheadAttention({specs[0].shape[-1]}, {layer.heads}, {options})"
 
 
@@ -57,7 +70,7 @@ def _multi_head_call(layer: Any, name: str, args: Sequence[str], specs: Sequence
 def _cross(layer: Any, specs: Sequence[Spec]) -> str:
     features = [spec.shape[-1] for spec in (specs[0], specs[1], specs[-1])]
     apart = {} if layer.packed(features) else {"kdim": features[1], "vdim": features[2]}
-    options = arguments(bias=layer.use_bias, **apart, batch_first=True)
+    options = arguments(bias=layer.use_bias, **apart, **_added(layer), batch_first=True)
     return f"nn.MultiheadAttention({features[0]}, {layer.heads}, {options})"
 
 
@@ -67,12 +80,13 @@ def _cross_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec
 
 
 ROWS: dict[str, Lowering] = {
-    "packed_multi_head_attention": Lowering(_multi_head, _multi_head_call, packed()),
+    "packed_multi_head_attention": Lowering(_multi_head, _multi_head_call, {**packed(), **_ADDED}),
     "packed_cross_attention": Lowering(
         _cross,
         _cross_call,
         {
             **packed(),
+            **_ADDED,
             "query_kernel": NativeParameter("q_proj_weight", (1, 0)),
             "key_kernel": NativeParameter("k_proj_weight", (1, 0)),
             "value_kernel": NativeParameter("v_proj_weight", (1, 0)),
