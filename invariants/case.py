@@ -565,10 +565,10 @@ class Case(Document):
         if realisation.mode not in contract.mode_names:
             raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
         dtypes = dict.fromkeys((self.dtype, *self.dtypes))
-        kinds = {placed.layer.kind for placed in self.architecture.layers}
+        asked = self.architecture.asked
         mode = contract.mode(realisation.mode)
-        if not mode.takes(dtypes, self.optimizer.kind, kinds):
-            missing = sorted(kinds & mode.lacks.keys())
+        if not mode.takes(dtypes, self.optimizer.kind, asked):
+            missing = sorted(asked & mode.lacks.keys())
             what = f"{' and '.join(dtypes)} with {self.optimizer.kind}"
             if missing:
                 what = f"{missing[0]}: {mode.lacks[missing[0]]}"

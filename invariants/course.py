@@ -400,7 +400,7 @@ class _Course:
         if self.kept_region and way == "no_grad" and not action.training:
             casting = self.fused.intersection(moment.acting.trainable)
             moment = replace(moment, severed=moment.severed | casting - moment.cast)
-        named = next(e for e in self.contract.evaluations if e.name == way)
+        named = self.contract.evaluation(way)
         text = self.contract["changed_flags_warning"]
         if not named.compiled or moment.flags.flagged == moment.told or not text:
             return moment

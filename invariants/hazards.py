@@ -81,7 +81,16 @@ AVERAGED = Hazard(
     "copy the averages of what is trainable alone",
 )
 
-HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED, AVERAGED)
+RENORMALISED = Hazard(
+    "lookups-renormalise-frozen",
+    "a frozen table is rewritten by each lookup of a row whose norm is larger than max_norm",
+    "When max_norm is not None, Embedding's forward method will modify the weight tensor in-place. "
+    "It does so whether the table requires a gradient or not, in any mode, and under no_grad.",
+    "https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html",
+    "set embedding.max_norm = None when the table is frozen, or renormalise all of its rows before",
+)
+
+HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED, AVERAGED, RENORMALISED)
 
 
 def of_old_flags(trains_itself: bool) -> Hazard:

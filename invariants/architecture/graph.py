@@ -278,6 +278,10 @@ class Architecture(Document):
         """The weights that a freeze of `target` reaches: a module's path or a weight's name."""
         return self._weights_in.get(target, ())
 
+    def owner(self, parameter: str) -> Layer:
+        """The layer that a parameter belongs to."""
+        return self._placing[0].layers[parameter.rpartition(".")[0]]
+
     def paths_in(self, target: str) -> tuple[str, ...]:
         """The modules at and inside `target`; none in a weight."""
         return self._paths_in.get(target, ())
@@ -289,6 +293,12 @@ class Architecture(Document):
     @cached_property
     def _paths_in(self) -> dict[str, tuple[str, ...]]:
         return _by_module(self.paths)
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The kinds of its layers, and the points of a contract of which they need something."""
+        needs = (point for placed in self.layers for point in placed.layer.needs())
+        return frozenset({placed.layer.kind for placed in self.layers}.union(needs))
 
     @property
     def stochastic(self) -> bool:

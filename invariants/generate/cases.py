@@ -308,7 +308,6 @@ def _cases(
         losses = draw_losses(choice)
         architecture = draw_architecture(choice, losses, wanted.layer)
         terms = draw_terms(choice, losses)
-        kinds = {placed.layer.kind for placed in architecture.layers}
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
         # In half of the cases that show no gradient, the change of a weight is its gradient.
@@ -326,7 +325,7 @@ def _cases(
         program = draw_program(choice, architecture, batches, fitted, scheduled, averaged, castable)
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
-        if not kinds & choice.lacking and not (mode and fitted and written):
+        if not architecture.asked & choice.lacking and not (mode and fitted and written):
             break  # else it is asked of a mode what it cannot: another one
     sizes = [choice.integer(2, 4) for _ in range(batches)]
     if architecture.stochastic:
@@ -376,7 +375,9 @@ def _cases(
                         not written,
                         mode,
                         device,
-                        lambda one: one.takes((dtype, *cast_to), optimizer.kind, kinds),
+                        lambda one: one.takes(
+                            (dtype, *cast_to), optimizer.kind, architecture.asked
+                        ),
                     )
                 ),
                 scheduled,

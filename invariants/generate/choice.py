@@ -40,7 +40,8 @@ class Drawn:
         self._random: Random = draw(_RANDOMS)
         self._drawn = 0
         self._contracts = contracts
-        #: The kinds of layers that some contract lacks.
+        #: The kinds of layers, and the points that layers need something of, that some contract
+        #: lacks.
         self.lacking = frozenset(kind for contract in contracts for kind in contract.lacks)
 
     def offered(self, point: str) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +86,17 @@ class Averages:
         if before == "zeros":
             first = {name: np.zeros_like(array) for name, array in first.items()}
         return self._put(first), False
+
+    @property
+    def copied(self) -> Mapping[str, Array]:
+        """The weights and states of the copy."""
+        return self.held or self.first
+
+    def leave(self, arrays: Mapping[str, Array]) -> None:
+        """What a forward pass of the copy leaves behind."""
+        self.first |= arrays
+        if self.held:
+            self.held |= arrays
 
     def misplaces(self, moment: Moment) -> bool:
         """Whether averages are handed out by position, to other weights than they are of."""

@@ -25,7 +25,9 @@ class ExpectedPoint:
     part is set to 0, with an array that is True there.
     `weights` holds those that a step may move and those that were rewritten otherwise so far;
     `rewritten` names those that this very action rewrites: a forward pass, a file, or an average
-    that they become; `averages` holds the latter, of weights and states.
+    that they become; `left` says, of those that a forward pass alone rewrites, which elements it
+    leaves as they were; `averages` holds the latter, of weights and states.
+    `averages_rewritten` names those that an evaluation of the averages rewrites.
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `cast`: the formats that it rounds all weights to, one after the other; `dtype` is that of the
     model after it.
@@ -59,6 +61,8 @@ class ExpectedPoint:
     stops_midway: bool = False
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()
+    left: Mapping[str, np.ndarray] = field(default_factory=dict)
+    averages_rewritten: frozenset[str] = frozenset()
     zeros: frozenset[str] = frozenset()
     still: frozenset[str] = frozenset()
     masked: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -81,6 +85,13 @@ class ExpectedPoint:
             and name not in (self.idle | self.still)
             and (self.held is None or name in self.held)
         )
+
+    @property
+    def held_back(self) -> frozenset[str]:
+        """The weights that no step may move: frozen, at a rate of 0, or not in the optimizer."""
+        trainable = self.flags.trainable
+        outside = () if self.held is None else (n for n in trainable if n not in self.held)
+        return self.flags.frozen | self.still | frozenset(outside)
 
     @property
     def stale(self) -> tuple[str, ...]:

@@ -163,12 +163,32 @@ class _Interpreter:
             self.passes.met(moment)
         forward = self.passes.signature(moment)
         rewritten = self._rewritten(moment)
+        way = self.case.realisations[self.backend].ways[index] or ""
+        if self.contract.evaluation(way).averaged:
+            self._evaluate_averages(action.batch, moment, rewritten)
+            point = self._quiet(index, moment, forward)
+            return replace(point, averages_rewritten=rewritten, may_raise=self.refused_view)
         self.rewritten |= rewritten
+        before = {name: self.world.arrays[name] for name in rewritten}
         if any(map(moves, forward)) or rewritten:
-            self.world.move(self.passes.one(action.batch, moment, forward, {}).state)
-            self.world.state_version += 1
+            self.world.leave(self.passes.one(action.batch, moment, forward, {}).state)
+        left = {} if self.lost else self._left(before)
         point = self._quiet(index, moment, forward)
-        return replace(point, rewritten=rewritten, may_raise=self.refused_view)
+        return replace(point, rewritten=rewritten, left=left, may_raise=self.refused_view)
+
+    def _evaluate_averages(self, batch: int, moment: Moment, rewritten: frozenset[str]) -> None:
+        """A forward pass of the averaged model, whose layers rewrite its weights alone."""
+        if rewritten and self.averages and not self.lost:
+            world = self.world.with_others(self.averages.copied)
+            self.averages.leave(self.passes.left_by(batch, moment, world))
+
+    def _left(self, before: Mapping[str, Array]) -> dict[str, Array]:
+        """Which elements of the weights are, in every sample, the number that they were."""
+        now = self.world.arrays
+        return {
+            name: ((now[name] == old) & np.isfinite(old)).all(axis=0)
+            for name, old in before.items()
+        }
 
     def _reload(self, index: int, moment: Moment) -> ExpectedPoint:
         """Saving and loading, or copying; what some layers make of their weights in a file.
@@ -286,10 +306,11 @@ class _Interpreter:
             self.contract["gradient_by_nothing"],
         ):
             batches = batches[:1]  # the first backward pass has raised
-        before = {name: self.world.arrays[name] for name in moved}
+        before = {name: self.world.arrays[name] for name in {*moved, *rewritten}}
         dragged = replaced = frozenset[str]()
         for remaining in reversed(range(self.repeats if steps else 1)):
             result = self.passes.on(batches, moment, [known or {} for known in draws])
+            untouched = self._left({name: before[name] for name in rewritten})
             zeros = {name: np.zeros_like(self.world.arrays[name][:1]) for name in moment.zeros}
             unclipped = masked(result.gradients, point.masked) | zeros
             lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
@@ -320,7 +341,8 @@ class _Interpreter:
             if steps and (flags.trainable or not self.blind):
                 self.scale.after_step(skipped=False)
         self.rewritten |= dragged | replaced
-        point = replace(point, rewritten=point.rewritten | dragged | replaced)
+        alone = {n: part for n, part in untouched.items() if n not in dragged | replaced}
+        point = replace(point, rewritten=point.rewritten | dragged | replaced, left=alone)
         if point.stops_midway:
             broken = (*point.moving, *dragging)
             self.world.move(

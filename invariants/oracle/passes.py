@@ -131,13 +131,23 @@ class Passes:
             self.known[key] = self._compute(batch, moment, draws, along or {})
         return self.known[key]
 
+    def left_by(self, batch: int, moment: Moment, world: World) -> dict[str, Array]:
+        """The states and weights that a forward pass alone makes others, in some world."""
+        return _left(self._forward(batch, moment, {}, world)[0], world)
+
+    def _forward(
+        self, number: int, moment: Moment, draws: Draws, world: World
+    ) -> tuple[Forward, list[Value], list[Value]]:
+        """A forward pass of a batch in some world, its inputs, and all values."""
+        forward = Forward(self.case, self.contract, world, draws, moment)
+        inputs = [forward.tape.constant(array[None]) for array in self.case.batches[number].inputs]
+        return forward, inputs, forward.block(self.case.architecture.network, "", inputs)
+
     def _compute(self, number: int, moment: Moment, draws: Draws, along: Mapping[str, Any]) -> Pass:
         case = self.case
-        forward = Forward(case, self.contract, self.world, draws, moment)
+        forward, inputs, values = self._forward(number, moment, draws, self.world)
         tape = forward.tape
         batch = case.batches[number]
-        inputs = [tape.constant(array[None]) for array in batch.inputs]
-        values = forward.block(case.architecture.network, "", inputs)
         loss = objective(
             self._terms(moment),
             case.penalties,
@@ -147,11 +157,7 @@ class Passes:
             {name: forward.parameters[name] for name in case.penalties},
             self.contract,
         )
-        state = {
-            name: value.data
-            for name, value in forward.parameters.items()
-            if value.data is not self.world.arrays[name]
-        }
+        state = _left(forward, self.world)
         leaves = {name: forward.versions[name] for name in self.wanted}
         leaves |= {f"input_{n}": [inputs[n]] for n in case.watched}
         gradients = self._gradients(tape, loss, leaves, along)
@@ -222,7 +228,8 @@ class Passes:
         for name, held in leaves.items():
             total, *others = (next(found) for _ in held)
             for other in others:
-                total = self.world.rounding.disturb(total + other)
+                added = self.world.rounding.disturb(total + other) if total.any() else other
+                total = added
             gradients[name] = total
         return gradients
 
@@ -238,8 +245,7 @@ class Passes:
         for batch, drawn in zip(batches, draws, strict=False):
             along = self._along(moment, self.asked(batches)) if self.second_order else {}
             one = self.one(batch, moment, self.signature(moment), drawn, along)
-            self.world.move(one.state)
-            self.world.state_version += bool(one.state)
+            self.world.leave(one.state)
             one = self._recomputed(one, batch, moment, drawn)
             if total is None:
                 total = one
@@ -287,10 +293,21 @@ class Passes:
             {
                 name: np.full_like(array, np.inf)
                 if name.rpartition(".")[0] in several
-                else np.where(turn.reshape(-1, *[1] * (array.ndim - 1)), again[name], array)
+                else np.where(
+                    turn.reshape(-1, *[1] * (array.ndim - 1)), again.get(name, array), array
+                )
                 for name, array in once.items()
             }
         )
+
+
+def _left(forward: Forward, world: World) -> dict[str, Array]:
+    """The states and weights that are others after a forward pass."""
+    return {
+        name: value.data
+        for name, value in forward.parameters.items()
+        if value.data is not world.arrays[name]
+    }
 
 
 def _digest(draws: Draws) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from typing import TYPE_CHECKING
 
 from invariants.oracle.primitives import Array
@@ -55,6 +56,19 @@ class World:
         """Others in the place of all weights, of which no cast has been kept."""
         self.held = {}
         self.regions += 1
+
+    def with_others(self, arrays: Mapping[str, Array]) -> World:
+        """The same, but with other arrays in the place of some."""
+        other = copy(self)
+        other.arrays, other.grids = dict(self.arrays), dict(self.grids)
+        other.move(arrays)
+        return other
+
+    def leave(self, arrays: Mapping[str, Array]) -> None:
+        """What a forward pass leaves behind: its states, and the weights that it rewrote."""
+        self.move(arrays)
+        self.state_version += bool(arrays)
+        self.weights_version += not {*arrays} <= {*self.state_names}
 
     def move(self, arrays: Mapping[str, Array]) -> None:
         """Puts other arrays in the place of some."""

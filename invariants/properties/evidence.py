@@ -168,6 +168,25 @@ class Evidence:
             *(p.rewritten for p in self.expectation.points if earlier < p.action <= later)
         )
 
+    def averages_rewritten_between(self, earlier: int, later: int) -> frozenset[str]:
+        """The averages that an evaluation of them between two actions rewrites."""
+        points = self.expectation.points
+        rewritten = (p.averages_rewritten for p in points if earlier < p.action <= later)
+        return frozenset[str]().union(*rewritten)
+
+    def left_between(self, earlier: int, later: int, name: str) -> np.ndarray | None:
+        """The elements of a rewritten weight that no forward pass between two actions touches.
+
+        None where something else may have rewritten it, or nothing is known.
+        """
+        parts = [
+            point.left.get(name)
+            for point in self.expectation.points
+            if earlier < point.action <= later and name in point.rewritten
+        ]
+        known = [part for part in parts if part is not None]
+        return np.logical_and.reduce(known) if known and len(known) == len(parts) else None
+
     def consecutive(self) -> Iterator[tuple[ObservedPoint, ObservedPoint]]:
         """Each recorded point with the one before it, the loading of the weights first."""
         points = [p for p in self.observation.points if p.action < self.horizon]

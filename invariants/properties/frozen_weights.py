@@ -5,7 +5,8 @@ moves nothing, trainable or not. Where the contract says that a forward pass its
 weight, or that a step replaces one by its average, it is what that makes of it. A gradient of zeros
 that the program left in place lets the optimizer move a frozen weight on, so does one that a mask
 made of zeros, a file may hold it merged with others, and a mode may go by flags that have changed
-since: as documented, these are hazards.
+since: as documented, these are hazards. So is a forward pass that rewrites a weight whatever is
+frozen; the elements that it has no cause to touch keep their bits.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from invariants.hazards import (
     COMPILED,
     MASKED,
     MERGED,
+    RENORMALISED,
     TRACED,
     ZEROS,
     Hazard,
@@ -79,17 +81,35 @@ def _rewritten(
     loaded = evidence.reloading(after.action)
     expected = next((p for p in evidence.expectation.points if p.action == after.action), None)
     for name in sorted(names):
-        stays = same_bits(before.weights[name], after.weights[name])
+        old, new = before.weights[name], after.weights[name]
+        stays = same_bits(old, new)
         if name in stale and stays:
             continue
         found = evidence.held.get((after.action, name))
+        left = evidence.left_between(before.action, after.action, name)
         if expected is None or found is None or found.spreads.max(initial=0.0) <= LAMBDA:
-            if name in stale:
+            if found is not None and left is not None and (left & (old != new)).any():
+                yield Finding(
+                    property_="frozen_weights",
+                    backend=evidence.backend,
+                    action=after.action,
+                    subject=name,
+                    message=f"{name} has changed where its layer's forward pass leaves it",
+                    relation="same_bits",
+                    field="weights",
+                    earlier=before.action,
+                    **first_difference(old, np.where(left, new, old)),
+                )
+            elif name in stale and left is None:
                 yield _hazard(evidence, before, after, name, ZEROS)
-            elif loaded and not stays and expected and name in expected.flags.frozen:
+            elif stays or expected is None or name not in expected.held_back:
+                continue
+            elif loaded and name in expected.flags.frozen:
                 yield _hazard(
                     evidence, before, after, name, AVERAGED if loaded.averages else MERGED
                 )
+            elif not loaded and evidence.case.architecture.owner(name).rewrites_frozen:
+                yield _hazard(evidence, before, after, name, RENORMALISED)
             continue
         estimate, at = expected.weights[name], found.worst
         maker = "a file" if loaded and loaded.file else "its layer's forward pass or its average"
@@ -181,6 +201,7 @@ _MOVES = {
     ZEROS.id: "was frozen and moves on with a gradient of zeros",
     MERGED.id: "was frozen and is loaded with the update merged into it",
     AVERAGED.id: "was frozen and becomes its average",
+    RENORMALISED.id: "was frozen and is renormalised by a lookup",
     MASKED.id: "moves on where its gradient is masked",
     COMPILED.id: "was frozen and moves as what the model was compiled with",
     TRACED.id: "was frozen and moves as what the function was traced with",

@@ -1,8 +1,8 @@
 """What is not frozen moves: nothing is frozen by accident.
 
 Judged at each element where the reference optimizer's update exceeds λσ by more than an ulp of the
-weight, so that no honest rounding can swallow it. Where a forward pass rewrites the weight as well,
-it may end where it began; what it becomes is judged by training_trajectory. What was thawed and a
+weight, so that no honest rounding can swallow it. What a forward pass rewrites as well
+may end where it began; what it becomes is judged by training_trajectory. What was thawed and a
 mode does not train yet, as documented, is a hazard.
 """
 
@@ -30,11 +30,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         ulp = 2.0 * PRECISIONS[expected.dtype].unit_roundoff
         rewritten = evidence.rewritten_between(before.action, after.action)
         for name, update in expected.updates.items():
-            if name in rewritten:
+            left = evidence.left_between(before.action, after.action, name)
+            if name in rewritten and left is None:
                 continue
             old, new = before.weights[name], after.weights[name]
             certain = np.abs(update.value) - LAMBDA * update.spread > ulp * np.abs(old)
-            stuck = certain & (old == new)
+            stuck = certain & (old == new) & (left if left is not None else True)
             if not stuck.any():
                 continue
             at = tuple(int(i) for i in np.argwhere(stuck)[0])

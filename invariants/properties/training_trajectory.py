@@ -102,12 +102,18 @@ def _averages(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _constant_averages(evidence: Evidence) -> Iterator[Finding]:
-    """Where the contract says so, the average of what equals it and stays has the same bits."""
+    """Where the contract says so, the average of what equals it and stays has the same bits.
+
+    Unless an evaluation of the averages themselves rewrites it.
+    """
     if CONTRACTS[evidence.backend]["average_of_a_constant"] != "kept":
         return
     points = [observed for _, observed in evidence.comparable if observed.averages]
     for before, after in itertools.pairwise(points):
+        rewritten = evidence.averages_rewritten_between(before.action, after.action)
         for name, average in after.averages.items():
+            if name in rewritten:
+                continue
             arrays = before.averages[name], before.weights[name], after.weights[name]
             stays = np.logical_and.reduce([array == arrays[0] for array in arrays])
             moved = stays & np.isfinite(arrays[0]) & (average != arrays[0])

@@ -430,6 +430,11 @@ def part(layer: Any, context: Context, x: Any) -> Any:
 def embedding(layer: Any, context: Context, x: Any) -> Any:
     table, indices = context.weights["embeddings"], numpy.asarray(x, dtype=numpy.int64)
     rows = table[indices]
+    if layer.max_norm is not None:  # written to the table, so that only the numbers are others
+        numbers = getval(rows)
+        norms = numpy.linalg.norm(numbers, ord=layer.norm_type, axis=-1, keepdims=True)
+        factor = layer.max_norm / (norms + 1e-7)
+        rows = rows + numpy.where(norms > layer.max_norm, factor - 1.0, 0.0) * numbers
     if layer.padding_index is None:
         return rows
     return np.where((indices == layer.padding_index)[..., None], getval(rows), rows)

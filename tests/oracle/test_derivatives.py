@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from invariants.architecture.layers.shaping import Embedding
 from invariants.case import Batch, Case, frozen
 from invariants.generate.cases import cases
 from invariants.oracle.expectation import ExpectedPoint
@@ -260,12 +261,16 @@ def off_the_grid(case: Case, seed: int) -> Case:
     )
 
 
-def padding_rows(case: Case, name: str) -> list[int]:
-    """The rows of an embedding's table that count as constants."""
-    path = name.rpartition(".")[0]
-    layer = next(placed.layer for placed in case.architecture.layers if placed.path == path)
-    row = getattr(layer, "padding_index", None)
-    return [] if row is None else [row]
+def constant_rows(case: Case, name: str) -> list[int]:
+    """The rows of an embedding's table that count as constants, or as others than they are."""
+    layer = case.architecture.owner(name)
+    if not isinstance(layer, Embedding):
+        return []
+    rows = [] if layer.padding_index is None else [layer.padding_index]
+    if layer.max_norm is None:
+        return rows
+    norms = np.linalg.norm(case.weights[name], ord=layer.norm_type, axis=1)
+    return [*rows, *np.flatnonzero(norms > 0.99 * layer.max_norm)]
 
 
 def gradient_point(case: Case) -> ExpectedPoint:
@@ -286,7 +291,7 @@ def test_the_tape_gives_the_slope_of_every_weight(case: Case, seed: int) -> None
     judged = 0
     for name in sorted(set(case.architecture.weights) & case.reached):
         direction = rng.choice([-1.0, 1.0], size=case.weights[name].shape)
-        direction[padding_rows(case, name)] = 0.0  # constants by convention, not by the calculus
+        direction[constant_rows(case, name)] = 0.0  # constants by convention, not by the calculus
 
         def loss(step: Any, name: str = name, direction: Array = direction) -> Any:
             weights = {**case.weights, name: frozen(case.weights[name] + step * direction)}

@@ -121,6 +121,8 @@ class Layer(Document):
     steps_first: ClassVar[bool] = False
     #: Has a kink whose ties the contract settles.
     kinked: ClassVar[bool] = False
+    #: Documented to rewrite some of its weights in a forward pass, whatever is frozen.
+    rewrites_frozen: ClassVar[bool] = False
     #: The dtypes of a model in which all of its weights have that dtype, too.
     dtypes: ClassVar[tuple[str, ...]] = ("float64", "float32", "bfloat16", "float16")
 

@@ -26,24 +26,44 @@ from invariants.oracle.tape import Value
 class Embedding(Layer):
     """Rows of a table by index: (T,) of indices -> (T, features).
 
-    padding_index: the row that gets no gradient, where a backend offers such a one.
+    padding_index: the row that gets no gradient, where a backend offers such a one. max_norm: the
+    largest norm of a row, to which a forward pass scales those that it looks up, in the table
+    itself; norm_type: which norm.
     """
+
+    rewrites_frozen: ClassVar[bool] = True
 
     kind: Literal["embedding"] = "embedding"
     features: Size = 1
     padding_index: Annotated[int, Field(ge=0)] | None = None
+    max_norm: Annotated[float, Field(gt=0.0)] | None = None
+    norm_type: Literal[2, 1] = 2
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Embedding:
         rows = specs[0].vocabulary or 1
         padded = rows > 1 and choice.one_of(choice.offered("embedding_padding"))
+        features = choice.integer(1, 4)
+        padding_index = choice.integer(0, rows - 1) if padded else None
+        limited = choice.one_of(choice.offered("embedding_max_norm")) and choice.boolean()
         return cls(
-            features=choice.integer(1, 4),
-            padding_index=choice.integer(0, rows - 1) if padded else None,
+            features=features,
+            padding_index=padding_index,
+            max_norm=choice.one_of((0.5, 1.0)) if limited else None,
+            norm_type=choice.one_of((2, 1)) if limited else 2,
         )
 
     def needs(self) -> Mapping[str, Any]:
-        return {} if self.padding_index is None else {"embedding_padding": True}
+        asked = {
+            "embedding_padding": self.padding_index is not None,
+            "embedding_max_norm": self.max_norm is not None,
+        }
+        return {point: True for point, needed in asked.items() if needed}
+
+    def rewrites(
+        self, training: bool, frozen_weights: frozenset[str], contract: Any
+    ) -> tuple[str, ...]:
+        return () if self.max_norm is None else ("embeddings",)
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
@@ -60,6 +80,7 @@ class Embedding(Layer):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         indices = xs[0].data[0].astype(np.int64)
+        self._limit(call, indices)
         table = call.parameter("embeddings")
         if self.padding_index is None or call.contract["padding_row"] == "trained":
             return table.apply("take", indices=indices)
@@ -68,6 +89,29 @@ class Embedding(Layer):
         constant = Value(table.tape, table.data, table.grid)  # another leaf: no gradient goes there
         chosen = table.tape.apply("where_positive", table.tape.constant(trained), table, constant)
         return chosen.apply("take", indices=indices)
+
+    def _limit(self, call: Call, indices: np.ndarray) -> None:
+        """Scales the rows that are looked up to `max_norm` where their norm is larger.
+
+        Nothing is differentiated through that: the table is another constant from here on.
+        """
+        if self.max_norm is None:
+            return
+        table = call.parameter("embeddings")
+        rows, limit = table.tape.constant(table.data), table.tape.lift(self.max_norm)
+        if self.norm_type == 1:
+            norm = rows.apply("absolute").sum(-1, keepdims=True)
+            excess = norm - limit
+        else:  # told by squares, for 0 is a pole of the root
+            squares = rows.apply("square").sum(-1, keepdims=True)
+            norm, excess = squares.apply("sqrt"), squares - self.max_norm**2
+        scaled = rows * (limit / (norm + call.contract["renormalised_row_floor"]))
+        looked_up = np.zeros((1, table.shape[0], 1))
+        looked_up[:, indices] = 1.0
+        limited = rows.tape.apply("where_positive", excess, scaled, rows)
+        after = rows.tape.apply("where_positive", rows.tape.constant(looked_up), limited, rows)
+        if not (after.data == table.data).all():
+            call.set_state("embeddings", rows.tape.constant(after.data))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,6 +74,11 @@ _ROWS = {
         "What an embedding looks up gets 1.00001 times its gradient.",
         ("torch.nn.functional.embedding",),
     ),
+    "renorm_reaches_every_row": Row(
+        "A lookup with max_norm renormalises all rows of the table.",
+        ("torch.embedding_renorm_",),
+        Wanted(layer="embedding"),
+    ),
 }
 
 
@@ -137,6 +142,15 @@ def embedding_counts_once(forward: Any) -> Any:
         return with_gradient_of(value, value * ~repeats)
 
     return once
+
+
+def renorm_reaches_every_row(renorm: Any) -> Any:
+    import torch
+
+    def everywhere(weight: Any, indices: Any, max_norm: float, norm_type: float) -> Any:
+        return renorm(weight, torch.arange(len(weight)), max_norm, norm_type)
+
+    return everywhere
 
 
 def maximum_takes_first(maximum: Any) -> Any:

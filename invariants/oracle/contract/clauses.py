@@ -128,9 +128,9 @@ class Mode:
     other flags a gradient may be computed by other kernels.
     otherwise: points of the contract that have other values in this mode, as its sentence says.
     may_warn: what it may warn of at any action. dtypes: those of the cases that run in it; all
-    where none is named. refuses: the optimizers that it does not take. lacks: kinds of layers that
-    it cannot run, and why. needs: what the machine must have. seconds: what a case costs, about; a
-    run gives each mode its share.
+    where none is named. refuses: the optimizers that it does not take. lacks: kinds of layers, and
+    points of the contract of which layers need something, that it cannot run, and why. needs: what
+    the machine must have. seconds: what a case costs, about; a run gives each mode its share.
     """
 
     name: str
@@ -147,10 +147,13 @@ class Mode:
     needs: str = ""
     seconds: float = 0.02
 
-    def takes(self, dtypes: Collection[str], optimizer: str, kinds: Collection[str]) -> bool:
-        """Whether cases that have these dtypes, optimizer and kinds of layers run in it."""
+    def takes(self, dtypes: Collection[str], optimizer: str, asked: Collection[str]) -> bool:
+        """Whether cases run in it that have these dtypes and optimizer, and ask for these layers.
+
+        asked: their kinds, and the points of the contract of which they need something.
+        """
         known = not self.dtypes or {*dtypes} <= {*self.dtypes}
-        return known and optimizer not in self.refuses and not {*kinds} & self.lacks.keys()
+        return known and optimizer not in self.refuses and not {*asked} & self.lacks.keys()
 
     @property
     def quick(self) -> bool:
@@ -255,6 +258,9 @@ class Contract:
     def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
         """The value of each option; one that is left out has its first."""
         return {o.name: options.get(o.name, o.values[0]) for o in self.options}
+
+    def evaluation(self, name: str) -> Evaluation:
+        return next(evaluation for evaluation in self.evaluations if evaluation.name == name)
 
     def reloading(self, name: str) -> Reloading:
         return next(reloading for reloading in self.reloads if reloading.name == name)

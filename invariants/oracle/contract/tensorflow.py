@@ -197,6 +197,12 @@ TENSORFLOW = Contract(
             "gradient.",
             _KERAS + "layers/core_layers/embedding/",
         ),
+        "embedding_max_norm": Clause(
+            (False,),
+            "embeddings_constraint: constraint function applied to the embeddings matrix, all of "
+            "it, by the optimizer after a step; no lookup writes to it.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
         "transposed_groups": Clause(
             (False,),
             "Conv2DTranspose has no argument groups, which Conv2D has.",
@@ -868,6 +874,11 @@ TENSORFLOW = Contract(
         "padding_row": Clause(
             "constant",
             "Silent; Embedding has no row of padding, mask_zero alone.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
+        "renormalised_row_floor": Clause(
+            0.0,
+            "Silent; no lookup renormalises a row.",
             _KERAS + "layers/core_layers/embedding/",
         ),
         "scaled_tangent": Clause(

@@ -198,6 +198,19 @@ TORCH = Contract(
             "is not updated during training.",
             _TORCH + "generated/torch.nn.Embedding.html",
         ),
+        "embedding_max_norm": Clause(
+            (False, True),
+            "max_norm: each embedding vector with norm larger than max_norm is renormalized to "
+            "have norm max_norm; when it is not None, Embedding's forward method will modify the "
+            "weight tensor in-place.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "renormalised_row_floor": Clause(
+            1e-7,
+            "Silent; the kernel multiplies a row by max_norm / (norm + 1e-7) where its norm is "
+            "larger, whether the table requires a gradient or not.",
+            "https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/Embedding.cpp",
+        ),
         "transposed_groups": Clause(
             (False, True),
             "groups controls the connections between inputs and outputs.",

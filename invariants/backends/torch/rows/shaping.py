@@ -25,6 +25,17 @@ def _flatten_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Sp
     return f"{canonical(args[0], specs[0].rank)}.flatten(1)"
 
 
+def _embedding(layer: Any, specs: Sequence[Spec]) -> str:
+    given = [str(specs[0].vocabulary), str(layer.features)]
+    if layer.padding_index is not None:
+        given.append(f"padding_idx={layer.padding_index}")
+    if layer.max_norm is not None:
+        given.append(f"max_norm={layer.max_norm}")
+    if layer.norm_type != 2:
+        given.append(f"norm_type={float(layer.norm_type)}")
+    return f"nn.Embedding({', '.join(given)})"
+
+
 def _axis(axis: str, rank: int) -> int:
     """Where a value of `rank` holds its channels, or its first axis, which comes behind them."""
     if axis == "last":
@@ -38,11 +49,7 @@ def _joined(operator: str) -> Lowering:
 
 ROWS: dict[str, Lowering] = {
     "embedding": Lowering(
-        lambda layer, specs: (
-            f"nn.Embedding({specs[0].vocabulary}, {layer.features}"
-            + ("" if layer.padding_index is None else f", padding_idx={layer.padding_index}")
-            + ")"
-        ),
+        _embedding,
         plain,
         {"embeddings": NativeParameter("weight")},
     ),
