@@ -8,6 +8,8 @@ are laid out by a guess as well. One channel that comes of it is laid out the sa
 
 An instance norm views samples and channels as one axis. That is refused behind a convolution that
 has all tangents of its kernel at once, and none of what goes in: they lie between its channels.
+
+Rows that are looked up in all tangents of a table at once lie between each other's features.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ _CONVOLUTIONS = (
     "lora_conv2d",
 )
 
+#: Which look up rows in a table with `embeddings`, and put them out.
+_TABLES = ("embedding", "lora_embedding")
+
 #: Which may surround an image with zeros before they convolve it.
 _PADDED = ("conv2d", "depthwise_conv2d", "lora_conv2d", "separable_conv2d")
 
@@ -44,8 +49,12 @@ def lays_out_otherwise(architecture: Architecture, changing: Collection[str]) ->
         *(architecture.upstream(p.path) for p in placed if p.layer.kind == "instance_norm")
     )
     kernels = {name.rpartition(".")[0] for name in changing if not name.endswith("bias")}
+    looked_up = any(
+        f"{p.path}.embeddings" in changing and p.path in followed and _of_several_features(p)
+        for p in placed
+    )
     given = {p.path for p in placed if not sources.isdisjoint(architecture.upstream(p.path))}
-    return any(
+    return looked_up or any(
         (p.path in followed and _lies_both_ways(p))
         if p.path in given
         else (p.path in normed and "conv" in p.layer.kind and p.path in kernels)
@@ -60,6 +69,12 @@ def norms_steps(architecture: Architecture) -> bool:
     CPU gives it another; where a view follows that only the first allows, it is refused.
     """
     return any(p.layer.kind == "batch_norm" and p.specs[0].rank == 2 for p in architecture.layers)
+
+
+def _of_several_features(placed: Placed) -> bool:
+    """Whether it looks up several rows of several features in a table."""
+    steps, features = (*placed.layer.output(placed.specs).shape, 1)[:2]
+    return placed.layer.kind in _TABLES and steps > 1 and features > 1
 
 
 def _lies_both_ways(placed: Placed) -> bool:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from forging import torch_case
+from forging import chain, torch_case
 
+from invariants.architecture.graph import Architecture
 from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.convolution import Conv1D, Conv2D
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import InstanceNorm
+from invariants.architecture.layers.lora import LoraEmbedding
 from invariants.architecture.layers.resizing import ZeroPadding2D
-from invariants.architecture.layers.shaping import Flatten, Reshape
+from invariants.architecture.layers.shaping import Embedding, Flatten, Reshape
 from invariants.case import Case
 from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
+from invariants.oracle.layouts import lays_out_otherwise
 from invariants.program import Freeze, Gradient
 
 ISSUE = "torch-linear-map-views"
@@ -85,6 +89,23 @@ def test_an_instance_norm_behind_the_tangents_of_a_kernel_alone_raises_as_known(
     biased = replace(biased, realisations={"torch": realisation}).check()
     found = [{f.issue for f in judge(c, "torch").findings} for c in (case.check(), both, biased)]
     assert found == [{ISSUE}, set(), set()]
+
+
+@pytest.mark.parametrize("table", [Embedding(features=2), LoraEmbedding(features=2)])
+def test_rows_of_several_features_may_raise_behind_the_tangents_of_their_table(
+    table: AnyLayer,
+) -> None:
+    name = f"{table.kind}_0.embeddings"
+
+    def lies_otherwise(steps: int, *layers: AnyLayer, changing: str = name) -> bool:
+        network = Architecture((Spec((steps,), vocabulary=3),), chain(*layers))
+        return lays_out_otherwise(network, {changing})
+
+    assert lies_otherwise(2, table, Flatten())
+    assert not lies_otherwise(1, table, Flatten())
+    assert not lies_otherwise(2, table)
+    assert not lies_otherwise(2, replace(table, features=1), Flatten())
+    assert not lies_otherwise(2, table, Flatten(), Dense(units=1), changing="dense_2.kernel")
 
 
 def test_a_convolution_that_no_tangent_reaches_may_not_raise() -> None:
