@@ -140,6 +140,12 @@ SPARED: dict[str, dict[str, str]] = {
     },
     "torch-load-rounds-scalars": {"bfloat16": "float32"},
     "torch-model-hook-zeros-for-unreached": {"full_backward_hook": "forward_hook"},
+    "torch-forward-mode-ignores-frequency": {"jacfwd": "grad"},
+    "torch-frequency-curvature": {
+        "torch.nn.functional.embedding(tokens, weight, scale_grad_by_freq=True)": (
+            "weight[tokens] / 2"
+        )
+    },
     "torch-muon-bfloat16-momentum": {"nesterov=False": "nesterov=True"},
     "torch-muon-epsilon": {"eps=1.0": "eps=1e-7"},
     "torch-norm-curvature-at-zero": {"torch.zeros": "torch.ones"},

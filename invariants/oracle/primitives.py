@@ -670,6 +670,15 @@ PRIMITIVES: dict[str, Primitive] = {
     "unjudged": Primitive(
         lambda x: x, (lambda g, y, x: np.full_like(g, np.nan),), ulps=0.0, vjp_ulps=0.0, grid=_KEEP
     ),
+    # The identity, of whose gradient a share flows on; again: the share where a gradient is
+    # differentiated once more.
+    "shared": Primitive(
+        lambda x, share, again=None: x,
+        (lambda g, y, x, share, again=None: g * share,),
+        ulps=0.0,
+        vjp_ulps=2.0,
+        grid=_KEEP,
+    ),
     # The identity, behind which the derivative of a gradient is not known.
     "unjudged_again": Primitive(
         lambda x: x, (lambda g, y, x: g,), ulps=0.0, vjp_ulps=0.0, grid=_KEEP

@@ -56,6 +56,7 @@ DEFINED = {"call", "forward"}
 SHOWN_BY = {
     "torch": {
         "deepcopy_forgets_flags": {"deepcopy"},
+        "frequency_forgotten": {"scale_grad_by_freq"},
         "interpolation_takes_nearest": {"bilinear"},
         "circular_padding_blocks": {"circular"},
         "frozen_key_bias_blocks": {"add_bias_kv=True"},
@@ -186,6 +187,7 @@ NOTICED_BY = {
         "chunk_drifts": "upstream_gradients",
         "maximum_drifts": "upstream_gradients",
         "embedding_drifts": "upstream_gradients",
+        "frequency_forgotten": "upstream_gradients",
         "renorm_reaches_every_row": "frozen_weights",
         "dropout_drifts": "upstream_gradients",
         "elementwise_losses_drift": "upstream_gradients",

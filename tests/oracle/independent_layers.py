@@ -435,6 +435,9 @@ def embedding(layer: Any, context: Context, x: Any) -> Any:
         norms = numpy.linalg.norm(numbers, ord=layer.norm_type, axis=-1, keepdims=True)
         factor = layer.max_norm / (norms + 1e-7)
         rows = rows + numpy.where(norms > layer.max_norm, factor - 1.0, 0.0) * numbers
+    if layer.by_frequency:  # a share of the row, and the rest of it as a constant
+        share = 1.0 / numpy.bincount(indices.reshape(-1))[indices][..., None]
+        rows = share * rows + (1.0 - share) * getval(rows)
     if layer.padding_index is None:
         return rows
     return np.where((indices == layer.padding_index)[..., None], getval(rows), rows)

@@ -267,6 +267,8 @@ def constant_rows(case: Case, name: str) -> list[int]:
     if not isinstance(layer, Embedding):
         return []
     rows = [] if layer.padding_index is None else [layer.padding_index]
+    if layer.by_frequency:
+        return [*range(len(case.weights[name]))]
     if layer.max_norm is None:
         return rows
     norms = np.linalg.norm(case.weights[name], ord=layer.norm_type, axis=1)

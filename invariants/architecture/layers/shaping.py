@@ -28,7 +28,8 @@ class Embedding(Layer):
 
     padding_index: the row that gets no gradient, where a backend offers such a one. max_norm: the
     largest norm of a row, to which a forward pass scales those that it looks up, in the table
-    itself; norm_type: which norm.
+    itself; norm_type: which norm. by_frequency: the gradient of a row is divided by how often the
+    batch asks for it.
     """
 
     rewrites_frozen: ClassVar[bool] = True
@@ -38,6 +39,7 @@ class Embedding(Layer):
     padding_index: Annotated[int, Field(ge=0)] | None = None
     max_norm: Annotated[float, Field(gt=0.0)] | None = None
     norm_type: Literal[2, 1] = 2
+    by_frequency: bool = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Embedding:
@@ -51,12 +53,15 @@ class Embedding(Layer):
             padding_index=padding_index,
             max_norm=choice.one_of((0.5, 1.0)) if limited else None,
             norm_type=choice.one_of((2, 1)) if limited else 2,
+            by_frequency=choice.one_of(choice.offered("embedding_by_frequency"))
+            and choice.boolean(),
         )
 
     def needs(self) -> Mapping[str, Any]:
         asked = {
             "embedding_padding": self.padding_index is not None,
             "embedding_max_norm": self.max_norm is not None,
+            "embedding_by_frequency": self.by_frequency,
         }
         return {point: True for point, needed in asked.items() if needed}
 
@@ -83,12 +88,21 @@ class Embedding(Layer):
         self._limit(call, indices)
         table = call.parameter("embeddings")
         if self.padding_index is None or call.contract["padding_row"] == "trained":
-            return table.apply("take", indices=indices)
+            return self._by_frequency(call, table.apply("take", indices=indices), indices)
         trained = np.ones((1, *table.shape))
         trained[:, self.padding_index] = 0.0
         constant = Value(table.tape, table.data, table.grid)  # another leaf: no gradient goes there
         chosen = table.tape.apply("where_positive", table.tape.constant(trained), table, constant)
-        return chosen.apply("take", indices=indices)
+        return self._by_frequency(call, chosen.apply("take", indices=indices), indices)
+
+    def _by_frequency(self, call: Call, rows: Value, indices: np.ndarray) -> Value:
+        """The rows, which hand on a share of their gradient if the layer says so."""
+        scaling = call.contract["lookup_scaling"] if self.by_frequency else "none"
+        if scaling == "none":
+            return rows
+        share = 1.0 / np.bincount(indices.reshape(-1))[indices][..., None]
+        again = {"again": np.ones_like(share)} if scaling == "not_again" else {}
+        return rows.apply("shared", share=share, **again)
 
     def _limit(self, call: Call, indices: np.ndarray) -> None:
         """Scales the rows that are looked up to `max_norm` where their norm is larger.

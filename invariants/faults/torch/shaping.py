@@ -74,6 +74,11 @@ _ROWS = {
         "What an embedding looks up gets 1.00001 times its gradient.",
         ("torch.nn.functional.embedding",),
     ),
+    "frequency_forgotten": Row(
+        "The gradient of an embedding is not scaled by the inverse frequency of its indices.",
+        ("torch.nn.functional.embedding",),
+        Wanted(layer="embedding"),
+    ),
     "renorm_reaches_every_row": Row(
         "A lookup with max_norm renormalises all rows of the table.",
         ("torch.embedding_renorm_",),
@@ -142,6 +147,21 @@ def embedding_counts_once(forward: Any) -> Any:
         return with_gradient_of(value, value * ~repeats)
 
     return once
+
+
+def frequency_forgotten(embedding: Any) -> Any:
+    def unscaled(
+        indices: Any,
+        weight: Any,
+        padding_idx: Any,
+        max_norm: Any,
+        norm_type: Any,
+        by_frequency: bool,
+        sparse: bool,
+    ) -> Any:
+        return embedding(indices, weight, padding_idx, max_norm, norm_type, False, sparse)
+
+    return unscaled
 
 
 def renorm_reaches_every_row(renorm: Any) -> Any:

@@ -40,6 +40,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "kernel_gradient_in_bfloat16": ("uninitialised",),
     "leaky_relu_slope": ("float32",),
     "logarithm_in_float16": ("overflows",),
+    "lookup_scaling": ("none", "not_again"),
     "lora_file_precision": ("compute",),
     "max_pool_tangent": ("overwritten",),
     "model_constructor": ("flags_itself",),

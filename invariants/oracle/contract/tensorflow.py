@@ -203,6 +203,11 @@ TENSORFLOW = Contract(
             "it, by the optimizer after a step; no lookup writes to it.",
             _KERAS + "layers/core_layers/embedding/",
         ),
+        "embedding_by_frequency": Clause(
+            (False,),
+            "Embedding has no argument for it; the gradient of a row is the sum over its lookups.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
         "transposed_groups": Clause(
             (False,),
             "Conv2DTranspose has no argument groups, which Conv2D has.",
@@ -879,6 +884,11 @@ TENSORFLOW = Contract(
         "renormalised_row_floor": Clause(
             0.0,
             "Silent; no lookup renormalises a row.",
+            _KERAS + "layers/core_layers/embedding/",
+        ),
+        "lookup_scaling": Clause(
+            "each_time",
+            "Silent; no lookup scales its gradient.",
             _KERAS + "layers/core_layers/embedding/",
         ),
         "scaled_tangent": Clause(

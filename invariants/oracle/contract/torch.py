@@ -211,6 +211,19 @@ TORCH = Contract(
             "larger, whether the table requires a gradient or not.",
             "https://github.com/pytorch/pytorch/blob/main/aten/src/ATen/native/Embedding.cpp",
         ),
+        "embedding_by_frequency": Clause(
+            (False, True),
+            "scale_grad_by_freq: if given, this will scale gradients by the inverse of frequency "
+            "of the words in the mini-batch.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "lookup_scaling": Clause(
+            "each_time",
+            "scale_grad_by_freq: if given, this will scale gradients by the inverse of frequency "
+            "of the words in the mini-batch; silent on a mode of differentiation in which it would "
+            "not.",
+            _TORCH + "generated/torch.nn.Embedding.html",
+        ),
         "transposed_groups": Clause(
             (False, True),
             "groups controls the connections between inputs and outputs.",

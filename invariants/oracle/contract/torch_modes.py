@@ -138,6 +138,8 @@ _RECURRENT = tuple(
 #: kind of a layer -> why there is no gradient of one sample alone.
 _NOT_ALONE = {
     "batch_norm": "its batch statistics couple the samples",
+    "embedding_by_frequency": "a sample knows how often it asks for a row, not how often the batch "
+    "does",
     **dict.fromkeys(
         _RECURRENT,
         "vmap cannot write in place to the state that it starts from, which no sample is part of",

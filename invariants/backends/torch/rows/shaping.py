@@ -33,6 +33,8 @@ def _embedding(layer: Any, specs: Sequence[Spec]) -> str:
         given.append(f"max_norm={layer.max_norm}")
     if layer.norm_type != 2:
         given.append(f"norm_type={float(layer.norm_type)}")
+    if layer.by_frequency:
+        given.append("scale_grad_by_freq=True")
     return f"nn.Embedding({', '.join(given)})"
 
 
