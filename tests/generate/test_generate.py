@@ -177,7 +177,7 @@ def test_redundant_and_contradictory_settings_are_drawn(backend: str) -> None:
     met = Counter[str]()
 
     @seeded(3)
-    @drawing(200)
+    @drawing(400)  # the rarest is one in 130
     @given(cases((backend,)))
     def draw(case: Case) -> None:
         met.update(_kinds_of_settings(case))
@@ -193,9 +193,9 @@ def test_redundant_and_contradictory_settings_are_drawn(backend: str) -> None:
         "thaw all, not all",
         "thaw a module, not all",
     }
-    assert met["frozen already"] >= 20
-    assert met["trainable already"] >= 20
-    assert met["freeze all, not all"] >= 10
+    assert met["frozen already"] >= 40
+    assert met["trainable already"] >= 40
+    assert met["freeze all, not all"] >= 20
 
 
 def test_a_change_ends_with_the_wanted_weights_frozen_however_it_is_written() -> None:
