@@ -239,11 +239,17 @@ class Muon(Document):
 
 @dataclass(frozen=True, kw_only=True)
 class LBFGS(Document):
-    """Limited-memory BFGS (Liu & Nocedal 1989), one iteration a step, without a line search."""
+    """Limited-memory BFGS (Liu & Nocedal 1989), without a line search.
+
+    A step makes so many iterations at most, and evaluates the loss so often: before each of them.
+    Without a limit of their own, evaluations are a quarter more than iterations, rounded down.
+    """
 
     kind: Literal["lbfgs"] = "lbfgs"
     learning_rate: Positive = 0.125
     history: Annotated[int, Field(ge=1, le=100)] = 10
+    iterations: Annotated[int, Field(ge=1, le=20)] = 1
+    evaluations: Annotated[int, Field(ge=2, le=25)] | None = None
 
 
 Optimizer = Annotated[

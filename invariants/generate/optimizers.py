@@ -163,6 +163,13 @@ def _rprop(h: _Hyperparameters) -> Rprop:
     return Rprop(learning_rate=h.rate, shrink=shrink, grow=grow)
 
 
+def _lbfgs(h: _Hyperparameters) -> LBFGS:
+    """Of one iteration in half of the cases; in the others at times with fewer evaluations."""
+    history, iterations = h.choice.one_of((10, 2)), h.choice.one_of((1, 1, 1, 2, 3, 4))
+    limit = h.choice.one_of((None, None, None, 2, 3)) if iterations > 1 else None
+    return LBFGS(learning_rate=h.rate, history=history, iterations=iterations, evaluations=limit)
+
+
 #: kind -> what draws one.
 DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
     "sgd": _sgd,
@@ -178,7 +185,7 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
     "asgd": _asgd,
     "adafactor": _adafactor,
     "muon": _muon,
-    "lbfgs": lambda h: LBFGS(learning_rate=h.rate, history=h.choice.one_of((10, 2))),
+    "lbfgs": _lbfgs,
     "lion": lambda h: Lion(learning_rate=h.rate / 4.0, weight_decay=h.decay(), **h.betas(0.99)),
     "ftrl": _ftrl,
     "lamb": lambda h: Lamb(**h.of_adam()),

@@ -6,8 +6,10 @@ What its random layers drew is an input like the batch: an array that the framew
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -286,6 +288,9 @@ class _Interpreter:
             refused = self.contract["clipping_of_shared_zeros"]
             point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         steps = raises is None and action.action == "step"
+        if steps and self.stepper.iterations > 1:  # the gradient shown is that of other weights
+            forward = (*forward, index)
+            point = replace(point, forward=forward)
         dragging = self._dragging(point, moment)
         moved = (*point.moving, *dragging) if steps else ()
         if self.lost:
@@ -308,14 +313,12 @@ class _Interpreter:
             batches = batches[:1]  # the first backward pass has raised
         before = {name: self.world.arrays[name] for name in {*moved, *rewritten}}
         dragged = replaced = frozenset[str]()
+        known = [drawn or {} for drawn in draws]
         for remaining in reversed(range(self.repeats if steps else 1)):
-            result = self.passes.on(batches, moment, [known or {} for known in draws])
+            result = self._evaluated(batches, moment, known, point.masked)
             untouched = self._left({name: before[name] for name in rewritten})
-            zeros = {name: np.zeros_like(self.world.arrays[name][:1]) for name in moment.zeros}
-            unclipped = masked(result.gradients, point.masked) | zeros
-            lookups = {n: sums for n, sums in result.lookups.items() if n not in point.masked}
-            result = replace(result, gradients=unclipped, lookups=lookups)
-            if steps and self.stepper.divides_lookups_by_nan(lookups.keys() & {*moved}):
+            unclipped = result.gradients
+            if steps and self.stepper.divides_lookups_by_nan(result.lookups.keys() & {*moved}):
                 point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
             if self.scale.growth and action.action == "step":
                 point = stepped_on_a_scaled_loss(
@@ -333,6 +336,10 @@ class _Interpreter:
             if steps and self.case.clip:
                 result = self._clipped(result, moment.with_gradients)
             dragged = self._step(result, moved, moment, dragging, point.masked)
+            if moved and self.stepper.iterations > 1:
+                evaluate = partial(self._evaluated, batches, moment, known, point.masked)
+                result, further = self._iterate(result, evaluate, moved, moment, point.masked)
+                dragged |= further
             given = (result.gradients[name] for name in moment.receiving)
             made = not self.scale.growth or all(np.isfinite(array).all() for array in given)
             replaced = frozenset[str]()
@@ -463,6 +470,56 @@ class _Interpreter:
         stay = {n for n in dragging if unmoved(before[n], moved[n])}
         self.world.move({name: array for name, array in moved.items() if name not in stay})
         return self.stepper.dragged.union(dragging) - stay
+
+    def _evaluated(
+        self,
+        batches: Sequence[int],
+        moment: Moment,
+        draws: Sequence[Draws],
+        parts: Mapping[str, np.ndarray],
+    ) -> Pass:
+        """The loss and its gradients, masked by `parts`, at the weights as they are."""
+        result = self.passes.on(batches, moment, draws)
+        zeros = {name: np.zeros_like(self.world.arrays[name][:1]) for name in moment.zeros}
+        lookups = {name: sums for name, sums in result.lookups.items() if name not in parts}
+        return replace(result, gradients=masked(result.gradients, parts) | zeros, lookups=lookups)
+
+    def _iterate(
+        self,
+        result: Pass,
+        evaluate: Callable[[], Pass],
+        moving: Sequence[str],
+        now: Moment,
+        parts: Mapping[str, np.ndarray],
+    ) -> tuple[Pass, frozenset[str]]:
+        """Further iterations in a step that has made one, with the loss evaluated before each.
+
+        result: the first evaluation, whose loss the step gives. The gradients are the last one's,
+        unknown where it is not sure which was the last, and so are the states then. Beside it stand
+        the frozen weights that have moved.
+        """
+        dragged, first = frozenset[str](), result.loss
+        for iteration in count(1):
+            if not self.stepper.evaluates_again(iteration):
+                break
+            last, result = result.loss, evaluate()
+            if self.case.clip:
+                result = self._clipped(result, now.with_gradients)
+            gained, arrays = result.loss - last, self.world.arrays
+            if not self.stepper.goes_on(
+                iteration + 1, gained, arrays, result.gradients, moving, now
+            ):
+                break
+            dragged |= self._step(result, moving, now, (), parts)
+        if self.stepper.uncertain:
+            unknown = {name: np.full_like(g, np.inf) for name, g in result.gradients.items()}
+            result = replace(result, gradients=unknown)
+            lost = {*moving, *self.stepper.dragged, *result.state}
+            arrays = self.world.arrays
+            self.world.move({name: np.full_like(arrays[name], np.nan) for name in lost})
+            self.world.weights_version += 1
+            self.world.state_version += bool(result.state)
+        return replace(result, loss=first), dragged
 
     def _clipped(self, result: Pass, names: Sequence[str]) -> Pass:
         """The outcome with the gradients of `names` clipped."""

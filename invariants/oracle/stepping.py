@@ -185,16 +185,12 @@ class Stepper:
     ) -> dict[str, Array]:
         """A step of an optimizer that takes all its weights for one vector."""
         held = {n: arrays[n] for n in self.case.architecture.weights if n in (now.held or ())}
-        slopes = [
-            gradients[name] if name in moving else np.zeros_like(array[:1])
-            for name, array in held.items()
-        ]
         optimizer: Any = self.case.optimizer
         vector = self.memory.step(
             replace(optimizer, learning_rate=self.rate(optimizer.learning_rate, now)),
             self.rounding,
             flat(list(held.values())),
-            flat(slopes),
+            self._slopes(held, gradients, moving),
         )
         ends = np.cumsum([array[0].size for array in held.values()])[:-1]
         moved = {}
@@ -207,6 +203,47 @@ class Stepper:
             if name in moving or name in self.dragged:
                 moved[name] = after
         return moved
+
+    def _slopes(self, held: Arrays, gradients: Arrays, moving: Sequence[str]) -> Array:
+        """The gradients of what is held for one vector, with zeros for what has none."""
+        return flat(
+            [
+                gradients[name] if name in moving else np.zeros_like(array[:1])
+                for name, array in held.items()
+            ]
+        )
+
+    @property
+    def iterations(self) -> int:
+        """How often a step may move the weights, which it evaluates the loss in between for."""
+        optimizer: Any = self.case.optimizer
+        return optimizer.iterations if optimizer.kind in TOGETHER else 1
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether rounding may have decided how often a step has evaluated the loss."""
+        return self.iterations > 1 and self.memory.lost
+
+    def evaluates_again(self, iteration: int) -> bool:
+        """Whether the loss is evaluated after so many iterations of a step: not after the last."""
+        return iteration < self.iterations and self.memory.moved and not self.memory.lost
+
+    def goes_on(
+        self,
+        evaluations: int,
+        gained: Array,
+        arrays: Arrays,
+        gradients: Arrays,
+        moving: Sequence[str],
+        now: Moment,
+    ) -> bool:
+        """Whether there is a further iteration after so many evaluations of the loss in a step."""
+        optimizer: Any = self.case.optimizer
+        if evaluations >= (optimizer.evaluations or optimizer.iterations * 5 // 4):
+            return False
+        held = {n: arrays[n] for n in self.case.architecture.weights if n in (now.held or ())}
+        slopes = self._slopes(held, gradients, moving)
+        return self.memory.goes_on(self.rounding, gained, slopes)
 
     def _laid_out(self, name: str, samples: Array) -> Array:
         """A weight or its gradient as the optimizer sees it."""

@@ -245,6 +245,7 @@ NOTICED_BY = {
         "adafactor_unclipped": "training_trajectory",
         "muon_scaled_by_size": "training_trajectory",
         "lbfgs_forgets": "training_trajectory",
+        "lbfgs_stops_after_one": "upstream_gradients",
         "decay_reaches_unreached": "frozen_weights",
         "zeros_drift": "frozen_weights",
         "zero_rate_moves": "frozen_weights",

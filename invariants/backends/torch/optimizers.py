@@ -27,6 +27,11 @@ def _amsgrad(o: Any) -> dict[str, Any]:
     return {**_adam(o), "amsgrad": o.amsgrad}
 
 
+def _lbfgs(o: Any) -> dict[str, Any]:
+    limit = {} if o.evaluations is None else {"max_eval": o.evaluations}
+    return {"max_iter": o.iterations, **limit, "history_size": o.history}
+
+
 ROWS: dict[str, Row] = {
     "sgd": (
         "SGD",
@@ -88,8 +93,7 @@ ROWS: dict[str, Row] = {
             "eps": o.floor,
         },
     ),
-    # One iteration a step evaluates the closure once, at the weights as they are.
-    "lbfgs": ("LBFGS", lambda o: {"max_iter": 1, "history_size": o.history}),
+    "lbfgs": ("LBFGS", _lbfgs),
     "asgd": (
         "ASGD",
         lambda o: {"lambd": o.shrinkage, "alpha": o.power, "weight_decay": o.weight_decay},

@@ -210,12 +210,13 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     if seeded and case.first_of_its_size(number) and modes.draws_can_be_told(case):
         told = [f"draws({number}, {case.seed}, {', '.join(names)})"]
         taken += modes.surrounded(case, told) if modes.within(case) else told
-    taken += seeded
     # An optimizer clears the gradients of what it holds alone.
     everything = case.options(NAME)["optimizer_scope"] == "all"
     everything &= "left_out" not in case.realisations[NAME].ways
     kept = "set_to_none=False" if case.options(NAME)["zero_grad"] == "zeros" else ""
-    lines = [f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
+    lines = [*seeded, f"{'optimizer' if everything else 'model'}.zero_grad({kept})"]
+    if getattr(case.optimizer, "iterations", 1) > 1 and isinstance(action, Step):
+        lines += [f"x{i}.grad = None" for i in watched]  # of what a closure has left
     learn = modes.learned(case, [*modes.evaluated(case, number), *_loss(case)], watched)
     lines += learn
     for batch in more:

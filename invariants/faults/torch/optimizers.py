@@ -102,6 +102,11 @@ _ROWS = {
     "lbfgs_forgets": Row(
         "LBFGS forgets its history.", ("torch.optim.LBFGS.step",), Wanted(optimizer="lbfgs")
     ),
+    "lbfgs_stops_after_one": Row(
+        "LBFGS makes one iteration a step whatever it was told.",
+        ("torch.optim.LBFGS.step",),
+        Wanted(optimizer="lbfgs"),
+    ),
 }
 
 
@@ -347,6 +352,7 @@ def lbfgs_forgets(step: Any) -> Any:
 
 
 sgd_dampens_nothing = partial(_with, {"dampening": 0.0})
+lbfgs_stops_after_one = partial(_with, {"max_iter": 1})
 nesterov_looks_back = partial(_with, {"nesterov": False})
 nadam_momentum_stays = partial(_with, {"momentum_decay": 0.0})
 adagrad_rate_stays = partial(_with, {"lr_decay": 0.0})

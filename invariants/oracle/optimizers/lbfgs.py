@@ -14,9 +14,10 @@ from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import LAMBDA, Rounding, estimate
 from invariants.oracle.tape import Tape, Value
 
-#: torch.optim.LBFGS: the least curvature of a pair, and the least slope of a step, by default.
+#: torch.optim.LBFGS, by default: the least curvature of a pair, the least change of weights or loss
+#: (and slope) that it goes on for, and the least gradient.
 _LEAST_CURVATURE = 1e-10
-_LEAST_SLOPE = 1e-9
+_LEAST_CHANGE = 1e-9
 _LEAST_GRADIENT = 1e-7
 
 
@@ -43,11 +44,21 @@ def _dot(a: Value, b: Value) -> Value:
     return (a * b).sum(-1)
 
 
+def _largest(vector: Value) -> Value:
+    """The largest absolute value of a vector."""
+    size = vector.data.shape[-1]
+    return vector.apply("absolute").reshape(size, 1).apply("max", tie="first").reshape()
+
+
 @dataclass
 class Memory:
-    """What L-BFGS keeps from one step to the next; `steps` counts those that it has made."""
+    """What L-BFGS keeps from one iteration to the next; `steps` counts those that it has made.
+
+    moved: whether the last one has moved the weights. lost: rounding may have decided what it did.
+    """
 
     steps: int = 0
+    moved: bool = False
     lost: bool = False
     direction: Array | None = None
     rate: Array | None = None
@@ -56,8 +67,8 @@ class Memory:
     pairs: list[tuple[Array, Array, Array]] = field(default_factory=list)
 
     def step(self, o: Any, rounding: Rounding, weights: Array, gradient: Array) -> Array:
-        """The weights after a step of one iteration without line search (Nocedal & Wright 2006,
-        Algorithm 7.4, as documented for torch.optim.LBFGS and minFunc).
+        """The weights after an iteration without line search (Nocedal & Wright 2006, Algorithm 7.4,
+        as documented for torch.optim.LBFGS and minFunc).
         """
         if not self.lost:
             try:
@@ -71,9 +82,9 @@ class Memory:
         return np.full_like(weights, np.nan)
 
     def _step(self, o: Any, tape: Tape, weights: Array, gradient: Array) -> Array:
+        self.moved = False
         w, g = tape.constant(weights), tape.constant(gradient)
-        largest = g.apply("absolute").reshape(gradient.shape[1], 1).apply("max", tie="first")
-        if not _exceeds(largest.reshape(), _LEAST_GRADIENT):
+        if not _exceeds(_largest(g), _LEAST_GRADIENT):
             return weights
         self.steps += 1
         rate = tape.lift(on(tape, o.learning_rate))
@@ -84,9 +95,29 @@ class Memory:
         else:
             d = self._turned(o, tape, g)
         self.direction, self.rate, self.gradient = d.data, rate.data, gradient
-        if not _exceeds(_dot(g, d) * -1.0, _LEAST_SLOPE):
+        if not _exceeds(_dot(g, d) * -1.0, _LEAST_CHANGE):
             return weights
+        self.moved = True
         return (w + d * rate).data
+
+    def goes_on(self, rounding: Rounding, gained: Array, gradient: Array) -> bool:
+        """Whether there is a further iteration where the loss has been evaluated after the last.
+
+        There is none at an optimum, nor where weights or loss have hardly moved. gained: by how
+        much the loss has, worked out exactly from what it was rounded to. gradient: as it is now.
+        """
+        tape = Tape(rounding)
+        gain, move = tape.constant(gained), tape.constant(np.asarray(self.direction))
+        move = move * tape.constant(np.asarray(self.rate))
+        try:
+            return (
+                _exceeds(_largest(tape.constant(gradient)), _LEAST_GRADIENT)
+                and _exceeds(_largest(move), _LEAST_CHANGE)
+                and (_exceeds(gain, _LEAST_CHANGE) or _exceeds(gain * -1.0, _LEAST_CHANGE))
+            )
+        except _UndecidedError:
+            self.lost = True
+            return False
 
     def _turned(self, o: Any, tape: Tape, g: Value) -> Value:
         """The direction: -g times the inverse Hessian as the pairs have it."""
