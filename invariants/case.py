@@ -171,7 +171,8 @@ class Case(Document):
 
     penalties: by weight. groups: modules whose weights have another learning rate. clip: what a
     step makes of the gradients. schedule: how the learning rates change from step to step. average:
-    a copy of the weights that follows them.
+    a copy of the weights that follows them. accumulation: the optimizer adds gradients up, and
+    moves the weights at every so many steps.
     """
 
     architecture: Architecture
@@ -190,6 +191,7 @@ class Case(Document):
     clip: Clip | None = None
     schedule: Schedule | None = None
     average: Average | None = None
+    accumulation: Annotated[int, Field(ge=1, le=16)] = 1
     schema: Literal[2] = 2
 
     @cached_property
@@ -349,6 +351,7 @@ class Case(Document):
         settings = f"{losses}; {self.dtype}, {self.optimizer.kind}"
         settings += f", {self.schedule.kind} schedule" if self.schedule else ""
         settings += f", {self.average.kind} averages" if self.average else ""
+        settings += f", every {self.accumulation} steps" if self.accumulation > 1 else ""
         return f"<Case {self.name}: {layers}; {actions}; {settings}>"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
@@ -370,6 +373,7 @@ class Case(Document):
             ("groups", ungrouped(contract) if self.groups else ""),
             ("optimizer", not_expressed(self.optimizer, contract)),
             ("average", not_averaged(self.average, contract) if self.average else ""),
+            ("accumulation", unaccumulated(contract) if self.accumulation > 1 else ""),
             ("cast", not_cast(False, contract) if casts else ""),
         ):
             if reason:
@@ -598,6 +602,9 @@ class Case(Document):
         reason = refused(self.optimizer, contract, self.options(backend), bool(self.groups))
         if reason:
             raise CaseError(f"{where}: optimizer: {reason}")
+        reason = not_adding(self.optimizer.kind, mode) if self.accumulation > 1 else ""
+        if reason:
+            raise CaseError(f"{where}: accumulation: {reason}")
         reason = unsettled(self.schedule, self.program, contract) if self.schedule else ""
         if reason:
             raise CaseError(f"{where}: schedule: {reason}")
@@ -774,6 +781,18 @@ def late_construction(
 def ungrouped(contract: Contract) -> str:
     """Why no weights of a case have a learning rate of their own; "" where they can."""
     return "" if contract["parameter_groups"] else contract.said("parameter_groups")
+
+
+def unaccumulated(contract: Contract) -> str:
+    """Why no optimizer adds up gradients over several steps; "" where one can."""
+    return "" if contract["gradient_accumulation"] else contract.said("gradient_accumulation")
+
+
+def not_adding(optimizer: str, mode: Mode) -> str:
+    """Why it is not known which steps of an optimizer only add up; "" where it is."""
+    if "growth" in mode.traits:
+        return "a step that the scale of the loss skips adds nothing up"
+    return "muon raises at some steps, and not where it only adds up" if optimizer == "muon" else ""
 
 
 def unsupported(layer: Layer, contract: Contract) -> str:

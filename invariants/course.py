@@ -216,7 +216,7 @@ class _Course:
         self.sizes = [batch.size for batch in case.batches]
         self.fixed = self.contract["rate_set_under_a_schedule"] if case.schedule else None
         slots = case.optimizer.kind != "sgd" or case.optimizer.momentum > 0.0
-        self.has_slots = slots or case.average is not None
+        self.has_slots = slots or case.average is not None or case.accumulation > 1
         self.groups_change = any(
             contract.way(way or "").by == "rate"
             for action, way in zip(case.program, realisation.ways, strict=True)

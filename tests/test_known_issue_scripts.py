@@ -37,6 +37,7 @@ SPARED: dict[str, dict[str, str]] = {
         "attention.trainable": "attention.build((None, 2, 2), (None, 2, 2))\nattention.trainable"
     },
     "keras-average-by-position": {"first.trainable = False\n": ""},
+    "keras-average-follows-every-step": {"0.5": "1.0"},
     "keras-average-of-nothing": {"use_ema=True": "use_ema=False"},
     "keras-average-of-zeros": {
         "optimizer.build([weight])": "optimizer.apply([keras.ops.zeros(1)], [weight])"

@@ -18,6 +18,7 @@ from invariants.case import (
     Case,
     Realisation,
     frozen,
+    not_adding,
     not_by,
     not_cast,
     not_compiled,
@@ -313,6 +314,7 @@ def _cases(
         # In half of the cases that show no gradient, the change of a weight is its gradient.
         bare = fitted and not wanted.optimizer and choice.boolean()
         scheduled, averaged = not bare and choice.chance(6), not bare and choice.chance(8)
+        adds = not bare and choice.offers("gradient_accumulation") and choice.chance(8)
         dtypes = [
             dtype
             for dtype in _DTYPES
@@ -322,7 +324,8 @@ def _cases(
         ]
         kept = len(dtypes) < 2 or any(not_cast(averaged, contract) for contract in contracts)
         castable = () if kept else dtypes
-        program = draw_program(choice, architecture, batches, fitted, scheduled, averaged, castable)
+        follows = averaged or adds
+        program = draw_program(choice, architecture, batches, fitted, scheduled, follows, castable)
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
         if not architecture.asked & choice.lacking and not (mode and fitted and written):
@@ -339,6 +342,7 @@ def _cases(
         optimizer = SGD(learning_rate=optimizer.learning_rate)
     if bare:
         optimizer = SGD(learning_rate=optimizer.learning_rate)
+    adds = adds and optimizer.kind != "muon" and not any(not_adding("", one) for one in asked)
     groups = draw_groups(choice, architecture, optimizer)
     case = Case(
         architecture=architecture,
@@ -355,6 +359,7 @@ def _cases(
         clip=None if bare else draw_clip(choice),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
+        accumulation=choice.integer(2, 3) if adds else 1,
         dtype=dtype,
         training=fitted or not choice.chance(5),
         input_gradient=not fitted
@@ -375,8 +380,9 @@ def _cases(
                         not written,
                         mode,
                         device,
-                        lambda one: one.takes(
-                            (dtype, *cast_to), optimizer.kind, architecture.asked
+                        lambda one: (
+                            one.takes((dtype, *cast_to), optimizer.kind, architecture.asked)
+                            and not (adds and not_adding(optimizer.kind, one))
                         ),
                     )
                 ),

@@ -30,6 +30,7 @@ _OF_PROGRAMS = (
     "averages",
     "average_of_states",
     "average_overwrites",
+    "gradient_accumulation",
 )
 
 

@@ -22,13 +22,13 @@ MISPLACED = ("ValueError", "Shape mismatch")
 class Averages:
     """A copy of the weights, in samples, that follows them.
 
-    first: the weights and states that it is made with. count: the steps so far. fitted: a step is
-    a call of fit(), which ends with the averages.
+    first: the weights and states that it is made with. count: the steps before the last one.
+    fitted: a step is a call of fit(), which ends with the averages.
     """
 
     def __init__(self, case: Case, contract: Contract, world: World, fitted: bool) -> None:
         assert case.average
-        self.average = case.average
+        self.case, self.average = case, case.average
         self.contract = contract
         self.world = world
         self.fitted = fitted
@@ -39,18 +39,19 @@ class Averages:
     def forget(self) -> None:
         """Starts anew."""
         self.held: dict[str, Array] = {}
-        self.count = 0
+        self.calls = self.count = 0
 
     def new_optimizer(self) -> None:
         """The averages of an optimizer are gone with it."""
         if self.contract["averages_belong_to"] == "the_optimizer":
             self.forget()
 
-    def follow(self, moment: Moment, ends: bool, made: bool) -> frozenset[str]:
+    def follow(self, moment: Moment, ends: bool, made: bool, update: bool) -> frozenset[str]:
         """After a step; the weights that it replaces by their averages.
 
         ends: the call of fit(), if it is one, ends with this step. made: false where nobody can
-        tell whether it was skipped.
+        tell whether it was skipped. update: it has moved weights, and has not only added their
+        gradients up.
         """
         trainable = moment.acting.trainable
         if self.contract["averages_belong_to"] == "the_program":
@@ -59,12 +60,15 @@ class Averages:
             names = tuple(n for n in self.weights if n in (moment.held or ()))
         else:  # the step of an optimizer that has nothing to do
             names = ()
-        if names:
-            self._update(names)
+        always = self.contract["average_while_accumulating"] == "follows"
+        follows = bool(names) and (update or always)
+        if follows:
+            self._update(names, self.case.accumulation if always else 1)
         if not made and self.contract["averages_belong_to"] == "the_optimizer":
             self.held = {name: np.full_like(array, np.nan) for name, array in self.held.items()}
         misplaces = self.fitted and self._by_position(moment, names)
-        replaced = self._overwritten(names, trainable, ends and self.fitted and not misplaces)
+        ends = ends and self.fitted and not misplaces
+        replaced = self._overwritten(names, trainable, ends, follows)
         values = {name: self.held[name] for name in replaced}
         if misplaces:
             values |= self._of_others(moment)
@@ -80,7 +84,7 @@ class Averages:
         if self.misplaces(moment):
             return self._put(self._of_others(moment)), True
         before = self.contract["average_before_a_step"]
-        if self.count or before == "the_weight":
+        if self.held or before == "the_weight":
             return self._put({name: self.held[name] for name in names if name in self.held}), False
         first = {name: self.first[name] for name in names}
         if before == "zeros":
@@ -117,14 +121,18 @@ class Averages:
             self.world.move(values)
         return frozenset(values)
 
-    def _update(self, names: Iterable[str]) -> None:
-        """After a step: the averages of `names`, of which states may be taken as they are."""
+    def _update(self, names: Iterable[str], accumulation: int) -> None:
+        """After a step: the averages of `names`, of which states may be taken as they are.
+
+        accumulation: so many calls make one step of those that count.
+        """
+        self.count = self.calls // accumulation
+        self.calls += 1
         for name in names:
             array = self.world.arrays[name]
             synced = name in self.world.state_names and not self.average.buffers
             plain = self.count == 0 or synced
             self.held[name] = array if plain else self._next(self.held[name], array)
-        self.count += 1
 
     def _next(self, old: Array, new: Array) -> Array:
         """decay · old + (1 - decay) · new; the mean of all so far has another decay each time."""
@@ -136,13 +144,16 @@ class Averages:
         share = rounded(np.array([decay])).reshape(-1, *[1] * (old.ndim - 1))
         return rounded(rounded(share * old) + rounded(rounded(1.0 - share) * new))
 
-    def _overwritten(self, held: Iterable[str], trainable: Iterable[str], ends: bool) -> set[str]:
+    def _overwritten(
+        self, held: Iterable[str], trainable: Iterable[str], ends: bool, follows: bool
+    ) -> set[str]:
         """The weights that a step replaces by their averages.
 
-        held: those of the optimizer. ends: it ends a call of fit().
+        held: those of the optimizer. ends: it ends a call of fit(). follows: with averages that
+        have followed the weights at it.
         """
         every = self.average.overwrite
-        due = bool(every) and self.count % every == 0
+        due = follows and bool(every) and (self.count + 1) % every == 0
         known = set(held) & set(self.held)
         if due and self.contract["average_overwrites"] == "held":
             return known

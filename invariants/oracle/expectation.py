@@ -31,8 +31,9 @@ class ExpectedPoint:
     `flags` are those that it went by, `attributes` those that can be read, where they differ.
     `cast`: the formats that it rounds all weights to, one after the other; `dtype` is that of the
     model after it.
-    A step is `skipped` where a scaled gradient is surely not finite: it moves nothing. `may_warn`:
-    what it warns of where it is not skipped, and that is not known.
+    A step is `skipped` where a scaled gradient is surely not finite, or where gradients are only
+    added up: it moves nothing. `may_warn`: what it warns of where it is not skipped, and that is
+    not known.
     `rounds_scalars`: it rounds what the optimizer keeps beside its slots.
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.

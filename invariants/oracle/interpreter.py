@@ -292,7 +292,10 @@ class _Interpreter:
             forward = (*forward, index)
             point = replace(point, forward=forward)
         dragging = self._dragging(point, moment)
-        moved = (*point.moving, *dragging) if steps else ()
+        moved = given = (*point.moving, *dragging) if steps else ()
+        updates = self.stepper.updates(self.repeats) if given else (True,) * self.repeats
+        if not any(updates):
+            point, moved = replace(point, skipped=True), ()
         if self.lost:
             eager = self.scale.growth and not self.stepper.traced
             if eager and action.action == "step" and moment.receiving:
@@ -302,7 +305,8 @@ class _Interpreter:
             dragged = (
                 self.stepper.step_unseen(moved, moment.held or ()) if moved else frozenset[str]()
             )
-            replaced = dragged | (self._after_step(moment) if steps else frozenset[str]())
+            follows = self._after_step(moment, update=any(updates)) if steps else frozenset[str]()
+            replaced = dragged | follows
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())
             )
@@ -314,10 +318,13 @@ class _Interpreter:
         before = {name: self.world.arrays[name] for name in {*moved, *rewritten}}
         dragged = replaced = frozenset[str]()
         known = [drawn or {} for drawn in draws]
-        for remaining in reversed(range(self.repeats if steps else 1)):
+        for turn in range(self.repeats if steps else 1):
             result = self._evaluated(batches, moment, known, point.masked)
             untouched = self._left({name: before[name] for name in rewritten})
             unclipped = result.gradients
+            if given and self.case.accumulation > 1:
+                sums = self.stepper.accumulate(unclipped, given, updates[turn])
+                result = replace(result, gradients=unclipped | sums, lookups={})
             if steps and self.stepper.divides_lookups_by_nan(result.lookups.keys() & {*moved}):
                 point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
             if self.scale.growth and action.action == "step":
@@ -329,22 +336,24 @@ class _Interpreter:
                     self.stepper.traced,
                 )
                 raises = point.raises
-            if point.skipped:
+            if point.skipped and self.scale.growth:
                 moved = ()
                 replaced = self._after_skipping(moment)
                 break
             if steps and self.case.clip:
                 result = self._clipped(result, moment.with_gradients)
-            dragged = self._step(result, moved, moment, dragging, point.masked)
+            moving = moved if updates[turn] else ()
+            dragged = self._step(result, moving, moment, dragging, point.masked)
             if moved and self.stepper.iterations > 1:
                 evaluate = partial(self._evaluated, batches, moment, known, point.masked)
                 result, further = self._iterate(result, evaluate, moved, moment, point.masked)
                 dragged |= further
-            given = (result.gradients[name] for name in moment.receiving)
-            made = not self.scale.growth or all(np.isfinite(array).all() for array in given)
+            reached = (result.gradients[name] for name in moment.receiving)
+            made = not self.scale.growth or all(np.isfinite(array).all() for array in reached)
             replaced = frozenset[str]()
             if steps:
-                replaced = self._after_step(moment, ends=not remaining, made=made)
+                ends = turn == self.repeats - 1
+                replaced = self._after_step(moment, ends, made, updates[turn])
             if steps and (flags.trainable or not self.blind):
                 self.scale.after_step(skipped=False)
         self.rewritten |= dragged | replaced
@@ -418,16 +427,19 @@ class _Interpreter:
         makes_variables = waited and moment.held is not None
         return self.functions.call(name, raises, makes_variables, moment.again)
 
-    def _after_step(self, moment: Moment, ends: bool = True, made: bool = True) -> frozenset[str]:
+    def _after_step(
+        self, moment: Moment, ends: bool = True, made: bool = True, update: bool = True
+    ) -> frozenset[str]:
         """Goes on with the schedule and the averages; ends: the call of a step ends with it; made:
-        false where nobody can tell whether it was skipped.
+        false where nobody can tell whether it was skipped; update: it has moved weights.
 
         The result names the weights that became their averages though no gradient moves them.
         """
         self.stepper.count(bool(moment.acting.trainable))
         if not self.averages:
             return frozenset()
-        return self.averages.follow(moment, ends, made) - frozenset(moment.receiving)
+        replaced = self.averages.follow(moment, ends, made, update)
+        return replaced - frozenset(moment.receiving if update else ())
 
     def _after_skipping(self, moment: Moment) -> frozenset[str]:
         """Goes on after a step that was skipped; the weights that become their averages, as in fit.

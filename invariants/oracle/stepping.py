@@ -40,7 +40,7 @@ class Stepper:
 
     counted: the steps that a schedule goes by. rate_set: the factor of a learning rate that was
     set under a schedule, and after how many steps. dragged: the frozen weights that the last step
-    of all weights together has moved.
+    of all weights together has moved. added: the sums of gradients that have moved nothing yet.
     """
 
     def __init__(
@@ -84,6 +84,8 @@ class Stepper:
         self.updates_of: dict[str, int] = {}
         self.loaded_at: dict[str, int] = {}  # the updates that are in the file it was loaded from
         self.steps = 0
+        self.calls = 0
+        self.added: dict[str, Array] = {}
         self.counted = 0  # the steps that a schedule has seen
         self.rate_set: tuple[float, int] | None = None
         self.rounded = False
@@ -125,6 +127,26 @@ class Stepper:
             left = self.rounded or self._is_left(arrays[name]) or self._is_misread(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
+
+    def updates(self, calls: int) -> tuple[bool, ...]:
+        """Which of so many further calls of the optimizer move weights; the others add up alone."""
+        first, self.calls = self.calls, self.calls + calls
+        return tuple((first + n + 1) % self.case.accumulation == 0 for n in range(calls))
+
+    def accumulate(self, gradients: Arrays, names: Sequence[str], update: bool) -> dict[str, Array]:
+        """The sums of gradients since the last update, or their averages for an `update`.
+
+        At a step at which a weight was frozen there is no gradient of it to be added.
+        """
+        rounded = self.rounding.disturb
+        for name in names:
+            before, gradient = self.added.get(name), gradients[name]
+            self.added[name] = gradient if before is None else rounded(before + gradient)
+        sums = {name: self.added[name] for name in names}
+        if not update:
+            return sums
+        self.added = {}
+        return {name: rounded(total / self.case.accumulation) for name, total in sums.items()}
 
     def _count(self, moving: Sequence[str]) -> None:
         self.steps += 1

@@ -245,7 +245,7 @@ def _why(name: str, steps: list[ExpectedPoint]) -> str:
     if steps and name in steps[-1].still:
         return "has a learning rate of 0"
     if steps and steps[-1].skipped:
-        return "is in a step that the loss scale skips"
+        return "is in a step that makes no update"
     trainable = bool(steps) and name not in steps[-1].flags.frozen
     return "is not in the optimizer" if trainable else "was frozen"
 

@@ -1,7 +1,8 @@
 """What is frozen has no gradient and gets no optimizer slot.
 
 What the objective does not depend on has no gradient either, trainable as it is.
-A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits. What
+A slot that was there before the freeze may stay; while the weight is frozen it keeps its bits, but
+for a sum of gradients, which an update empties. What
 no loss reaches gets a slot only where the contract makes those of all weights at once, and what was
 frozen since where the optimizer was made with it. Where a program sets gradients to zeros instead
 of None, what had one has zeros, and its slots go on.
@@ -114,7 +115,7 @@ def _slots(
     after: ObservedPoint,
     may_be_new: bool,
 ) -> Iterator[Finding]:
-    name = common["subject"]
+    name, sums = common["subject"], CONTRACTS[common["backend"]]["accumulator"]
     old, new = before.slots.get(name, {}), after.slots.get(name, {})
     for slot, array in new.items():
         if slot not in old and not may_be_new:
@@ -127,7 +128,7 @@ def _slots(
                 got=slot,
                 earlier=before.action,
             )
-        elif slot in old and not _same(old[slot], array):
+        elif slot in old and not _same(old[slot], array) and not (slot == sums and not array.any()):
             yield Finding(
                 **common,
                 message=f"{name} {why} and its optimizer slot {slot!r} moved",

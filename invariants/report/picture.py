@@ -404,7 +404,8 @@ def _training(case: Case) -> str:
     groups = "".join(f", {rate:g} for {module}" for module, rate in case.groups.items())
     kind = case.clip.kind.replace("_", " ") if case.clip else ""
     clipping = f", {kind} clipped at {case.clip.limit:g}" if case.clip else ""
-    parts = [f"{losses} by {optimizer}{groups}{clipping}", _scheduled(case), _averaged(case)]
+    every = f", at every {case.accumulation} steps" if case.accumulation > 1 else ""
+    parts = [f"{losses} by {optimizer}{groups}{clipping}{every}", _scheduled(case), _averaged(case)]
     return f"minimises {', '.join(part for part in parts if part)}"
 
 

@@ -27,7 +27,7 @@ from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import judge
 from invariants.objective import Term
 from invariants.optimizer import SGD, Adam, Optimizer, RMSprop
-from invariants.program import Action, Compile, Gradient, Step
+from invariants.program import Action, Compile, Freeze, Gradient, Step, Thaw
 
 #: The second batch of a case is so many times smaller than the first.
 SMALLER = 8
@@ -41,6 +41,7 @@ def _case(
     optimizer: Optimizer | None = None,
     program: tuple[Action, ...] = (Gradient(0),),
     vocabulary: int | None = None,
+    accumulation: int = 1,
 ) -> Case:
     """A case on Keras, in float64: inputs are 0.5 and have gradients, weights are 1/8, 2/8, ...
 
@@ -61,6 +62,7 @@ def _case(
         target = np.zeros((2, *architecture.outputs[0].shape))
         return Batch((frozen(inputs),), (frozen(target),), (None,))
 
+    ways = tuple("layer_trainable" if isinstance(a, Freeze | Thaw) else None for a in program)
     options = {"optimizer_build": "ahead", "optimizer_call": "apply"}
     return Case(
         architecture=architecture,
@@ -73,12 +75,14 @@ def _case(
         training=True,
         input_gradient=vocabulary is None,
         seed=0,
-        realisations={"tensorflow": Realisation("tape", (None,) * len(program), options)},
+        accumulation=accumulation,
+        realisations={"tensorflow": Realisation("tape", ways, options)},
     ).check()
 
 
 _STEPS = (Step(0), Step(1), Step(1))
 _ANOTHER_OPTIMIZER = (Step(0), Step(0), Compile(), Step(0))
+_FROZEN_AT_AN_UPDATE = (Step(0), Freeze("dense_0"), Step(0), Thaw("dense_0"), Step(0), Step(0))
 _TWICE_THE_SAME = (Node(0, (0,)), Node(1, (0,)), Node(2, (1, 2)), Node(3, (3,)))
 #: Betas that float32 holds: what Keras makes of others in float64 is known, and hides what follows.
 _ADAM = Adam(beta_1=0.875, beta_2=0.5)
@@ -125,6 +129,15 @@ RARE = {
     ),
     "count_outlives_its_optimizer": (
         _case((2,), (Dense(units=1),), optimizer=_ADAM, program=_ANOTHER_OPTIMIZER),
+        "training_trajectory",
+    ),
+    "sums_outlive_an_update": (
+        _case(
+            (2,),
+            (Dense(units=2), Dense(units=1)),
+            program=_FROZEN_AT_AN_UPDATE,
+            accumulation=2,
+        ),
         "training_trajectory",
     ),
     "rmsprop_uncentered": (

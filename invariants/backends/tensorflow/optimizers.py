@@ -102,6 +102,8 @@ def made(case: Case) -> list[str]:
         options |= {"use_ema": True, "ema_momentum": case.average.decay}
         if case.average.overwrite:
             options["ema_overwrite_frequency"] = case.average.overwrite
+    if case.accumulation > 1:
+        options["gradient_accumulation_steps"] = case.accumulation
     if case.clip:
         options[_CLIPS[case.clip.kind]] = case.clip.limit
     given = arguments(**options)

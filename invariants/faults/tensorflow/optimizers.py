@@ -30,6 +30,10 @@ _ROWS = {
     "adam_uncorrected": Row(
         "Adam goes without bias correction.", ("keras.optimizers.Adam.update_step",)
     ),
+    "sums_outlive_an_update": Row(
+        "An update leaves the sum of gradients of what is frozen then.",
+        ("keras.optimizers.Optimizer._backend_reset_gradient_accumulators",),
+    ),
     "decay_forgotten": Row("The optimizer decays nothing.", _APPLY),
     "clipping_forgotten": Row("The optimizer clips nothing.", _CLIP),
     "each_norm_clipped": Row("global_clipnorm clips the norm of each weight by itself.", _CLIP),
@@ -104,6 +108,17 @@ def _after_apply(move_frozen: Any, apply: Any) -> Any:
                 move_frozen(self, number, variable)
 
     return moving
+
+
+def sums_outlive_an_update(reset: Any) -> Any:
+    def partly(self: Any) -> None:
+        sums = zip(self._trainable_variables, self._accumulated_gradients, strict=True)
+        kept = [(held, held.numpy()) for variable, held in sums if not variable.trainable]
+        reset(self)
+        for held, before in kept:
+            held.assign(before)
+
+    return partly
 
 
 def _decay(optimizer: Any, number: int, variable: Any) -> None:

@@ -15,6 +15,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "added_keys_under_a_hint": ("unseen",),
     "attention_scale": ("float32",),
     "average_before_a_step": ("zeros",),
+    "average_while_accumulating": ("follows",),
     "average_overwrites": ("held",),
     "averages_handed_out": ("by_position",),
     "beta_that_rounds_to_1": ("stops",),

@@ -392,6 +392,28 @@ TENSORFLOW = Contract(
             "its moving average; but the state of a frozen layer won't be updated during training.",
             "https://keras.io/guides/transfer_learning/",
         ),
+        "gradient_accumulation": Clause(
+            True,
+            "gradient_accumulation_steps: model & optimizer variables will not be updated at every "
+            "step; instead they will be updated every gradient_accumulation_steps steps, using the "
+            "average value of the gradients since the last update. Learning rate schedules will "
+            "look at real iterations. Silent on a weight that was frozen at some of these steps; "
+            "users expect that those count, as steps without a gradient.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "accumulator": Clause(
+            "accumulated_gradients",
+            "The average value of the gradients since the last update: what a weight had until "
+            "then is gone with it, be the weight frozen at the update or not.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "average_while_accumulating": Clause(
+            "stays",
+            "Optimizer variables will not be updated at every step; instead they will be updated "
+            "every gradient_accumulation_steps steps. EMA frequency will look at accumulated "
+            "iterations.",
+            _KERAS + "optimizers/sgd/",
+        ),
         "average_of_nothing": Clause(
             None,
             "Silent; users expect that where nothing is trained there is nothing to average.",

@@ -422,6 +422,22 @@ TORCH = Contract(
             "The averaged model is another one; the model itself goes on as it is.",
             _TORCH + "optim.html#weight-averaging-swa-and-ema",
         ),
+        "gradient_accumulation": Clause(
+            False,
+            "Gradients accumulate in the grad of leaf tensors until a program clears them; an "
+            "optimizer moves the parameters at each step.",
+            _TORCH + "optim.html#taking-an-optimization-step",
+        ),
+        "accumulator": Clause(
+            "",
+            "Silent; torch's optimizers add up no gradients.",
+            _TORCH + "optim.html#taking-an-optimization-step",
+        ),
+        "average_while_accumulating": Clause(
+            "stays",
+            "Silent; torch's optimizers add up no gradients.",
+            _TORCH + "optim.html#taking-an-optimization-step",
+        ),
         "average_of_nothing": Clause(
             None,
             "The averaged model is made with the model, trained or not.",
