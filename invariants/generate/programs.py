@@ -117,7 +117,8 @@ class _Program:
         if kind == "five_steps":
             self.actions.extend([Step(batch)] * 5)
         elif kind.startswith("step"):
-            more = (self.batch(),) if self.choice.chance(6) and not self.fitted else ()
+            further = self.choice.one_of((1, 1, 2, 3)) if self.choice.chance(6) else 0
+            more = () if self.fitted else tuple(self.batch() for _ in range(further))
             self.actions.append(Step(batch, more))
         if kind == "step_change_step":
             self.change()
