@@ -172,7 +172,7 @@ class Case(Document):
     penalties: by weight. groups: modules whose weights have another learning rate. clip: what a
     step makes of the gradients. schedule: how the learning rates change from step to step. average:
     a copy of the weights that follows them. accumulation: the optimizer adds gradients up, and
-    moves the weights at every so many steps.
+    moves the weights at every so many steps. maximize: it climbs the objective.
     """
 
     architecture: Architecture
@@ -192,6 +192,7 @@ class Case(Document):
     schedule: Schedule | None = None
     average: Average | None = None
     accumulation: Annotated[int, Field(ge=1, le=16)] = 1
+    maximize: bool = False
     schema: Literal[2] = 2
 
     @cached_property
@@ -351,6 +352,7 @@ class Case(Document):
         settings = f"{losses}; {self.dtype}, {self.optimizer.kind}"
         settings += f", {self.schedule.kind} schedule" if self.schedule else ""
         settings += f", {self.average.kind} averages" if self.average else ""
+        settings += ", maximized" if self.maximize else ""
         settings += f", every {self.accumulation} steps" if self.accumulation > 1 else ""
         return f"<Case {self.name}: {layers}; {actions}; {settings}>"
 
@@ -373,6 +375,7 @@ class Case(Document):
             ("groups", ungrouped(contract) if self.groups else ""),
             ("optimizer", not_expressed(self.optimizer, contract)),
             ("average", not_averaged(self.average, contract) if self.average else ""),
+            ("maximize", not_climbing(self.optimizer.kind, contract) if self.maximize else ""),
             ("accumulation", unaccumulated(contract) if self.accumulation > 1 else ""),
             ("cast", not_cast(False, contract) if casts else ""),
         ):
@@ -786,6 +789,13 @@ def ungrouped(contract: Contract) -> str:
 def unaccumulated(contract: Contract) -> str:
     """Why no optimizer adds up gradients over several steps; "" where one can."""
     return "" if contract["gradient_accumulation"] else contract.said("gradient_accumulation")
+
+
+def not_climbing(optimizer: str, contract: Contract) -> str:
+    """Why a backend has no such optimizer that maximizes; "" where it has one."""
+    if optimizer in contract["maximizing"]:
+        return ""
+    return f"{contract.backend} has no {optimizer} that maximizes: {contract.said('maximizing')}"
 
 
 def not_adding(optimizer: str, mode: Mode) -> str:

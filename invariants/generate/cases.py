@@ -360,6 +360,7 @@ def _cases(
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
         accumulation=choice.integer(2, 3) if adds else 1,
+        maximize=optimizer.kind in choice.offered("maximizing") and choice.chance(12),
         dtype=dtype,
         training=fitted or not choice.chance(5),
         input_gradient=not fitted

@@ -31,6 +31,7 @@ _OF_PROGRAMS = (
     "average_of_states",
     "average_overwrites",
     "gradient_accumulation",
+    "maximizing",
 )
 
 

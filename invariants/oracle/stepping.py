@@ -115,7 +115,7 @@ class Stepper:
                 self.contract,
                 self.rounding,
                 self._laid_out(name, arrays[name]),
-                self._laid_out(name, gradients[name]),
+                self._laid_out(name, -gradients[name] if self.case.maximize else gradients[name]),
                 self.slots.get(name) or self._first_slots(name, arrays[name]),
                 self.updates_of[name] if of_parameter else self.steps,
                 lookups.get(name),
@@ -319,9 +319,12 @@ class Stepper:
         return tuple(named) if named and any(arrays[n][0].ndim > 1 for n in names) else None
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
-        """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are."""
+        """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are.
+
+        One that maximizes has made others of them.
+        """
         o = self.case.optimizer
-        if o.kind != "sgd" or not o.nesterov or o.weight_decay:
+        if self.case.maximize or o.kind != "sgd" or not o.nesterov or o.weight_decay:
             return {}
         if self.options.get("optimizer_loop") != "foreach":
             return {}

@@ -235,6 +235,8 @@ def plainer_settings(case: Case) -> Iterator[Case]:
         yield replace(case, groups={})
     if case.clip:
         yield replace(case, clip=None)
+    if case.maximize:
+        yield replace(case, maximize=False)
     if case.accumulation > 1:
         yield replace(case, accumulation=1)
     for name in ("schedule", "average"):

@@ -406,7 +406,8 @@ def _training(case: Case) -> str:
     clipping = f", {kind} clipped at {case.clip.limit:g}" if case.clip else ""
     every = f", at every {case.accumulation} steps" if case.accumulation > 1 else ""
     parts = [f"{losses} by {optimizer}{groups}{clipping}{every}", _scheduled(case), _averaged(case)]
-    return f"minimises {', '.join(part for part in parts if part)}"
+    aim = "maximises" if case.maximize else "minimises"
+    return f"{aim} {', '.join(part for part in parts if part)}"
 
 
 def _scheduled(case: Case) -> str:

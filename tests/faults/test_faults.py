@@ -244,6 +244,7 @@ NOTICED_BY = {
         "asgd_rate_stays": "training_trajectory",
         "adafactor_unclipped": "training_trajectory",
         "muon_scaled_by_size": "training_trajectory",
+        "maximize_forgotten": "training_trajectory",
         "lbfgs_forgets": "training_trajectory",
         "lbfgs_stops_after_one": "upstream_gradients",
         "decay_reaches_unreached": "frozen_weights",

@@ -163,6 +163,8 @@ def _made(case: Case, parameters: str) -> str:
     o = case.optimizer
     constructor, rest = ROWS[o.kind]
     options = {"lr": o.learning_rate, **rest(o), **_loop(case)}
+    if case.maximize:
+        options["maximize"] = True
     if o.kind == "muon":
         adamw = arguments(lr=o.learning_rate, **_adam(o))
         return f"MuonAndAdamW({parameters}, dict({adamw}), {arguments(**options)})"

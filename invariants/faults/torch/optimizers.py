@@ -99,6 +99,7 @@ _ROWS = {
         ("torch.optim.Muon.step",),
         Wanted(optimizer="muon"),
     ),
+    "maximize_forgotten": Row("An optimizer that is to maximize minimizes.", _STEP),
     "lbfgs_forgets": Row(
         "LBFGS forgets its history.", ("torch.optim.LBFGS.step",), Wanted(optimizer="lbfgs")
     ),
@@ -353,6 +354,7 @@ def lbfgs_forgets(step: Any) -> Any:
 
 sgd_dampens_nothing = partial(_with, {"dampening": 0.0})
 lbfgs_stops_after_one = partial(_with, {"max_iter": 1})
+maximize_forgotten = partial(_with, {"maximize": False})
 nesterov_looks_back = partial(_with, {"nesterov": False})
 nadam_momentum_stays = partial(_with, {"momentum_decay": 0.0})
 adagrad_rate_stays = partial(_with, {"lr_decay": 0.0})

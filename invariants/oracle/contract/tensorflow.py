@@ -392,6 +392,11 @@ TENSORFLOW = Contract(
             "its moving average; but the state of a frozen layer won't be updated during training.",
             "https://keras.io/guides/transfer_learning/",
         ),
+        "maximizing": Clause(
+            (),
+            "Silent; an optimizer of Keras minimizes, so a program negates its loss.",
+            _KERAS + "optimizers/",
+        ),
         "gradient_accumulation": Clause(
             True,
             "gradient_accumulation_steps: model & optimizer variables will not be updated at every "

@@ -422,6 +422,16 @@ TORCH = Contract(
             "The averaged model is another one; the model itself goes on as it is.",
             _TORCH + "optim.html#weight-averaging-swa-and-ema",
         ),
+        "maximizing": Clause(
+            (
+                *("sgd", "adam", "adamw", "nadam", "radam", "adamax", "adagrad", "adadelta"),
+                *("rmsprop", "rprop", "asgd", "adafactor"),
+            ),
+            "maximize: maximize the objective with respect to the params, instead of minimizing; "
+            "in the algorithm the gradient is negated before all else. LBFGS and Muon have no such "
+            "argument.",
+            _TORCH + "generated/torch.optim.SGD.html",
+        ),
         "gradient_accumulation": Clause(
             False,
             "Gradients accumulate in the grad of leaf tensors until a program clears them; an "
