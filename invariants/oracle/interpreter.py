@@ -20,7 +20,7 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
-from invariants.oracle.layouts import lays_out_otherwise, norms_steps
+from invariants.oracle.layouts import lays_out_otherwise, strides_of_their_own
 from invariants.oracle.masking import held_parts, kept, masked
 from invariants.oracle.optimizers import REMAKING, TOGETHER
 from invariants.oracle.passes import Pass, Passes
@@ -83,9 +83,12 @@ class _Interpreter:
 
     def _refused_view(self) -> tuple[str, str] | None:
         """What a forward pass may raise in a graph that is traced ahead."""
-        traits, refused = self.mode.traits, self.contract["view_behind_a_batch_norm"]
-        ahead = traits.get("compile") == "aot_eager" and traits["of"] != "loss"
-        if not refused or not ahead or not norms_steps(self.case.architecture):
+        traits, refused = self.mode.traits, self.contract["view_in_a_traced_graph"]
+        if not refused or traits.get("compile") != "aot_eager":
+            return None
+        terms = self.case.objective if traits["of"] in ("loss", "step") else ()
+        losses = {term.output: term.loss for term in terms}
+        if not strides_of_their_own(self.case.architecture, losses):
             return None
         name, text = refused
         return name, text

@@ -14,11 +14,27 @@ Rows that are looked up in all tangents of a table at once lie between each othe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from invariants.architecture.graph import Architecture, Placed
+
+#: Kernels of a CPU that give a contiguous result, or one in the order of a gradient that comes in,
+#: where element by element the order of what goes in would be kept; forward, backward or both.
+_ORDERING = (
+    "batch_norm",
+    "celu",
+    "elu",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_tanh",
+    "log_sigmoid",
+    "log_softmax",
+    "relu6",
+    "selu",
+)
+_ORDERING_LOSSES = ("huber", "mse")
 
 _CONVOLUTIONS = (
     "conv1d",
@@ -62,13 +78,17 @@ def lays_out_otherwise(architecture: Architecture, changing: Collection[str]) ->
     )
 
 
-def norms_steps(architecture: Architecture) -> bool:
-    """Whether a batch norm has steps, which torch lays out behind the features.
+def strides_of_their_own(architecture: Architecture, losses: Mapping[int, str]) -> bool:
+    """Whether a kernel lays out its result otherwise than a trace of its decomposition says.
 
-    A graph that is traced ahead takes the result for one in the order of the input, the kernel of a
-    CPU gives it another; where a view follows that only the first allows, it is refused.
+    Where a view follows that only the trace allows, it is refused. losses: those that are traced,
+    by the number of the output that each is of.
     """
-    return any(p.layer.kind == "batch_norm" and p.specs[0].rank == 2 for p in architecture.layers)
+    layers = (p.layer.kind in _ORDERING and p.specs[0].rank > 1 for p in architecture.layers)
+    outputs = architecture.outputs
+    return any(layers) or any(
+        loss in _ORDERING_LOSSES and outputs[number].rank > 1 for number, loss in losses.items()
+    )
 
 
 def _of_several_features(placed: Placed) -> bool:

@@ -1,4 +1,4 @@
-"""Which networks may lay out all tangents at once otherwise than one, and what then raises."""
+"""Which networks may lay out a result otherwise than a trace of it, and what then raises."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from forging import chain, torch_case
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.layers import AnyLayer
-from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.activations import LogSoftmax, Tanh
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.convolution import Conv1D, Conv2D
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import InstanceNorm
 from invariants.architecture.layers.lora import LoraEmbedding
+from invariants.architecture.layers.normalization import BatchNorm
 from invariants.architecture.layers.resizing import ZeroPadding2D
 from invariants.architecture.layers.shaping import Embedding, Flatten, Reshape
 from invariants.case import Case
 from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
-from invariants.oracle.layouts import lays_out_otherwise
+from invariants.oracle.layouts import lays_out_otherwise, strides_of_their_own
 from invariants.program import Freeze, Gradient
 
 ISSUE = "torch-linear-map-views"
@@ -123,3 +124,34 @@ def test_a_linear_map_of_views_raises_as_known_where_jacfwd_does_not(
     what: str, mode: str, found: set[str]
 ) -> None:
     assert {f.issue for f in judge(case_of(*MAY[what], mode=mode), "torch").findings} == found
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss", "may"),
+    [
+        ((BatchNorm(), Flatten()), "mae", True),
+        ((Flatten(), BatchNorm()), "mae", False),
+        ((LogSoftmax(),), "mae", True),
+        ((Tanh(),), "mae", False),
+        ((Tanh(),), "mse", True),
+        ((Tanh(),), "huber", True),
+        ((Tanh(), Flatten()), "mse", False),
+    ],
+)
+def test_strides_are_other_ones_where_a_kernel_orders_positions(
+    layers: tuple[AnyLayer, ...], loss: str, may: bool
+) -> None:
+    architecture = Architecture((Spec((3, 2)),), chain(*layers))
+    assert strides_of_their_own(architecture, {0: loss}) == may
+    untraced = strides_of_their_own(architecture, {})
+    assert untraced == (may and loss == "mae")
+
+
+@pytest.mark.parametrize("mode", ["compiled", "compiled_step", "compiled_loss"])
+def test_a_loss_counts_where_it_is_traced(mode: str) -> None:
+    dense = (Dense(units=2), Reshape(shape=(2, 1)), Dense(units=2))
+    as_if = CONTRACTS["torch"].as_if({"view_in_a_traced_graph": REFUSED})
+    (point,) = expect(case_of(*dense, mode=mode), "torch", as_if).points
+    assert point.may_raise == (None if mode == "compiled" else REFUSED)
+    (point,) = expect(case_of(*dense, mode=mode), "torch").points
+    assert point.may_raise is None

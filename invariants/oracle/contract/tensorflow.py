@@ -986,7 +986,7 @@ TENSORFLOW = Contract(
             "Silent; users expect that a gradient does not raise.",
             _TF + "GradientTape#gradient",
         ),
-        "view_behind_a_batch_norm": Clause(
+        "view_in_a_traced_graph": Clause(
             None,
             "Silent; users expect that a forward pass does not raise.",
             _TF + "function",

@@ -1009,7 +1009,7 @@ TORCH = Contract(
             "parameters, and vmap maps a function over tensors; silent on what a view refuses.",
             _TORCH + "generated/torch.func.linearize.html",
         ),
-        "view_behind_a_batch_norm": Clause(
+        "view_in_a_traced_graph": Clause(
             None,
             "torch.compile optimizes the given model or function; silent on what a view refuses.",
             _TORCH + "generated/torch.compile.html",
