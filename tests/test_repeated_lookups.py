@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from forging import chain
@@ -16,7 +18,7 @@ from invariants.backends import installed
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import judge
 from invariants.objective import Term
-from invariants.optimizer import Adam
+from invariants.optimizer import Adam, RMSprop
 from invariants.program import Action, Step, Thaw
 
 pytestmark = pytest.mark.skipif(not installed("tensorflow"), reason="needs TensorFlow")
@@ -75,3 +77,16 @@ def test_a_table_that_is_adapted_is_looked_up_in_a_graph_or_of_one_row(
     assert {f.issue for f in verdict.findings} == (
         {"keras-adam-repeated-lookups"} if found else set()
     )
+
+
+def test_a_variance_below_0_of_lookups_raises_as_the_issue_says() -> None:
+    """Four lookups of one row, whose gradients are of one sign: (Σg)² is above 2·Σg²."""
+    case = looking_up(Embedding(features=2), "tape", Step(0), rows=2)
+    (batch,) = case.batches
+    alike = replace(batch, targets=(frozen(np.array([[-1.0], [-1.0]])),))
+    case = replace(case, batches=(alike,), optimizer=RMSprop(rho=0.5, centered=True))
+    verdict = judge(case.check(), "tensorflow")
+    assert not verdict.violations
+    assert ("program_runs", "keras-adam-repeated-lookups") in {
+        (f.property_, f.issue) for f in verdict.findings
+    }

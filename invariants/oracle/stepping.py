@@ -287,14 +287,18 @@ class Stepper:
         )
 
     def divides_lookups_by_nan(self, tables: Collection[str]) -> bool:
-        """Whether the gradient of a table is divided by what a β of 1 has made NaN.
+        """Whether the gradient of a table may be divided by NaN.
 
         Keras divides a gradient of lookups by way of their places then, and where two are of one
-        row it adds the places up. tables: those that are moved.
+        row it adds the places up. A β of 1 makes it NaN, and so does the root of a variance that is
+        less than 0: a mean of squares taken lookup by lookup, less the square of a mean that is
+        not. tables: those that are moved.
         """
-        o, unit = self.case.optimizer, self.rounding.unit
-        divides = o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0
-        return bool(tables) and divides and self.contract["beta_that_rounds_to_1"] == "stops"
+        o, unit, contract = self.case.optimizer, self.rounding.unit, self.contract
+        if o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0:
+            return bool(tables) and contract["beta_that_rounds_to_1"] == "stops"
+        centered = o.kind == "rmsprop" and o.centered
+        return bool(tables) and centered and contract["sparse_second_moment"] == "sum_of_squares"
 
     def _is_misread(self, array: Array) -> bool:
         """Whether a fused step may read a gradient in the order of memory, and that is another.
