@@ -91,7 +91,7 @@ class Flags:
 
     def _set(self, target: str, value: bool, sets_flag: bool, equal_flag_ignored: bool) -> Flags:
         reached = set(self.architecture.weights_in(target))
-        flagged = set(self.flagged)
+        flagged, apart = set(self.flagged), self.apart
         if sets_flag:
             modules = self._modules_in(target)
             if equal_flag_ignored:
@@ -100,8 +100,10 @@ class Flags:
                 modules -= skipped
                 reached = {w for w in reached if w.rpartition(".")[0] in modules}
             flagged = flagged | modules if value else flagged - modules
+            apart = self.apart - reached
+            if equal_flag_ignored and not value:  # what holds them says so all along
+                reached -= self.apart
         weights = self.frozen | reached if value else self.frozen - reached
-        apart = self.apart - reached if sets_flag else self.apart
         return replace(self, frozen=frozenset(weights), flagged=frozenset(flagged), apart=apart)
 
     def without(self, patterns: Collection[str], target: str = "") -> Flags:

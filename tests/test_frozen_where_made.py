@@ -12,6 +12,7 @@ from invariants import ledger
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.adapters import Bottleneck
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.lora import LoraDense
@@ -24,7 +25,7 @@ from invariants.judge import gather, judge
 from invariants.ledger import KnownIssue
 from invariants.observation import same_bits
 from invariants.oracle.contract import CONTRACTS
-from invariants.program import Action, Evaluate, Freeze, SetMode, Step, Thaw
+from invariants.program import Action, Evaluate, Freeze, Gradient, SetMode, Step, Thaw
 from invariants.properties import findings
 
 WAYS = ("constructor", "before_build")
@@ -139,6 +140,19 @@ def test_a_layer_whose_sublayers_are_forgotten_remembers_being_frozen() -> None:
     flags = made.course("tensorflow", CONTRACTS["tensorflow"].as_if(told))[0].flags
     assert flags.frozen == {"lora_dense_0.lora_a", "lora_dense_0.lora_b"}
     assert flags.flagged == {"lora_dense_0"}
+
+
+@needs_tensorflow
+def test_sublayers_that_a_constructor_forgot_take_a_thaw_for_what_they_are_already() -> None:
+    """Two issues in one: the sublayers were never flagged, so that thawing does not reach them."""
+    target, weight = "bottleneck_0", "bottleneck_0.down_kernel"
+    program = (Freeze(target), Freeze(weight), Thaw(target), Gradient(0))
+    ways = ("constructor", "variable_trainable", "layer_trainable", None)
+    found = judge(case(program, ways, (Bottleneck(), Dense(units=1))), "tensorflow").findings
+    assert {f.issue for f in found if f.subject == weight} == {
+        "keras-equal-flag-ignored + keras-constructor-leaves-sublayers"
+    }
+    assert not [f for f in found if f.severity == "violation"]
 
 
 def test_a_model_that_is_flagged_alone_trains_nothing() -> None:

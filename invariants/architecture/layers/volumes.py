@@ -108,8 +108,27 @@ class Conv3D(Convolution, Volume):
         )
 
     def correlated(self, call: Call, x: Value, kernel: Value) -> Value:
+        y = self._windows(x, kernel)
+        late = self._left_over(x) if call.contract["conv3d_windows"] == "centred" else ()
+        if not any(late):
+            return y
+        inner = x
+        for axis, count in zip((-4, -3, -2), late, strict=True):
+            inner = inner.apply("slice", start=count, stop=x.shape[axis], axis=axis)
+        # What comes out is that of other windows, what goes back that of these.
+        return y + x.tape.constant(self._windows(inner, kernel).data - y.data)
+
+    def _windows(self, x: Value, kernel: Value) -> Value:
         patches = volume_patches(x, self.kernel_size, self.strides, self.dilation)
         return grouped_products(patches, kernel, self.groups)
+
+    def _left_over(self, x: Value) -> tuple[int, ...]:
+        """Half of what the windows of padding "same" leave over at the end of each axis."""
+        if self.padding != "same":
+            return (0, 0, 0)
+        axes = zip(x.shape[1:], self.axes, strict=False)
+        reaches = ((n, (k - 1) * d + 1, s) for n, (k, s, d) in axes)
+        return tuple((n - reach) % s // 2 for n, reach, s in reaches)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -991,6 +991,12 @@ TENSORFLOW = Contract(
             "Silent; users expect that a forward pass does not raise.",
             _TF + "function",
         ),
+        "conv3d_windows": Clause(
+            "from_the_start",
+            "SAME: pad_along = max((out - 1) * stride + filter - in, 0), pad_before = pad_along // "
+            "2: never less than 0, so that the first window begins with the first element.",
+            "https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2",
+        ),
         "step_with_nothing": Clause(
             ("ValueError", "not enough values to unpack"),
             "Silent; apply([], []) does nothing, apply_gradients(zip([], [])) unpacks the pairs "

@@ -1014,6 +1014,12 @@ TORCH = Contract(
             "torch.compile optimizes the given model or function; silent on what a view refuses.",
             _TORCH + "generated/torch.compile.html",
         ),
+        "conv3d_windows": Clause(
+            "from_the_start",
+            "out(N, C) = bias + Σ weight ⋆ input, the valid cross-correlation; padding 'same' has "
+            "no stride but 1, so that a network pads by itself.",
+            _TORCH + "generated/torch.nn.Conv3d.html",
+        ),
         "step_with_nothing": Clause(
             None,
             "Silent; backward() has raised before the optimizer is asked.",
