@@ -176,7 +176,8 @@ class Passes:
         )
         if lost:
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
-        if lost or self._cubes(tape) or may_leave_the_range(tape, gradients, trained):
+        cubed = self._cubes(tape, twice=bool(along))
+        if lost or cubed or may_leave_the_range(tape, gradients, trained):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
         lookups = {
             name: tape.lookups[leaf.index]
@@ -194,8 +195,13 @@ class Passes:
         row, *columns = table
         return self.case.traced(self.contract.backend) or (row == 1 and max(columns) > 1)
 
-    def _cubes(self, tape: Tape) -> bool:
-        """Whether a derivative that cubes the deviation of a group may overflow."""
+    def _cubes(self, tape: Tape, twice: bool) -> bool:
+        """Whether a derivative that cubes the deviation of a norm may overflow.
+
+        twice: a second one does.
+        """
+        if twice:
+            return cube_may_overflow(tape)
         normed = any(p.layer.kind == "group_norm" for p in self.case.architecture.layers)
         return normed and self.contract["group_norm_slope"] == "cubed" and cube_may_overflow(tape)
 

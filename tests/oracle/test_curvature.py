@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 from autograd import grad, value_and_grad
+from forging import torch_case
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from independent_layers import Network
 from test_derivatives import ROWS, Row, difference, draw_arrays, off_the_grid
 
-from invariants.case import Case
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.normalization import LayerNorm
+from invariants.case import Case, frozen
 from invariants.generate.cases import cases
+from invariants.judge import judge
 from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Rounding, deviation
 from invariants.oracle.tape import Tape
+from invariants.program import Gradient
 
 Array = np.ndarray
 
@@ -104,3 +109,20 @@ def test_an_unrelated_differentiator_finds_the_same_gradient_of_a_gradient(
     for name, estimate in point.gradients.items():
         away = deviation(np.asarray(found[name]).reshape(estimate.value.shape), estimate)
         assert (away.spreads <= LAMBDA).all(), f"{name} of {case!r}: {away.spreads.max():.3g}"
+
+
+@pytest.mark.parametrize(("dtype", "known"), [("float16", False), ("float32", True)])
+def test_the_curvature_of_a_narrow_norm_is_unknown_where_float16_cannot_hold_a_cube(
+    dtype: str, known: bool
+) -> None:
+    """Of a second derivative 1/σ³ is a factor: 3e7 where σ² is no more than ε."""
+    case = torch_case((Dense(units=2), LayerNorm(), Dense(units=1)), (Gradient(0),))
+    weights = {**case.weights, "dense_0.kernel": frozen(case.weights["dense_0.kernel"] / 1024.0)}
+    weights["dense_0.bias"] = frozen(0.0 * weights["dense_0.bias"])
+    realisation = replace(case.realisations["torch"], mode="second_order")
+    case = replace(case, dtype=dtype, weights=weights, realisations={"torch": realisation})
+    verdict = judge(case.check(), "torch")
+    assert verdict.findings == ()
+    (point,) = verdict.evidence.expectation.points
+    spread = point.gradients["dense_0.kernel"].spread
+    assert np.isfinite(spread).all() == known
