@@ -94,7 +94,7 @@ def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shipped = ledger._shipped()
-    first = 'versions = { keras = "==3.15.1" }'
+    first = 'versions = { keras = ">=3.1.1,<=3.15.1" }'
     for wrong, words in (
         ('versions = { keras = "three" }', "'three' is no version specifier of keras"),
         (first + '\nproperties = ["luck"]\nleft', "not TOML"),
