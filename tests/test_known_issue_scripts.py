@@ -91,6 +91,7 @@ SPARED: dict[str, dict[str, str]] = {
         "tf.image.resize(x, (2, 2))": "tf.repeat(tf.repeat(x, 2, 1), 2, 2)"
     },
     "tensorflow-conv3d-negative-padding": {"SAME": "VALID"},
+    "tensorflow-conv3d-two-derivatives": {"SAME": "VALID"},
     "tensorflow-function-emptied-by-a-failed-trace": {
         "weights.append(tf.Variable(2.0))": "weights.append(made)",
         "weights = []": "weights, made = [], tf.Variable(2.0)",

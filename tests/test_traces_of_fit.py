@@ -12,9 +12,11 @@ from invariants.backends import installed
 from invariants.case import Case, Realisation
 from invariants.judge import judge
 from invariants.ledger import known_issues
+from invariants.optimizer import Muon
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.program import Freeze, Step, Thaw
+from invariants.schedule import Linear
 
 #: Batches 0, 1 and 2 are of 4, 3 and 2 samples.
 PROGRAM = (
@@ -59,3 +61,26 @@ def test_keras_traces_so(mode: str) -> None:
     verdict = judge(case_in(mode), "tensorflow")
     assert not verdict.violations
     assert "keras-flags-count-when-traced" in {finding.issue for finding in verdict.findings}
+
+
+@pytest.mark.skipif(not installed("tensorflow"), reason="tensorflow is not installed")
+def test_a_fit_whose_first_trace_has_raised_raises_something_else_from_then_on() -> None:
+    """Muon under a schedule raises in float64, in the trace in which it makes its variables."""
+    made = case_in("fit")
+    realisation = replace(made.realisations["tensorflow"], ways=(None, None, None))
+    case = replace(
+        made,
+        dtype="float64",
+        optimizer=Muon(),
+        schedule=Linear(first=1.0, last=0.5, steps=2),
+        program=(Step(0), Step(0), Step(0)),
+        realisations={"tensorflow": realisation},
+    ).check()
+    verdict = judge(case, "tensorflow")
+    assert not verdict.violations
+    errors = verdict.evidence.observation.errors
+    assert "of 'Mul' Op has type" in errors[0].message
+    assert "'Toutput_types'" in errors[1].message
+    assert "'Toutput_types'" in errors[2].message
+    issues = {f.issue for f in verdict.findings if f.action == 1}
+    assert "tensorflow-function-emptied-by-a-failed-trace" in " ".join(issues)

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from invariants.case import Case
     from invariants.course import Moment
 
+#: The function that fit() trains by, and what a call of it raises that gives nothing any more.
+FITTED = "fit"
+EMPTIED = ("ValueError", "'Toutput_types'")
+
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
 
@@ -412,9 +416,13 @@ class _Interpreter:
         late = raises == self.contract["variables_made_late"]
         quiet = self._quiet(index, moment, self.world.still)
         self.lost |= late
+        failed = self.fitted and self.functions.fails(FITTED)
         return replace(
             quiet,
             raises=raises,
+            may_raise=EMPTIED
+            if failed and self.contract["function_after_a_failed_trace"]
+            else None,
             flags=moment.acting,
             stops_midway=late,
             warns=self._warns(action, raises, moment),

@@ -63,12 +63,17 @@ def absolute_error(y: Value, target: Array, contract: Contract, term: Term) -> V
 
 
 def huber(y: Value, target: Array, contract: Contract, term: Term) -> Value:
-    """e²/2 where |e| <= δ, elsewhere δ·(|e| - δ/2) (Huber 1964); e = y - target."""
+    """e²/2 where |e| < δ, elsewhere δ·(|e| - δ/2) (Huber 1964); e = y - target.
+
+    At δ the two and their slopes are equal, their curvatures are not.
+    """
     error = y - _known(y, target)
     size, delta = _absolute(error), term.delta
-    inside = size.tape.lift(delta) - size
-    outside = (size - delta / 2.0) * delta if delta != 1.0 else size - 0.5
-    return size.tape.apply("where_positive", inside, error.apply("square") * 0.5, outside)
+    parabola = error.apply("square") * 0.5
+    line = (size - delta / 2.0) * delta if delta != 1.0 else size - 0.5
+    if contract["huber_at_delta"] == "parabola":
+        return size.tape.apply("where_positive", size - delta, line, parabola)
+    return size.tape.apply("where_positive", size.tape.lift(delta) - size, parabola, line)
 
 
 def _margin(y: Value, target: Array) -> Value:

@@ -32,6 +32,12 @@ class Functions:
         for names in (self.called, self.failed, self.emptied):
             names.clear()
 
+    def fails(self, name: Any) -> bool:
+        """Notes that a call of one raises; whether one before has."""
+        before = name in self.failed
+        self.failed.add(name)
+        return before
+
     def call(
         self, name: Any, raises: Raises | None, makes_variables: bool, again: bool
     ) -> Raises | None:

@@ -16,9 +16,10 @@ from test_derivatives import ROWS, Row, difference, draw_arrays, off_the_grid
 
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import LayerNorm
-from invariants.case import Case, frozen
+from invariants.case import Case, Realisation, frozen
 from invariants.generate.cases import cases
 from invariants.judge import judge
+from invariants.objective import Term
 from invariants.oracle.interpreter import expect
 from invariants.oracle.primitives import PRIMITIVES
 from invariants.oracle.rounding import LAMBDA, PRECISIONS, Rounding, deviation
@@ -126,3 +127,23 @@ def test_the_curvature_of_a_narrow_norm_is_unknown_where_float16_cannot_hold_a_c
     (point,) = verdict.evidence.expectation.points
     spread = point.gradients["dense_0.kernel"].spread
     assert np.isfinite(spread).all() == known
+
+
+@pytest.mark.parametrize(("backend", "slope"), [("torch", -1.0), ("tensorflow", -1.25)])
+def test_huber_bends_at_delta_as_documented(backend: str, slope: float) -> None:
+    """An error of δ: a parabola in Keras, whose slope changes along the bias of -1/2; in torch a
+    line.
+    """
+    pytest.importorskip(backend)
+    case = torch_case(
+        (Dense(units=1),), (Gradient(0),), inputs=(1,), objective=(Term(loss="huber"),)
+    )
+    ones = frozen(np.ones((2, 1)))
+    batch = replace(case.batches[0], inputs=(ones,), targets=(frozen(0.5 * ones),))
+    weights = {"dense_0.kernel": frozen(np.zeros((1, 1))), "dense_0.bias": frozen(np.full(1, -0.5))}
+    realisations = {backend: Realisation("second_order", (None,), {})}
+    case = replace(case, weights=weights, batches=(batch,), realisations=realisations).check()
+    verdict = judge(case, backend)
+    assert verdict.findings == ()
+    (point,) = verdict.evidence.expectation.points
+    assert point.gradients["dense_0.bias"].value == [slope]

@@ -104,7 +104,7 @@ def lacked_elsewhere(backend: str) -> set[str]:
     ("backend", "kind"), [(b, kind) for b in CONTRACTS for kind in sorted(lacked_elsewhere(b))]
 )
 @pytest.mark.parametrize("whole", [True, False])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_nor_do_layers_of_one_backend_differ(
     backend: str, kind: str, whole: bool, data: st.DataObject

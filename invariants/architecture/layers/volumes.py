@@ -108,10 +108,12 @@ class Conv3D(Convolution, Volume):
         )
 
     def correlated(self, call: Call, x: Value, kernel: Value) -> Value:
-        y = self._windows(x, kernel)
-        late = self._left_over(x) if call.contract["conv3d_windows"] == "centred" else ()
+        y, windows = self._windows(x, kernel), call.contract["conv3d_windows"]
+        late = () if windows == "from_the_start" else self._left_over(x)
         if not any(late):
             return y
+        if windows == "unknown":
+            return y * float("nan")
         inner = x
         for axis, count in zip((-4, -3, -2), late, strict=True):
             inner = inner.apply("slice", start=count, stop=x.shape[axis], axis=axis)

@@ -40,7 +40,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "kept_casts": ("of_the_region",),
     "kernel_gradient_in_bfloat16": ("uninitialised",),
     "leaky_relu_slope": ("float32",),
-    "conv3d_windows": ("centred",),
+    "conv3d_windows": ("centred", "unknown"),
     "logarithm_in_float16": ("overflows",),
     "lookup_scaling": ("none", "not_again"),
     "lora_file_precision": ("compute",),

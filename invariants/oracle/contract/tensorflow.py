@@ -692,6 +692,11 @@ TENSORFLOW = Contract(
             "gelu(x) = x·P(X <= x), a tensor with the same type as the features.",
             _TF + "nn/gelu",
         ),
+        "huber_at_delta": Clause(
+            "parabola",
+            "0.5 * x^2 if |x| <= d, d * |x| - 0.5 * d^2 if |x| > d.",
+            _KERAS + "losses/regression_losses/#huber-function",
+        ),
         "hard_tanh_derivative_at_ends": Clause(
             1.0,
             "Silent; the gradient of clip_by_value passes but for elements beyond the ends.",

@@ -714,6 +714,11 @@ TORCH = Contract(
             "GELU(x) = x·Φ(x), in the input's dtype.",
             _TORCH + "generated/torch.nn.GELU.html",
         ),
+        "huber_at_delta": Clause(
+            "line",
+            "0.5 · (x - y)² if |x - y| < delta, delta · (|x - y| - 0.5 · delta) otherwise.",
+            _TORCH + "generated/torch.nn.HuberLoss.html",
+        ),
         "hard_tanh_derivative_at_ends": Clause(
             0.0,
             "Silent; a gradient passes where min_val < x < max_val.",
