@@ -70,7 +70,11 @@ def app() -> None:
 @click.option(
     "--report", type=click.Path(path_type=Path), metavar="DIR", help="Write findings here."
 )
-@click.option("--coverage", is_flag=True, help="Print which layers were met, and where.")
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Print which layers and options were met, and why some are lacking.",
+)
 @click.option(
     "--isolate", is_flag=True, help="Run cases in a worker process; a crash or hang is a finding."
 )

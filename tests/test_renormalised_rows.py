@@ -15,7 +15,7 @@ from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.shaping import Embedding, Flatten
 from invariants.average import Average
 from invariants.backends import BACKENDS
-from invariants.case import Batch, Case, CaseError, Realisation, frozen
+from invariants.case import Batch, Case, CaseError, Realisation, from_json, frozen
 from invariants.hazards import MASKED, RENORMALISED
 from invariants.judge import gather, judge
 from invariants.objective import Term
@@ -220,3 +220,10 @@ def test_what_a_mask_holds_of_it_is_no_other_hazard() -> None:
     """A mask holds a gradient; the table is trainable, and its forward pass documented."""
     case = looking_up(Freeze("embedding_0"), Step(0), ways=("masked_gradient", None))
     assert {f.issue for f in judge(case, "torch").findings} <= {MASKED.id}
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "NaN", "Infinity", "1e200"])
+def test_a_limit_that_is_none_is_refused(limit: str) -> None:
+    text = looking_up(Gradient(0)).to_json().replace('"max_norm": 1.0', f'"max_norm": {limit}')
+    with pytest.raises(CaseError, match="max_norm"):
+        from_json(text)

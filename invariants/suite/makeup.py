@@ -12,10 +12,9 @@ from invariants.case import Case
 def makeup(case: Case, backend: str) -> set[tuple[str, str]]:
     """Each part of a case with what it is there: ("conv2d.padding", "same"), ("loss", "mse").
 
-    Of a hyperparameter with several numbers each counts by itself. What is drawn from a range of
-    real numbers is left out: of those no two are the same.
+    Of a hyperparameter with several numbers each counts by itself.
     """
-    return {(part, str(value)) for part, value in _parts(case, backend) if _counts(value)}
+    return {(part, str(value)) for part, value in _parts(case, backend)}
 
 
 def _parts(case: Case, backend: str) -> Iterator[tuple[str, Any]]:
@@ -24,6 +23,9 @@ def _parts(case: Case, backend: str) -> Iterator[tuple[str, Any]]:
     yield "inputs", len(case.architecture.inputs)
     yield "outputs", len({term.output for term in case.objective})
     yield "optimizer", case.optimizer.kind
+    yield "clip", case.clip.kind if case.clip else None
+    yield "schedule", case.schedule.kind if case.schedule else None
+    yield "average", case.average.kind if case.average else None
     for action, way in zip(case.program, realisation.ways, strict=True):
         yield "action", action.action
         if way is not None:
@@ -41,7 +43,3 @@ def _parts(case: Case, backend: str) -> Iterator[tuple[str, Any]]:
             if name != "kind":
                 for one in value if isinstance(value, tuple) else (value,):
                     yield f"{placed.layer.kind}.{name}", one
-
-
-def _counts(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | str)

@@ -56,6 +56,7 @@ def test_a_judged_case_is_counted_once() -> None:
     assert tally.layers == {"4": 1}
     assert tally.frozen_middle == 1
     assert tally.made_of["dense.units: 2"] == tally.made_of["action: freeze"] == 1
+    assert tally.made_of["clip: None"] == tally.made_of["schedule: None"] == 1
 
 
 def test_a_frozen_layer_lies_between_only_if_both_sides_train() -> None:

@@ -37,7 +37,7 @@ class Embedding(Layer):
     kind: Literal["embedding"] = "embedding"
     features: Size = 1
     padding_index: Annotated[int, Field(ge=0)] | None = None
-    max_norm: Annotated[float, Field(gt=0.0)] | None = None
+    max_norm: Annotated[float, Field(gt=0.0, le=1e3, allow_inf_nan=False)] | None = None
     norm_type: Literal[2, 1] = 2
     by_frequency: bool = False
 

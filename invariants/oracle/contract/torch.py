@@ -242,9 +242,9 @@ TORCH = Contract(
             _TORCH + "generated/torch.nn.AvgPool2d.html",
         ),
         "norm_weights": Clause(
-            (("gamma", "beta"), ()),
+            (("gamma", "beta"), (), ("gamma",)),
             "affine: a boolean value that when set to True, this module has learnable affine "
-            "parameters; both or none.",
+            "parameters; bias: if set to False, the layer will not learn an additive bias.",
             _TORCH + "generated/torch.nn.BatchNorm2d.html",
         ),
         "layer_norm_weights": Clause(

@@ -36,7 +36,8 @@ def _group_norm_call(layer: Any, name: str, args: Sequence[str], specs: Sequence
 
 
 def _instance_norm(layer: Any, specs: Sequence[Spec]) -> str:
-    options = arguments(eps=layer.epsilon, **({"affine": True} if layer.affine else {}))
+    weights = {"affine": True, **affine(layer)} if layer.names else {}
+    options = arguments(eps=layer.epsilon, **weights)
     return f"nn.InstanceNorm{spatial_axes(specs)}d({specs[0].shape[-1]}, {options})"
 
 
