@@ -429,12 +429,15 @@ def part(layer: Any, context: Context, x: Any) -> Any:
 
 def embedding(layer: Any, context: Context, x: Any) -> Any:
     table, indices = context.weights["embeddings"], numpy.asarray(x, dtype=numpy.int64)
-    rows = table[indices]
     if layer.max_norm is not None:  # written to the table, so that only the numbers are others
-        numbers = getval(rows)
-        norms = numpy.linalg.norm(numbers, ord=layer.norm_type, axis=-1, keepdims=True)
-        factor = layer.max_norm / (norms + 1e-7)
-        rows = rows + numpy.where(norms > layer.max_norm, factor - 1.0, 0.0) * numbers
+        table = rewritten(table, context.state.get("embeddings"))
+        numbers, asked = numpy.array(getval(table)), numpy.unique(indices)
+        norms = numpy.linalg.norm(numbers[asked], ord=layer.norm_type, axis=-1, keepdims=True)
+        factor = numpy.where(norms > layer.max_norm, layer.max_norm / (norms + 1e-7), 1.0)
+        numbers[asked] = factor * numbers[asked]
+        context.state["embeddings"] = numbers
+        table = rewritten(table, numbers)
+    rows = table[indices]
     if layer.by_frequency:  # a share of the row, and the rest of it as a constant
         share = 1.0 / numpy.bincount(indices.reshape(-1))[indices][..., None]
         rows = share * rows + (1.0 - share) * getval(rows)
