@@ -109,6 +109,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "straddle_zero": (Row(params={"turn": 3}),),  # the identity where nothing was rounded
     "straddle_maxima": (Row(params={"turn": 3}),),
     "unjudged": (),  # its gradient is not known, by design
+    "shared": (Row(params={"share": 1.0}),),  # no function has another share as its slope
     "unjudged_again": (Row(),),
     "differentiated_once": (Row(),),
     "narrowed": (Row(),),
