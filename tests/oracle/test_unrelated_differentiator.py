@@ -15,6 +15,7 @@ from independent_layers import LAYER_FORWARDS, LOSS_FORWARDS, Network
 from invariants.architecture.layers import LAYERS
 from invariants.case import Case, unsupported
 from invariants.generate.cases import cases
+from invariants.optimizer import LBFGS
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.interpreter import expect
@@ -38,8 +39,13 @@ def predictable(case: Case, backend: str, ways: tuple[str | None, ...], **change
 
 
 def up_to_the_first_gradient(case: Case, backend: str) -> Case:
-    """The freezing and thawing before the first gradient or step of `case`, and that on a batch."""
+    """The freezing and thawing before the first gradient or step of `case`, and that on a batch.
+
+    A step of one iteration: of several it has the gradients of the last.
+    """
     realisation = case.realisations[backend]
+    if isinstance(case.optimizer, LBFGS):
+        case = replace(case, optimizer=replace(case.optimizer, iterations=1, evaluations=None))
     first = next(n for n, action in enumerate(case.program) if isinstance(action, Learning))
     action: Any = case.program[first]
     kept = [n for n in range(first) if isinstance(case.program[n], Freeze | Thaw)]
