@@ -234,8 +234,7 @@ class Passes:
         for name, held in leaves.items():
             total, *others = (next(found) for _ in held)
             for other in others:
-                added = self.world.rounding.disturb(total + other) if total.any() else other
-                total = added
+                total = self.world.rounding.disturb(total + other) if total.any() else other
             gradients[name] = total
         return gradients
 

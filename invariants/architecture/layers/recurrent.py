@@ -6,7 +6,7 @@ part and one to the state's, Keras has one for both. All states start at zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -21,6 +21,10 @@ Merging = Literal["concat", "sum", "mul", "ave"]
 
 #: (input (N, F), the states (N, units), the output first) -> the states after one step.
 Cell = Callable[[Value, list[Value]], list[Value]]
+
+
+#: What the names of the parameters of each level begin with.
+LEVELS = ("", "second_")
 
 
 def steps(x: Value) -> list[Value]:
@@ -114,6 +118,20 @@ class _Recurrent(Layer):
                 Parameter(prefix + name, (columns,), group="bias")
                 for name in ("bias", "recurrent_bias")[: ("none", "one", "two").index(self.biases)]
             ),
+        )
+
+    def in_levels(
+        self, levels: Sequence[str], ends: Collection[str], features: int
+    ) -> tuple[Parameter, ...]:
+        """The parameters of a cell from each end in one level, or in two, one over the other.
+
+        levels, ends: what their names begin with, one after the other.
+        """
+        return tuple(
+            parameter
+            for level, width in zip(levels, (features, self.width), strict=False)
+            for end in ends
+            for parameter in self.weights(level + end, width)
         )
 
     def projected(self, call: Call, prefix: str, x: Value, state: Value) -> tuple[Value, Value]:
@@ -293,22 +311,12 @@ class _BothEnds(_Recurrent):
         return there + back if self.merge == "sum" else (there + back) / 2.0
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        widths = (specs[0].shape[-1], self.width)
-        return tuple(
-            parameter
-            for level, features in zip(self._prefixes, widths, strict=False)
-            for end in ("forward_", "backward_")
-            for parameter in self.weights(level + end, features)
-        )
-
-    @property
-    def _prefixes(self) -> tuple[str, ...]:
-        """What the names of the parameters of each level begin with."""
-        return ("", "second_")[: self.levels]
+        ends = ("forward_", "backward_")
+        return self.in_levels(LEVELS[: self.levels], ends, specs[0].shape[-1])
 
     def forward(self, call: Call, *xs: Value) -> Value:
         held = steps(xs[0])
-        for level in self._prefixes:
+        for level in LEVELS[: self.levels]:
             there = self.run(call, level + "forward_", held)
             back = self.run(call, level + "backward_", held[::-1])
             held = [self.merged(*pair) for pair in zip(there, back[::-1], strict=True)]
@@ -322,8 +330,7 @@ class _Stacked(_Recurrent):
     frequency: ClassVar[int] = 1
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        features = specs[0].shape[-1]
-        return self.weights("first_", features) + self.weights("second_", self.units)
+        return self.in_levels(("first_", "second_"), ("",), specs[0].shape[-1])
 
     def forward(self, call: Call, *xs: Value) -> Value:
         outputs = self.run(call, "second_", self.run(call, "first_", steps(xs[0])))

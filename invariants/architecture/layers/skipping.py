@@ -24,12 +24,14 @@ from invariants.architecture.layers.base import (
 from invariants.architecture.layers.embedding import looked_up, takes_indices, where_seen
 from invariants.architecture.layers.recurrent import (
     GRU,
+    LEVELS,
     LSTM,
     GRUBiases,
     SimpleRNN,
     _Recurrent,
     sequence,
     steps,
+    unrolled,
 )
 from invariants.oracle.tape import Value
 
@@ -92,18 +94,8 @@ class _Skipping(_Recurrent):
         return self.ends * self.units
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        cells = (
-            parameter
-            for level, features in zip(self._levels, (self.features, self.width), strict=False)
-            for end in self._ends
-            for parameter in self.weights(level + end, features)
-        )
+        cells = self.in_levels(LEVELS[: self.levels], self._ends, self.features)
         return (Parameter("embeddings", (specs[0].vocabulary or 1, self.features)), *cells)
-
-    @property
-    def _levels(self) -> tuple[str, ...]:
-        """What the names of the parameters of each level begin with."""
-        return ("", "second_")[: self.levels]
 
     @property
     def _ends(self) -> Mapping[str, int]:
@@ -118,19 +110,18 @@ class _Skipping(_Recurrent):
         self, call: Call, prefix: str, xs: Sequence[Value], taken: Sequence[np.ndarray]
     ) -> list[Value]:
         """The outputs of one cell; a step that is skipped repeats the one before."""
-        zeros = np.zeros((1, xs[0].shape[0], self.units))
-        held = [xs[0].tape.constant(zeros) for _ in range(self.states)]
-        outputs = []
-        for x, seen in zip(xs, taken, strict=True):
-            after = self.cell(call, prefix, x, held)
-            held = [where_seen(seen, *pair) for pair in zip(after, held, strict=True)]
-            outputs.append(held[0])
-        return outputs
+        seen = iter(taken)
+
+        def cell(x: Value, held: list[Value]) -> list[Value]:
+            after, now = self.cell(call, prefix, x, held), next(seen)
+            return [where_seen(now, *pair) for pair in zip(after, held, strict=True)]
+
+        return unrolled(cell, xs, self.units, self.states)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         taken = [*self.taken(xs[0].data[0]).T]
         outputs = steps(looked_up(call, xs[0]))
-        for level in self._levels:
+        for level in LEVELS[: self.levels]:
             runs = [
                 self.skip(call, level + end, outputs[::way], taken[::way])
                 for end, way in self._ends.items()

@@ -38,10 +38,14 @@ def gru_cell(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParameter]
     }
 
 
-def _made(module: str, layer: Any, specs: Sequence[Spec], **options: Any) -> str:
-    bias = layer.biases != "none"
-    options = {"bias": bias, "batch_first": True, **options}
-    return f"nn.{module}({specs[0].shape[-1]}, {layer.units}, {arguments(**options)})"
+def reader(module: str, layer: Any, features: int, **options: Any) -> str:
+    """The construction of a recurrent layer over rows of so many features."""
+    own: dict[str, Any] = {"bias": layer.biases != "none", "batch_first": True}
+    if module == "RNN":
+        own["nonlinearity"] = layer.activation
+    if getattr(layer, "levels", 1) > 1:
+        own["num_layers"] = layer.levels
+    return f"nn.{module}({features}, {layer.units}, {arguments(**own, **options)})"
 
 
 def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
@@ -62,10 +66,7 @@ def _row(
     module: str, parameters: Mapping[str, NativeParameter], call: Any = _call, **options: Any
 ) -> Lowering:
     def made(layer: Any, specs: Sequence[Spec]) -> str:
-        own = {"nonlinearity": layer.activation} if module == "RNN" else {}
-        if getattr(layer, "levels", 1) > 1:
-            own["num_layers"] = layer.levels
-        return _made(module, layer, specs, **own, **options)
+        return reader(module, layer, specs[0].shape[-1], **options)
 
     return Lowering(made, call, parameters)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from invariants.architecture.layers.base import Spec
-from invariants.backends.source import Lowering, NativeParameter, arguments
-from invariants.backends.torch.rows.recurrent import gru_cell, plain_cell
+from invariants.backends.source import Lowering, NativeParameter
+from invariants.backends.torch.rows.recurrent import gru_cell, plain_cell, reader
 
 _PADDED = '''\
 class Padded(nn.Module):
@@ -43,16 +43,9 @@ def _row(module: str, named: Any) -> Lowering:
     """named: the parameters of one cell, by suffix and prefix."""
 
     def made(layer: Any, specs: Sequence[Spec]) -> str:
-        options = {"bias": layer.biases != "none", "batch_first": True}
-        if module == "RNN":
-            options["nonlinearity"] = layer.activation
-        if layer.levels > 1:
-            options["num_layers"] = layer.levels
-        if layer.ends > 1:
-            options["bidirectional"] = True
+        ends = {"bidirectional": True} if layer.ends > 1 else {}
         table = f"nn.Embedding({specs[0].vocabulary}, {layer.features})"
-        reader = f"nn.{module}({layer.features}, {layer.units}, {arguments(**options)})"
-        return f"Padded({table}, {reader})"
+        return f"Padded({table}, {reader(module, layer, layer.features, **ends)})"
 
     cells: Mapping[str, NativeParameter] = {
         **named("l0"),
