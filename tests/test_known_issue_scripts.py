@@ -66,6 +66,7 @@ SPARED: dict[str, dict[str, str]] = {
     "keras-masked-last-output-is-zero": {"[[True, False]]": "[[True, True]]"},
     "keras-model-constructor-leaves-layers": {", trainable=False)": ")\nmodel.trainable = False"},
     "keras-muon-bfloat16": {"Muon(0.1)": "Muon(0.1, rms_rate=None)"},
+    "keras-muon-row-of-unknown-shape": {"Input((3, 1))": "Input((3, 2))", "(2, 3, 1)": "(2, 3, 2)"},
     "keras-muon-schedule": {"Muon(rate)": "Muon(0.1)"},
     "keras-no-warning-of-changed-flags": {
         "model.fit(": "model._warn_if_trainable_state_changed()\n    model.fit("

@@ -6,7 +6,7 @@ What its random layers drew is an input like the batch: an array that the framew
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -277,23 +277,8 @@ class _Interpreter:
             still=moment.still,
             masked=held_parts(self.case.weights, self.layouts, moment),
             warns=self._warns(action, raises, moment),
-            may_raise=self.refused_view,
+            may_raise=self._may_raise(index, action, moment, asked),
         )
-        ends = self.fitted and action.action == "step"
-        if self.averages and ends and self.averages.misplaces(moment):
-            point = replace(point, may_raise=MISPLACED)
-        if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
-            refused = self.contract["kernel_gradient_of_a_sample"]
-            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
-        changing = {*moment.acting.trainable, *asked}
-        if "linear" in self.mode.traits and lays_out_otherwise(self.case.architecture, changing):
-            refused = self.contract["view_in_a_linear_map"]
-            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
-        if action.action == "step" and (refused := self._refuses(moment)):
-            point = replace(point, may_raise=refused)
-        if action.action == "step" and self.case.clip and self._shares_zeros(index, asked):
-            refused = self.contract["clipping_of_shared_zeros"]
-            point = replace(point, may_raise=tuple(refused) if refused else point.may_raise)
         steps = raises is None and action.action == "step"
         if steps and self.stepper.iterations > 1:  # the gradient shown is that of other weights
             forward = (*forward, index)
@@ -550,8 +535,29 @@ class _Interpreter:
         after = clipped(self.case.clip, self.contract, self.world.rounding, held, result.lookups)
         return replace(result, gradients={**result.gradients, **after})
 
-    def _refuses(self, moment: Moment) -> tuple[str, str] | None:
-        return self.stepper.refuses(self.world.arrays, moment.with_gradients)
+    def _may_raise(
+        self, index: int, action: Any, moment: Moment, asked: frozenset[str]
+    ) -> tuple[str, str] | None:
+        """What an action may raise, by an issue."""
+        refusals = [*self._refusals(index, action, moment, asked)]
+        return next((tuple(refused) for refused in reversed(refusals) if refused), None)
+
+    def _refusals(
+        self, index: int, action: Any, moment: Moment, asked: frozenset[str]
+    ) -> Iterator[Any]:
+        """What each of the issues that an action may meet raises there; none where it is not."""
+        steps, changing = action.action == "step", {*moment.acting.trainable, *asked}
+        yield self.refused_view
+        if steps and self.fitted and self.averages and self.averages.misplaces(moment):
+            yield MISPLACED
+        if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
+            yield self.contract["kernel_gradient_of_a_sample"]
+        if "linear" in self.mode.traits and lays_out_otherwise(self.case.architecture, changing):
+            yield self.contract["view_in_a_linear_map"]
+        if steps:
+            yield self.stepper.refuses(self.world.arrays, moment.with_gradients)
+        if steps and self.case.clip and self._shares_zeros(index, asked):
+            yield self.contract["clipping_of_shared_zeros"]
 
     def _in_the_layout_of_a_sample(self, moment: Moment) -> bool:
         """Whether transposed convolutions have gradients of their kernels one by one.

@@ -313,14 +313,23 @@ class Stepper:
         )
 
     def refuses(self, arrays: Arrays, names: Sequence[str]) -> tuple[str, str] | None:
-        """The exception of a step that may find a gradient laid out in the order of others.
+        """The exception of a step that may not take a gradient as it finds it, if there is one.
 
-        names: the weights that have a gradient. As above, it may be one that a program assigns.
+        names: the weights that have a gradient. L-BFGS may find one that a program assigns laid out
+        in the order of others; Muon, in a graph, one of a row of which the shape is not known.
         """
-        if not self.assigns or self.case.optimizer.kind != "lbfgs":
-            return None
-        named = self.contract["lbfgs_gradient"]
-        return tuple(named) if named and any(arrays[n][0].ndim > 1 for n in names) else None
+        kind, named = self.case.optimizer.kind, None
+        if kind == "lbfgs" and self.assigns and any(arrays[n][0].ndim > 1 for n in names):
+            named = self.contract["lbfgs_gradient"]
+        if kind == "muon" and self.traced and any(self._is_a_row(n, arrays) for n in names):
+            named = self.contract["muon_of_a_row"]
+        return tuple(named) if named else None
+
+    def _is_a_row(self, name: str, arrays: Arrays) -> bool:
+        """Whether Muon makes a weight orthogonal that is a matrix of one row."""
+        laid_out = self._laid_out(name, arrays[name])
+        excluded = self.contract["muon_excludes"]
+        return laid_out.shape[1:-1] == (1,) and not (excluded and excluded in name)
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are.

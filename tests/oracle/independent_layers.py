@@ -308,6 +308,12 @@ def transposed(x: Any, kernel: Any, layer: Any, geometry: Any) -> Any:
         reach = (kernel.shape[axis] - 1) * step
         total = max(reach + 1 - stride, 0) if mode == "same" else 0
         before, after = reach - total // 2, reach - (total - total // 2)
+        if isinstance(mode, int):
+            before, after = reach - mode, reach - mode + extra
+            last = x.shape[axis + 1] - (stride - 1) + min(after, 0)
+            x = x[(slice(None),) * (axis + 1) + (slice(max(-before, 0), last),)]
+            widths.append((max(before, 0), max(after, 0)))
+            continue
         # The stride - 1 zeros behind the last element count as zeros after it.
         widths.append((before, max(after - (stride - 1), 0) + extra))
     size, dilation = x.shape[-1] // layer.groups, [step for _, step, _, _ in geometry]
@@ -322,7 +328,8 @@ def transposed(x: Any, kernel: Any, layer: Any, geometry: Any) -> Any:
 
 
 def conv_transpose(layer: Any, context: Context, x: Any) -> Any:
-    modes = (layer.padding,) * (x.ndim - 2)
+    rule = isinstance(layer.padding, str)
+    modes = (layer.padding,) * (x.ndim - 2) if rule else layer.padding
     axes = zip(layer.strides, layer.dilation, modes, layer.extra, strict=True)
     return biased(layer, context, transposed(x, context.weights["kernel"], layer, list(axes)))
 
@@ -342,19 +349,19 @@ def first_of(stacked: Any) -> Any:
 
 def pool_windows(layer: Any, shape: Any) -> Any:
     """For each axis the places that each window covers, those beyond the ends included."""
-    sizes, strides = layer.pool_size, layer.strides
-    if isinstance(sizes, int):
-        sizes, strides = (sizes,), (strides,)
+    each = [layer.pool_size, layer.strides, getattr(layer, "dilation", (1, 1))]
+    each = [(n,) if isinstance(n, int) else n for n in each]
     axes = []
-    for n, k, s in zip(shape, sizes, strides, strict=False):
-        first = {"same": -same_zeros(n, k, s, 1)[0], "half": -(k // 2)}.get(layer.padding, 0)
+    for n, size, s, d in zip(shape, *each, strict=False):
+        k = (size - 1) * d + 1
+        first = {"same": -same_zeros(n, k, s, 1)[0], "half": -(size // 2)}.get(layer.padding, 0)
         if layer.padding == "same":
             starts = [first + s * m for m in range((n + s - 1) // s)]
         elif layer.padding == "ceil":
             starts = [m for m in range(0, n, s) if m == 0 or m + k - s < n]
         else:
             starts = list(range(first, n - first - k + 1, s))
-        axes.append([range(start, start + k) for start in starts])
+        axes.append([range(start, start + k, d) for start in starts])
     return axes
 
 
@@ -380,7 +387,8 @@ def max_pool(layer: Any, context: Context, x: Any) -> Any:
 
 def avg_pool(layer: Any, context: Context, x: Any) -> Any:
     def mean(met: Any, places: int) -> Any:
-        return sum(met) / (places if layer.counts_padding else len(met))
+        usual = places if layer.counts_padding else len(met)
+        return sum(met) / (getattr(layer, "divisor", None) or usual)
 
     return pooled(layer, x, mean)
 
@@ -463,8 +471,11 @@ def projection(layer: Any, context: Context, x: Any) -> Any:
 
 
 def softplus_layer(layer: Any, context: Context, x: Any) -> Any:
-    """torch's documentation: linear beyond 20."""
-    return np.where(x > 20.0, x, softplus(x)) if context.backend == "torch" else softplus(x)
+    """torch's documentation: linear beyond a threshold, of 20 where it is not given."""
+    if context.backend == "tensorflow":
+        return softplus(x)
+    steep = x * layer.beta
+    return np.where(steep > (layer.threshold or 20.0), x, softplus(steep) / layer.beta)
 
 
 def log_softmax(x: Any) -> Any:
@@ -501,7 +512,7 @@ def clip(x: Any, low: float, high: float) -> Any:
 
 def hard_tanh(layer: Any, context: Context, x: Any) -> Any:
     if context.backend == "torch":
-        return clip(x, -1.0, 1.0)
+        return clip(x, layer.low, layer.high)
     return np.where(x > 1.0, 0.0 * x + 1.0, np.where(x >= -1.0, x, 0.0 * x - 1.0))
 
 
@@ -724,18 +735,27 @@ def film(layer: Any, context: Context, x: Any, features: Any) -> Any:
     return x * np.reshape(gamma, shape) + np.reshape(beta, shape)
 
 
+def passing(layer: Any, z: Any) -> Any:
+    return relu(z) if layer.activation == "relu" else np.tanh(z)
+
+
+def opened(layer: Any, z: Any) -> Any:
+    return hard_sigmoid(z) if layer.gate == "hard_sigmoid" else sigmoid(z)
+
+
 def elman(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
     z = np.dot(x, w["kernel"]) + np.dot(h, w["recurrent_kernel"])
     z = z + w.get("bias", 0.0) + w.get("recurrent_bias", 0.0)
-    return (relu(z) if layer.activation == "relu" else np.tanh(z)), c
+    return passing(layer, z), c
 
 
 def long_short_term(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
     z = np.dot(x, w["kernel"]) + np.dot(h, w["recurrent_kernel"])
     z = z + w.get("bias", 0.0) + w.get("recurrent_bias", 0.0)
     i, f, g, o = (z[:, k * layer.units : (k + 1) * layer.units] for k in range(4))
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
+    c = opened(layer, f) * c + opened(layer, i) * passing(layer, g)
+    h = opened(layer, o) * passing(layer, c)
+    return (np.dot(h, w["projection"]) if layer.projected_to else h), c
 
 
 def gated(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any, Any]:
@@ -754,17 +774,23 @@ def gated(layer: Any, w: Mapping[str, Any], x: Any, h: Any, c: Any) -> tuple[Any
     def of_state(gate: int, state: Any) -> Any:
         return np.dot(state, columns(w["recurrent_kernel"], gate)) + columns(two, gate)
 
-    z = sigmoid(of_input(0) + of_state(0, h))
-    r = sigmoid(of_input(1) + of_state(1, h))
+    z = opened(layer, of_input(0) + of_state(0, h))
+    r = opened(layer, of_input(1) + of_state(1, h))
     inner = r * of_state(2, h) if layer.reset == "after" else of_state(2, r * h)
-    n = np.tanh(of_input(2) + inner)
+    n = passing(layer, of_input(2) + inner)
     return n + z * (h - n), c
+
+
+def at_rest(layer: Any, x: Any) -> tuple[Any, Any]:
+    """The states before the first step."""
+    c = numpy.zeros((x.shape[0], layer.units), dtype=getval(x).dtype)
+    return c[:, : getattr(layer, "projected_to", 0) or layer.units], c
 
 
 def recurrence(layer: Any, cell: Any, prefix: str, weights: Mapping[str, Any], x: Any) -> Any:
     """The outputs of every step, (N, T, units)."""
     own = {n.removeprefix(prefix): a for n, a in weights.items() if n.startswith(prefix)}
-    h = c = numpy.zeros((x.shape[0], layer.units), dtype=getval(x).dtype)
+    h, c = at_rest(layer, x)
     outputs = []
     for t in range(x.shape[1]):
         h, c = cell(layer, own, x[:, t, :], h, c)
@@ -797,7 +823,7 @@ def skipping(cell: Any) -> Callable[..., Any]:
         sides, last = [], []
         for end in ("",) if layer.ends == 1 else ("forward_", "backward_"):
             own = {n.removeprefix(end): a for n, a in weights.items() if n.startswith(end)}
-            h = c = numpy.zeros((len(x), layer.units), dtype=getval(x).dtype)
+            h, c = at_rest(layer, x)
             outputs: dict[int, Any] = {}
             for t in sorted(range(x.shape[1]), reverse=end == "backward_"):
                 after = cell(layer, own, x[:, t, :], h, c)
@@ -813,6 +839,7 @@ def skipping(cell: Any) -> Callable[..., Any]:
 
 def recurrent(cell: Any) -> Callable[..., Any]:
     def forward(layer: Any, context: Context, x: Any) -> Any:
+        x = x[:, ::-1, :] if layer.backwards else x
         y = recurrence(layer, cell, "", context.weights, x)
         return y if layer.return_sequences else y[:, -1, :]
 

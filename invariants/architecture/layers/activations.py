@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -23,7 +23,6 @@ class Relu(Layer):
 
     kind: Literal["relu"] = "relu"
     frequency: ClassVar[int] = 3
-    kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return xs[0].apply("relu", at_zero=call.contract["relu_derivative_at_zero"])
@@ -35,7 +34,6 @@ class LeakyRelu(Layer):
 
     kind: Literal["leaky_relu"] = "leaky_relu"
     negative_slope: Slope = 0.25
-    kinked: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LeakyRelu:
@@ -62,7 +60,6 @@ class Elu(Layer):
 
     kind: Literal["elu"] = "elu"
     alpha: Slope = 1.0
-    kinked: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Elu:
@@ -114,17 +111,35 @@ class Silu(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Softplus(Layer):
-    """log(1 + exp(x)); beyond the contract's threshold a framework may return x itself."""
+    """log(1 + exp(beta · x)) / beta; a framework may return x itself where beta · x is large.
+
+    threshold: how large; None: what the contract says, never or beyond a number.
+    """
 
     kind: Literal["softplus"] = "softplus"
+    beta: Slope = 1.0
+    threshold: Slope | None = None
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Softplus:
+        shaped = True in choice.offered("softplus_shape")
+        shapes = ((1.0, None), (1.0, None), (2.0, None), (0.5, 0.7)) if shaped else ((1.0, None),)
+        beta, threshold = choice.one_of(shapes)
+        return cls(beta=beta, threshold=threshold)
+
+    def needs(self) -> Mapping[str, Any]:
+        usual = self.beta == 1.0 and self.threshold is None
+        return {} if usual else {"softplus_shape": True}
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs
-        threshold = call.contract["softplus_linear_beyond"]
-        curve = x.apply("softplus")
+        threshold = self.threshold or call.contract["softplus_linear_beyond"]
+        steep = x if self.beta == 1.0 else x * self.beta
+        curve = steep.apply("softplus")
+        curve = curve if self.beta == 1.0 else curve / self.beta
         if threshold is None:
             return curve
-        return x.tape.apply("where_positive", x - threshold, x, curve)
+        return x.tape.apply("where_positive", steep - threshold, x, curve)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +240,6 @@ class Selu(Layer):
     """
 
     kind: Literal["selu"] = "selu"
-    kinked: ClassVar[bool] = True
 
     ALPHA: ClassVar[float] = 1.6732632423543772848170429916717
     SCALE: ClassVar[float] = 1.0507009873554804934193349852946
@@ -252,7 +266,6 @@ class Celu(Layer):
     kind: Literal["celu"] = "celu"
     frequency: ClassVar[int] = 2
     alpha: Slope = 1.0
-    kinked: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Celu:

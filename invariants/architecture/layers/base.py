@@ -91,7 +91,7 @@ class Call(Protocol):
     contract: Any
 
     def parameter(self, name: str, looked_up: bool = False) -> Value:
-        """A weight or a state; looked_up: for its rows, which are taken of it as it is."""
+        """A weight or a state; looked_up: for its rows, which are taken of it as they are."""
         ...
 
     def set_state(self, name: str, value: Value) -> None:
@@ -119,8 +119,6 @@ class Layer(Document):
     reads_its_state: ClassVar[bool] = False
     #: torch works on it with the steps before the samples, and so hands gradients back.
     steps_first: ClassVar[bool] = False
-    #: Has a kink whose ties the contract settles.
-    kinked: ClassVar[bool] = False
     #: Documented to rewrite some of its weights in a forward pass, whatever is frozen.
     rewrites_frozen: ClassVar[bool] = False
     #: The dtypes of a model in which all of its weights have that dtype, too.

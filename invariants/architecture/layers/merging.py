@@ -47,7 +47,6 @@ class Maximum(Merge):
     """The largest of values of one shape, element by element; ties are the contract's."""
 
     kind: Literal["maximum"] = "maximum"
-    kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
         largest = xs[0]
@@ -61,7 +60,6 @@ class Minimum(Merge):
     """The smallest of values of one shape, element by element; ties are the contract's."""
 
     kind: Literal["minimum"] = "minimum"
-    kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
         smallest = xs[0]

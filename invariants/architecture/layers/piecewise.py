@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Spec
+from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, ShapeError, Spec
 from invariants.oracle.tape import Value
 
+End = Annotated[float, Field(ge=-4.0, le=4.0, allow_inf_nan=False)]
 Threshold = Annotated[float, Field(gt=0.0, le=4.0, allow_inf_nan=False)]
+#: Where one slope is for all samples and positions, for all of a sample, or for none but its own.
+Sharing = Literal["positions", "all", "none"]
 
 
 def clipped(x: Value, low: float, high: float, passes: bool = False) -> Value:
@@ -26,12 +29,19 @@ def clipped(x: Value, low: float, high: float, passes: bool = False) -> Value:
     return tape.apply("where_positive", x - low, inner, bottom)
 
 
+def hard_sigmoid(call: Call, x: Value) -> Value:
+    """min(max(x + 3, 0), 6) / 6."""
+    inverse = 1.0 / 6.0
+    if call.contract["hard_sigmoid_sixth"] == "float32":
+        inverse = float(np.float32(inverse))
+    return clipped(x + 3.0, 0.0, 6.0).apply("divide_by", divisor=6.0, inverse=inverse)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Relu6(Layer):
     """min(max(x, 0), 6); flat at both ends, 0 and 6 included."""
 
     kind: Literal["relu6"] = "relu6"
-    kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return clipped(xs[0], 0.0, 6.0)
@@ -39,14 +49,30 @@ class Relu6(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class HardTanh(Layer):
-    """min(max(x, -1), 1); its derivative at -1 and 1 is a field of the contract."""
+    """min(max(x, low), high); its derivative at low and high is a field of the contract."""
 
     kind: Literal["hard_tanh"] = "hard_tanh"
-    kinked: ClassVar[bool] = True
+    low: End = -1.0
+    high: End = 1.0
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> HardTanh:
+        free = True in choice.offered("hard_tanh_free_ends")
+        ends = ((-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0), (-0.5, 2.0)) if free else ((-1.0, 1.0),)
+        low, high = choice.one_of(ends)
+        return cls(low=low, high=high)
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"hard_tanh_free_ends": True} if (self.low, self.high) != (-1.0, 1.0) else {}
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        if self.low >= self.high:
+            raise ShapeError(f"hard_tanh has its low end below its high one, not {self.low}")
+        return super().output(specs)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         passes = call.contract["hard_tanh_derivative_at_ends"] == 1.0
-        return clipped(xs[0], -1.0, 1.0, passes)
+        return clipped(xs[0], self.low, self.high, passes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +80,9 @@ class HardSigmoid(Layer):
     """min(max(x + 3, 0), 6) / 6; flat at both ends, -3 and 3 included."""
 
     kind: Literal["hard_sigmoid"] = "hard_sigmoid"
-    kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        inverse = 1.0 / 6.0
-        if call.contract["hard_sigmoid_sixth"] == "float32":
-            inverse = float(np.float32(inverse))
-        return clipped(xs[0] + 3.0, 0.0, 6.0).apply("divide_by", divisor=6.0, inverse=inverse)
+        return hard_sigmoid(call, xs[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +90,6 @@ class HardSilu(Layer):
     """x · hard_sigmoid(x), called hardswish too (Howard et al. 2019, arXiv 1905.02244)."""
 
     kind: Literal["hard_silu"] = "hard_silu"
-    kinked: ClassVar[bool] = True
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return xs[0] * (clipped(xs[0] + 3.0, 0.0, 6.0) / 6.0)
@@ -80,7 +101,6 @@ class Softshrink(Layer):
 
     kind: Literal["softshrink"] = "softshrink"
     threshold: Threshold = 0.5
-    kinked: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Softshrink:
@@ -100,7 +120,6 @@ class HardShrink(Layer):
 
     kind: Literal["hard_shrink"] = "hard_shrink"
     threshold: Threshold = 0.5
-    kinked: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> HardShrink:
@@ -118,17 +137,27 @@ class HardShrink(Layer):
 class Prelu(Layer):
     """x where positive, alpha · x elsewhere, alpha learned by channel (arXiv 1502.01852).
 
-    alpha has shape (1, ..., 1, C), as Keras holds it; the derivative at 0 is the contract's, which
-    may take alpha in a gradient and 1 in the gradient of that.
+    alpha has the rank of x, as Keras holds it, and 1 for the axes that share it: "positions", all
+    but the channels; "all"; or "none". The derivative at 0 is the contract's, which may take alpha
+    in a gradient and 1 in the gradient of that.
     """
 
     kind: Literal["prelu"] = "prelu"
+    sharing: Sharing = "positions"
     frequency: ClassVar[int] = 3
-    kinked: ClassVar[bool] = True
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Prelu:
+        usual, *others = choice.offered("prelu_sharing")
+        return cls(sharing=choice.one_of((*(usual,) * 2, *others)))
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"prelu_sharing": self.sharing}
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         shape = specs[0].shape
-        return (Parameter("alpha", (*(1 for _ in shape[:-1]), shape[-1])),)
+        own = {"positions": 1, "all": 0, "none": len(shape)}[self.sharing]
+        return (Parameter("alpha", (*(1,) * (len(shape) - own), *shape[len(shape) - own :])),)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs

@@ -25,7 +25,7 @@ from invariants.oracle.tape import Value
 Padding = Literal["valid", "same", "half", "ceil"]
 
 
-def edges(extent: int, size: int, stride: int, padding: str) -> Pair:
+def edges(extent: int, size: int, stride: int, padding: str, dilation: int = 1) -> Pair:
     """How many places windows reach beyond the first and the last element."""
     if padding == "same":
         return same_padding(extent, size, stride)
@@ -33,10 +33,11 @@ def edges(extent: int, size: int, stride: int, padding: str) -> Pair:
         return size // 2, size // 2
     if padding == "valid":
         return 0, 0
-    count = -(-(extent - size) // stride) + 1
+    reach = (size - 1) * dilation + 1
+    count = -(-(extent - reach) // stride) + 1
     if (count - 1) * stride >= extent:
         count -= 1  # a window that begins beyond the end is none
-    return 0, max((count - 1) * stride + size - extent, 0)
+    return 0, max((count - 1) * stride + reach - extent, 0)
 
 
 def met(extent: int, size: int, stride: int, padding: str, counts_padding: bool) -> list[int]:
@@ -46,6 +47,12 @@ def met(extent: int, size: int, stride: int, padding: str, counts_padding: bool)
     if counts_padding:
         return [min(start + size, extent + after) - start for start in starts]
     return [min(start + size, extent) - max(start, 0) for start in starts]
+
+
+def _all_meet(count: int, extent: int, size: int, stride: int, before: int, dilation: int) -> bool:
+    """Whether each of so many windows meets an element."""
+    starts = range(-before, count * stride - before, stride)
+    return all(any(0 <= start + n * dilation < extent for n in range(size)) for start in starts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,26 +65,35 @@ class _Pool(Layer):
         return {"pool_paddings": self.padding}
 
     @classmethod
-    def drawn_options(cls, choice: Choice, padding: str) -> dict[str, Any]:
-        """What it has beside a window."""
+    def drawn_options(
+        cls, choice: Choice, padding: str, extents: Sequence[int], sizes: Sequence[int]
+    ) -> dict[str, Any]:
+        """What it has beside windows of these sizes over axes of these extents."""
         return {}
 
     def window(self) -> tuple[Pair, Pair]:
         """The size of a window and the strides, of an image."""
         raise TypeError(f"{self.kind} has no window")
 
-    def axes(self, spatial: Sequence[int]) -> Iterator[tuple[int, int, int, str]]:
-        """(extent, size, stride, padding) of both axes of an image."""
+    def apart(self) -> Pair:
+        """How far apart the elements of a window are, of an image."""
+        return 1, 1
+
+    def axes(self, spatial: Sequence[int]) -> Iterator[tuple[int, int, int, str, int]]:
+        """(extent, size, stride, padding, dilation) of both axes of an image."""
         sizes, strides = self.window()
         paddings = (self.padding, self.padding if len(spatial) > 1 else "valid")
-        yield from zip((*spatial, 1)[:2], sizes, strides, paddings, strict=True)
+        yield from zip((*spatial, 1)[:2], sizes, strides, paddings, self.apart(), strict=True)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         *spatial, channels = super().output(specs).shape
         counts = []
-        for extent, size, stride, padding in self.axes(spatial):
-            before, after = edges(extent, size, stride, padding)
-            counts.append(windows(before + extent + after, size, stride))
+        for axis in self.axes(spatial):
+            extent, size, stride, _, dilation = axis
+            before, after = edges(*axis)
+            counts.append(windows(before + extent + after, size, stride, dilation))
+            if dilation > 1 and not _all_meet(counts[-1], extent, size, stride, before, dilation):
+                raise ShapeError(f"a window of the pool meets no element of {spatial}")
         if min(counts) < 1:
             raise ShapeError(f"a window of the pool is larger than {spatial}")
         return Spec((*counts[: len(spatial)], channels))
@@ -86,7 +102,8 @@ class _Pool(Layer):
         """(N, H, W, C) -> (N, OH, OW, KH·KW, C), with zeros where a window meets no element."""
         rows, columns = (edges(*axis) for axis in self.axes(x.shape[1:-1]))
         sizes, strides = self.window()
-        return padded(x, (rows, columns)).apply("patches", kernel=sizes, strides=strides)
+        framed = padded(x, (rows, columns))
+        return framed.apply("patches", kernel=sizes, strides=strides, dilation=self.apart())
 
     def largest(self, call: Call, x: Value) -> Value:
         """(N, H, W, C) -> (N, OH, OW, C), the largest element of each window."""
@@ -105,7 +122,7 @@ class _Pool(Layer):
         """(N, H, W, C) -> (N, OH, OW, C), the mean of the elements of each window."""
         if self.padding == "valid":
             return self.windows_of(x).mean(-2)
-        rows, columns = (met(*axis, counts_padding) for axis in self.axes(x.shape[1:3]))
+        rows, columns = (met(*axis[:4], counts_padding) for axis in self.axes(x.shape[1:3]))
         counts = np.outer(rows, columns).astype(np.float64)[None, None, :, :, None]
         return self.windows_of(x).sum(-2) / x.tape.constant(counts)
 
@@ -133,20 +150,42 @@ class _Pool2D(_Pool, Image):
         h, w, _ = specs[0].shape
         size = (_draw_window(choice, h, padding), _draw_window(choice, w, padding))
         strides = choice.one_of((size, (1, 1), (2, 1), (1, 3)))
-        options = cls.drawn_options(choice, padding)
+        options = cls.drawn_options(choice, padding, (h, w), size)
         return cls(kind=cls.kind, pool_size=size, strides=strides, padding=padding, **options)
 
     def window(self) -> tuple[Pair, Pair]:
         return self.pool_size, self.strides
 
 
+def _draw_dilation(choice: Choice, extents: Sequence[int], sizes: Sequence[int]) -> tuple[int, ...]:
+    """1 for the most part, or 2 for each axis where such a window fits, and where it is offered."""
+    if True not in choice.offered("dilated_pools") or choice.integer(0, 2) < 2:
+        return (1,) * len(sizes)
+    return tuple(2 if 2 * k - 1 <= n else 1 for n, k in zip(extents, sizes, strict=True))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MaxPool2D(_Pool2D):
-    """The largest of each window; of equal ones the first takes the gradient."""
+    """The largest of each window; of equal ones the first takes the gradient.
+
+    dilation: how far apart the elements of a window are.
+    """
 
     kind: Literal["max_pool2d"] = "max_pool2d"
+    dilation: tuple[Size, Size] = (1, 1)
     frequency: ClassVar[int] = 3
-    kinked: ClassVar[bool] = True
+
+    @classmethod
+    def drawn_options(
+        cls, choice: Choice, padding: str, extents: Sequence[int], sizes: Sequence[int]
+    ) -> dict[str, Any]:
+        return {"dilation": _draw_dilation(choice, extents, sizes)}
+
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), **({"dilated_pools": True} if max(self.dilation) > 1 else {})}
+
+    def apart(self) -> Pair:
+        return self.dilation
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return self.largest(call, xs[0])
@@ -159,7 +198,9 @@ class _Averaging(_Pool):
     counts_padding: bool = False
 
     @classmethod
-    def drawn_options(cls, choice: Choice, padding: str) -> dict[str, Any]:
+    def drawn_options(
+        cls, choice: Choice, padding: str, extents: Sequence[int], sizes: Sequence[int]
+    ) -> dict[str, Any]:
         return {"counts_padding": padding == "half" and choice.boolean()}
 
     def needs(self) -> Mapping[str, Any]:
@@ -169,11 +210,25 @@ class _Averaging(_Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool2D(_Averaging, _Pool2D):
-    """The mean of each window."""
+    """The mean of each window, or its sum divided by `divisor`."""
 
     kind: Literal["avg_pool2d"] = "avg_pool2d"
+    divisor: Size | None = None
+
+    @classmethod
+    def drawn_options(
+        cls, choice: Choice, padding: str, extents: Sequence[int], sizes: Sequence[int]
+    ) -> dict[str, Any]:
+        own = True in choice.offered("pool_divisor") and choice.integer(0, 3) == 3
+        drawn = super().drawn_options(choice, padding, extents, sizes)
+        return {**drawn, "divisor": choice.one_of((2, 3)) if own else None}
+
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), **({"pool_divisor": True} if self.divisor else {})}
 
     def forward(self, call: Call, *xs: Value) -> Value:
+        if self.divisor:
+            return self.windows_of(xs[0]).sum(-2) / float(self.divisor)
         return self.mean(xs[0], self.counts_padding)
 
 
@@ -185,25 +240,41 @@ class _Pool1D(_Pool, Series):
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Pool1D:
         padding = _draw_padding(choice)
-        size = _draw_window(choice, specs[0].shape[0], padding)
+        time = specs[0].shape[0]
+        size = _draw_window(choice, time, padding)
         strides = choice.one_of((size, 1, 2, 3))
-        options = cls.drawn_options(choice, padding)
+        options = cls.drawn_options(choice, padding, (time,), (size,))
         return cls(kind=cls.kind, pool_size=size, strides=strides, padding=padding, **options)
 
     def window(self) -> tuple[Pair, Pair]:
         return (self.pool_size, 1), (self.strides, 1)
 
-    def axes(self, spatial: Sequence[int]) -> Iterator[tuple[int, int, int, str]]:
+    def axes(self, spatial: Sequence[int]) -> Iterator[tuple[int, int, int, str, int]]:
         yield from super().axes(spatial[:1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool1D(_Pool1D):
-    """The largest of each window in time; of equal ones the first takes the gradient."""
+    """The largest of each window in time; of equal ones the first takes the gradient.
+
+    dilation: how far apart the steps of a window are.
+    """
 
     kind: Literal["max_pool1d"] = "max_pool1d"
+    dilation: Size = 1
     frequency: ClassVar[int] = 2
-    kinked: ClassVar[bool] = True
+
+    @classmethod
+    def drawn_options(
+        cls, choice: Choice, padding: str, extents: Sequence[int], sizes: Sequence[int]
+    ) -> dict[str, Any]:
+        return {"dilation": _draw_dilation(choice, extents, sizes)[0]}
+
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), **({"dilated_pools": True} if self.dilation > 1 else {})}
+
+    def apart(self) -> Pair:
+        return self.dilation, 1
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return as_series(self.largest(call, as_image(xs[0])))
@@ -251,7 +322,6 @@ class GlobalMaxPool2D(Image):
     """The largest over all positions, (H, W, C) -> (C,); how equal ones share is the contract's."""
 
     kind: Literal["global_max_pool2d"] = "global_max_pool2d"
-    kinked: ClassVar[bool] = True
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec(super().output(specs).shape[2:])
@@ -266,7 +336,6 @@ class GlobalMaxPool1D(Series):
     """The largest over time, (T, F) -> (F,); how equal ones share is the contract's."""
 
     kind: Literal["global_max_pool1d"] = "global_max_pool1d"
-    kinked: ClassVar[bool] = True
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec(super().output(specs).shape[1:])

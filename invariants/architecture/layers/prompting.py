@@ -97,7 +97,7 @@ class PrefixAttention(Series):
 
     def prefix(self, call: Call, name: str) -> Value:
         """(P, heads · d) -> (heads, P, d)."""
-        rows = call.parameter(f"prefix_{name}")
+        rows = call.parameter(f"prefix_{name}", looked_up=True)
         apart = rows.reshape(self.count, self.heads, self.key_size)
         return apart.apply("transpose", axes=(1, 0, 2))
 

@@ -13,9 +13,21 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
+from invariants.architecture.layers.base import (
+    Call,
+    Choice,
+    Extent,
+    Layer,
+    Parameter,
+    ShapeError,
+    Size,
+    Spec,
+)
+from invariants.architecture.layers.piecewise import hard_sigmoid
 from invariants.oracle.tape import Value
 
+Activation = Literal["tanh", "relu"]
+Gate = Literal["sigmoid", "hard_sigmoid"]
 Biases = Literal["none", "one", "two"]
 Merging = Literal["concat", "sum", "mul", "ave"]
 
@@ -41,10 +53,10 @@ def sequence(values: Sequence[Value]) -> Value:
     return joined.reshape(n, len(values), f)
 
 
-def unrolled(cell: Cell, xs: Sequence[Value], units: int, states: int) -> list[Value]:
-    """The outputs of all steps, from states of zeros."""
-    zeros = np.zeros((1, xs[0].shape[0], units))
-    held = [xs[0].tape.constant(zeros) for _ in range(states)]
+def unrolled(cell: Cell, xs: Sequence[Value], widths: Sequence[int]) -> list[Value]:
+    """The outputs of all steps, from states of zeros with so many features."""
+    samples = xs[0].shape[0]
+    held = [xs[0].tape.constant(np.zeros((1, samples, width))) for width in widths]
     outputs = []
     for x in xs:
         held = cell(x, held)
@@ -58,6 +70,13 @@ def parts(x: Value, count: int) -> list[Value]:
     return [x.apply("slice", start=i * width, stop=(i + 1) * width) for i in range(count)]
 
 
+def squashed(call: Call, function: Activation | Gate, z: Value) -> Value:
+    """The function that a cell has for a gate, or for what passes through one."""
+    if function == "relu":
+        return z.apply("relu", at_zero=call.contract["relu_derivative_at_zero"])
+    return hard_sigmoid(call, z) if function == "hard_sigmoid" else z.apply(function)
+
+
 GRUBiases = Literal["none", "one", "two", "stacked"]
 
 
@@ -66,23 +85,35 @@ class _Recurrent(Layer):
     """What recurrent layers have in common.
 
     gates: how many times `units` columns the kernels have. states: how many a cell hands on.
+    backwards: from the last step to the first, and the outputs in this order. single: it has one
+    cell, which alone may go backwards.
     """
 
     units: Size = 1
     biases: Biases = "none"
     return_sequences: bool = False
+    backwards: bool = False
     steps_first: ClassVar[bool] = True
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
+    single: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _Recurrent:
+        backwards = cls.single and True in choice.offered("recurrent_backwards")
+        units = choice.integer(1, 4)
         return cls(
             kind=cls.kind_of(),
-            units=choice.integer(1, 4),
-            biases=choice.one_of(choice.offered("recurrent_biases")),
+            units=units,
             return_sequences=choice.boolean(),
+            backwards=backwards and choice.integer(0, 4) == 4,
+            **cls.drawn_cell(choice, units),
         )
+
+    @classmethod
+    def drawn_cell(cls, choice: Choice, units: int) -> dict[str, Any]:
+        """The options of a cell of so many units."""
+        return {"biases": choice.one_of(choice.offered("recurrent_biases"))}
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
@@ -94,16 +125,24 @@ class _Recurrent(Layer):
         return specs[0].shape[0] > 1
 
     def needs(self) -> Mapping[str, Any]:
-        return {"recurrent_biases": self.biases}
+        backwards = {"recurrent_backwards": True} if self.backwards else {}
+        return {**backwards, "recurrent_biases": self.biases}
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         steps_, _ = super().output(specs).shape
+        if self.backwards and not self.single:
+            raise ShapeError(f"a {self.kind} layer has more than one cell, and none goes backwards")
         return Spec((steps_, self.width) if self.return_sequences else (self.width,))
+
+    @property
+    def state_widths(self) -> tuple[int, ...]:
+        """The features of each state, that of the output first."""
+        return (self.units,) * self.states
 
     @property
     def width(self) -> int:
         """The features of one step's output."""
-        return self.units
+        return self.state_widths[0]
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         return self.weights("", specs[0].shape[-1])
@@ -113,7 +152,7 @@ class _Recurrent(Layer):
         columns = self.gates * self.units
         return (
             Parameter(prefix + "kernel", (features, columns)),
-            Parameter(prefix + "recurrent_kernel", (self.units, columns)),
+            Parameter(prefix + "recurrent_kernel", (self.state_widths[0], columns)),
             *(
                 Parameter(prefix + name, (columns,), group="bias")
                 for name in ("bias", "recurrent_bias")[: ("none", "one", "two").index(self.biases)]
@@ -150,10 +189,10 @@ class _Recurrent(Layer):
 
     def run(self, call: Call, prefix: str, xs: Sequence[Value]) -> list[Value]:
         """The outputs of one cell for a sequence."""
-        return unrolled(partial(self.cell, call, prefix), xs, self.units, self.states)
+        return unrolled(partial(self.cell, call, prefix), xs, self.state_widths)
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        outputs = self.run(call, "", steps(xs[0]))
+        outputs = self.run(call, "", steps(xs[0])[:: -1 if self.backwards else 1])
         return sequence(outputs) if self.return_sequences else outputs[-1]
 
 
@@ -162,49 +201,91 @@ class SimpleRNN(_Recurrent):
     """h ← f(x @ kernel + h @ recurrent_kernel + biases) (Elman 1990), f tanh or relu."""
 
     kind: Literal["simple_rnn"] = "simple_rnn"
-    activation: Literal["tanh", "relu"] = "tanh"
-    kinked: ClassVar[bool] = True
+    activation: Activation = "tanh"
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> SimpleRNN:
-        return cls(
-            units=choice.integer(1, 4),
-            biases=choice.one_of(choice.offered("recurrent_biases")),
-            return_sequences=choice.boolean(),
-            activation=choice.one_of(("tanh", "relu")),
-        )
+    def drawn_cell(cls, choice: Choice, units: int) -> dict[str, Any]:
+        activation = choice.one_of(("tanh", "relu"))
+        return {**super().drawn_cell(choice, units), "activation": activation}
 
     def cell(self, call: Call, prefix: str, x: Value, states: list[Value]) -> list[Value]:
         from_input, from_state = self.projected(call, prefix, x, states[0])
-        z = from_input + from_state
-        if self.activation == "tanh":
-            return [z.apply("tanh")]
-        return [z.apply("relu", at_zero=call.contract["relu_derivative_at_zero"])]
+        return [squashed(call, self.activation, from_input + from_state)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTM(_Recurrent):
+class _Gated(_Recurrent):
+    """A cell with gates: the functions of the gates and of what passes through them."""
+
+    activation: Activation = "tanh"
+    gate: Gate = "sigmoid"
+
+    @classmethod
+    def drawn_cell(cls, choice: Choice, units: int) -> dict[str, Any]:
+        usual, *others = choice.offered("recurrent_activations")
+        activation, gate = choice.one_of((*(usual,) * 3, *others))
+        return {**super().drawn_cell(choice, units), "activation": activation, "gate": gate}
+
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), "recurrent_activations": (self.activation, self.gate)}
+
+    def opened(self, call: Call, z: Value) -> Value:
+        """How far a gate is open."""
+        return squashed(call, self.gate, z)
+
+    def passing(self, call: Call, z: Value) -> Value:
+        """What passes through the gates."""
+        return squashed(call, self.activation, z)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTM(_Gated):
     """Long short-term memory with gates i, f, g, o in this order of columns.
 
     c ← σ(f) · c + σ(i) · tanh(g), h ← σ(o) · tanh(c) (Hochreiter & Schmidhuber 1997, with the
-    forget gate of Gers et al. 2000).
+    forget gate of Gers et al. 2000). projected_to: so many features of h, which a matrix without a
+    bias makes of it (Sak et al. 2014, arXiv 1402.1128); 0: as many as units, and no matrix.
     """
 
     kind: Literal["lstm"] = "lstm"
+    projected_to: Extent = 0
     frequency: ClassVar[int] = 2
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
 
+    @classmethod
+    def drawn_cell(cls, choice: Choice, units: int) -> dict[str, Any]:
+        projects = units > 1 and True in choice.offered("lstm_projection")
+        width = choice.integer(1, units - 1) if projects and choice.integer(0, 3) == 3 else 0
+        return {**super().drawn_cell(choice, units), "projected_to": width}
+
+    def needs(self) -> Mapping[str, Any]:
+        return {**super().needs(), **({"lstm_projection": True} if self.projected_to else {})}
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        if self.projected_to >= self.units:
+            raise ShapeError(f"{self.units} units are projected to fewer, not {self.projected_to}")
+        return super().output(specs)
+
+    @property
+    def state_widths(self) -> tuple[int, ...]:
+        return self.projected_to or self.units, self.units
+
+    def weights(self, prefix: str, features: int) -> tuple[Parameter, ...]:
+        projection = Parameter(prefix + "projection", (self.units, self.projected_to))
+        return (*super().weights(prefix, features), *([projection] if self.projected_to else []))
+
     def cell(self, call: Call, prefix: str, x: Value, states: list[Value]) -> list[Value]:
         from_input, from_state = self.projected(call, prefix, x, states[0])
         i, f, g, o = parts(from_input + from_state, 4)
-        kept = f.apply("sigmoid") * states[1]
-        c = kept + i.apply("sigmoid") * g.apply("tanh")
-        return [o.apply("sigmoid") * c.apply("tanh"), c]
+        kept = self.opened(call, f) * states[1]
+        c = kept + self.opened(call, i) * self.passing(call, g)
+        h = self.opened(call, o) * self.passing(call, c)
+        return [h @ call.parameter(prefix + "projection") if self.projected_to else h, c]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GRU(_Recurrent):
+class GRU(_Gated):
     """A gated recurrent unit with gates z, r, n in this order of columns (arXiv 1406.1078).
 
     h ← z · h + (1 - z) · tanh(n), z and r sigmoids. The reset gate r meets the state after its
@@ -219,17 +300,14 @@ class GRU(_Recurrent):
     gates: ClassVar[int] = 3
 
     @classmethod
-    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> GRU:
+    def drawn_cell(cls, choice: Choice, units: int) -> dict[str, Any]:
         reset, biases = choice.one_of(choice.offered("gru_forms"))
-        return cls(
-            units=choice.integer(1, 4),
-            biases=biases,
-            reset=reset,
-            return_sequences=choice.boolean(),
-        )
+        return {**super().drawn_cell(choice, units), "reset": reset, "biases": biases}
 
     def needs(self) -> Mapping[str, Any]:
-        return {"gru_forms": (self.reset, self.biases)}
+        others = dict(super().needs())
+        del others["recurrent_biases"]  # the forms say which
+        return {**others, "gru_forms": (self.reset, self.biases)}
 
     def weights(self, prefix: str, features: int) -> tuple[Parameter, ...]:
         if self.biases != "stacked":
@@ -263,14 +341,14 @@ class GRU(_Recurrent):
             if recurrent_bias is not None:
                 from_state = from_state + recurrent_bias
             h_z, h_r, h_n = parts(from_state, 3)
-            n = x_n + (x_r + h_r).apply("sigmoid") * h_n
+            n = x_n + self.opened(call, x_r + h_r) * h_n
         else:
             u_z, u_r, u_n = parts(recurrent, 3)
             h_z, h_r = h @ u_z, h @ u_r
-            n = x_n + ((x_r + h_r).apply("sigmoid") * h) @ u_n
-        z = (x_z + h_z).apply("sigmoid")
+            n = x_n + (self.opened(call, x_r + h_r) * h) @ u_n
+        z = self.opened(call, x_z + h_z)
         one = z.tape.lift(1.0)
-        return [z * h + (one - z) * n.apply("tanh")]
+        return [z * h + (one - z) * self.passing(call, n)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +362,7 @@ class _BothEnds(_Recurrent):
     merge: Merging = "concat"
     levels: Literal[1, 2] = 1
     frequency: ClassVar[int] = 1
+    single: ClassVar[bool] = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Any:
@@ -300,7 +379,7 @@ class _BothEnds(_Recurrent):
 
     @property
     def width(self) -> int:
-        return 2 * self.units if self.merge == "concat" else self.units
+        return self.state_widths[0] * (2 if self.merge == "concat" else 1)
 
     def merged(self, there: Value, back: Value) -> Value:
         """One value of those of the two ends."""
@@ -328,6 +407,7 @@ class _Stacked(_Recurrent):
     """Two cells, the second over the outputs of the first."""
 
     frequency: ClassVar[int] = 1
+    single: ClassVar[bool] = False
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         return self.in_levels(("first_", "second_"), ("",), specs[0].shape[-1])

@@ -61,6 +61,7 @@ class _Skipping(_Recurrent):
     levels: Literal[1, 2] = 1
     skipped: Skipped = "repeated"
     frequency: ClassVar[int] = 1
+    single: ClassVar[bool] = False
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Any:
@@ -91,7 +92,7 @@ class _Skipping(_Recurrent):
 
     @property
     def width(self) -> int:
-        return self.ends * self.units
+        return self.ends * self.state_widths[0]
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
         cells = self.in_levels(LEVELS[: self.levels], self._ends, self.features)
@@ -116,7 +117,7 @@ class _Skipping(_Recurrent):
             after, now = self.cell(call, prefix, x, held), next(seen)
             return [where_seen(now, *pair) for pair in zip(after, held, strict=True)]
 
-        return unrolled(cell, xs, self.units, self.states)
+        return unrolled(cell, xs, self.state_widths)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         taken = [*self.taken(xs[0].data[0]).T]

@@ -34,7 +34,6 @@ class _Block(OverSequence):
     causal: bool = False
     activation: Literal["relu", "gelu"] = "relu"
     epsilon: Epsilon = 1e-3
-    kinked: ClassVar[bool] = True
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:

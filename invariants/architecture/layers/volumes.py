@@ -142,6 +142,7 @@ class Conv3DTranspose(Transposed, Volume):
     kernel_size: Sizes = (1, 1, 1)
     strides: Sizes = (1, 1, 1)
     dilation: Sizes = (1, 1, 1)
+    padding: Literal["valid", "same"] | tuple[Extent, Extent, Extent] = "valid"
     extra: tuple[Extent, Extent, Extent] = (0, 0, 0)
 
     @classmethod
@@ -187,7 +188,6 @@ class GlobalMaxPool3D(Volume):
 
     kind: Literal["global_max_pool3d"] = "global_max_pool3d"
     frequency: ClassVar[int] = 2
-    kinked: ClassVar[bool] = True
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec(super().output(specs).shape[3:])

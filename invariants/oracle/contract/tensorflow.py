@@ -170,6 +170,49 @@ TENSORFLOW = Contract(
             "the sequence of the first.",
             _KERAS + "layers/recurrent_layers/bidirectional/",
         ),
+        "recurrent_activations": Clause(
+            (("tanh", "sigmoid"), ("relu", "sigmoid"), ("tanh", "hard_sigmoid")),
+            "activation: activation function to use, default tanh; recurrent_activation: "
+            "activation function to use for the recurrent step, default sigmoid.",
+            _KERAS + "layers/recurrent_layers/lstm/",
+        ),
+        "recurrent_backwards": Clause(
+            (False, True),
+            "go_backwards: if True, process the input sequence backwards and return the reversed "
+            "sequence.",
+            _KERAS + "layers/recurrent_layers/lstm/",
+        ),
+        "lstm_projection": Clause(
+            (False,),
+            "LSTM has no argument for it; a state has as many features as the layer has units.",
+            _KERAS + "layers/recurrent_layers/lstm/",
+        ),
+        "hard_tanh_free_ends": Clause(
+            (False,),
+            "hard_tanh: -1 for x < -1, x for -1 <= x <= 1, 1 for x > 1.",
+            _KERAS + "layers/activations/#hardtanh-function",
+        ),
+        "softplus_shape": Clause(
+            (False,),
+            "softplus(x) = log(exp(x) + 1).",
+            _KERAS + "layers/activations/#softplus-function",
+        ),
+        "prelu_sharing": Clause(
+            ("positions", "all", "none"),
+            "shared_axes: the axes along which to share learnable parameters for the activation "
+            "function; by default none, and alpha has the shape of the input.",
+            _KERAS + "layers/activation_layers/prelu/",
+        ),
+        "dilated_pools": Clause(
+            (False,),
+            "MaxPooling2D has pool_size, strides and padding, and no argument for a dilation.",
+            _KERAS + "layers/pooling_layers/max_pooling2d/",
+        ),
+        "pool_divisor": Clause(
+            (False,),
+            "AveragePooling2D takes the average value over an input window.",
+            _KERAS + "layers/pooling_layers/average_pooling2d/",
+        ),
         "untracked_batch_norm": Clause(
             (False,),
             "BatchNormalization always keeps moving averages, and uses them in inference mode.",
@@ -514,6 +557,11 @@ TENSORFLOW = Contract(
         "muon_in_bfloat16": Clause(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
+            _KERAS + "optimizers/muon/",
+        ),
+        "muon_of_a_row": Clause(
+            None,
+            "Silent; a matrix of one row is a matrix, and a step that is traced is the step.",
             _KERAS + "optimizers/muon/",
         ),
         "muon_under_a_schedule": Clause(

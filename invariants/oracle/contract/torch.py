@@ -162,6 +162,51 @@ TORCH = Contract(
             "second taking in outputs of the first; with bidirectional=True, those of both ends.",
             _TORCH + "generated/torch.nn.LSTM.html",
         ),
+        "recurrent_activations": Clause(
+            (("tanh", "sigmoid"),),
+            "i_t = σ(W_ii x_t + ...), g_t = tanh(W_ig x_t + ...), h_t = o_t ⊙ tanh(c_t); LSTM and "
+            "GRU have no argument for other functions.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
+        "recurrent_backwards": Clause(
+            (False,),
+            "bidirectional: a cell from each end; there is none from the last step alone.",
+            _TORCH + "generated/torch.nn.RNN.html",
+        ),
+        "lstm_projection": Clause(
+            (False, True),
+            "proj_size: if > 0, will use LSTM with projections of corresponding size: h_t = W_hr "
+            "h_t, with a learnable projection matrix.",
+            _TORCH + "generated/torch.nn.LSTM.html",
+        ),
+        "hard_tanh_free_ends": Clause(
+            (False, True),
+            "min_val, max_val: minimum and maximum value of the linear region range.",
+            _TORCH + "generated/torch.nn.Hardtanh.html",
+        ),
+        "softplus_shape": Clause(
+            (False, True),
+            "Softplus(x) = 1/β · log(1 + exp(β · x)); for numerical stability the implementation "
+            "reverts to the linear function when input · β > threshold.",
+            _TORCH + "generated/torch.nn.Softplus.html",
+        ),
+        "prelu_sharing": Clause(
+            ("positions", "all"),
+            "num_parameters: number of a to learn. Although it takes an int as input, there is "
+            "only two values are legitimate: 1, or the number of channels at input.",
+            _TORCH + "generated/torch.nn.PReLU.html",
+        ),
+        "dilated_pools": Clause(
+            (False, True),
+            "dilation: a parameter that controls the stride of elements in the window.",
+            _TORCH + "generated/torch.nn.MaxPool2d.html",
+        ),
+        "pool_divisor": Clause(
+            (False, True),
+            "divisor_override: if specified, it will be used as divisor, otherwise size of the "
+            "pooling region will be used.",
+            _TORCH + "generated/torch.nn.AvgPool2d.html",
+        ),
         "untracked_batch_norm": Clause(
             (False, True),
             "track_running_stats=False: this module does not track such statistics, and uses batch "
@@ -465,8 +510,9 @@ TORCH = Contract(
             _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
         ),
         "idle_warnings": Clause(
-            (),
-            "Silent; users expect no warning of what a framework does inside.",
+            ("LSTM with projections is not supported with oneDNN",),
+            "Silent; users expect no warning of what a framework does inside. That another "
+            "implementation runs than the fastest one tells of no mistake.",
             _TORCH + "nn.html",
         ),
         "schedule_free_start": Clause(
@@ -553,6 +599,11 @@ TORCH = Contract(
         "muon_in_bfloat16": Clause(
             None,
             "Silent; users expect an optimizer to run in every dtype of a model.",
+            _TORCH + "generated/torch.optim.Muon.html",
+        ),
+        "muon_of_a_row": Clause(
+            None,
+            "Silent; a matrix of one row is a matrix, and a step that is traced is the step.",
             _TORCH + "generated/torch.optim.Muon.html",
         ),
         "muon_under_a_schedule": Clause(

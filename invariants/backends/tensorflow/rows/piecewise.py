@@ -12,8 +12,9 @@ from invariants.backends.tensorflow.rows.common import layer_row, opened
 
 
 def _prelu(layer: Any, specs: Sequence[Spec]) -> str:
-    positions = list(range(1, specs[0].rank))
-    return opened("PReLU", shared_axes=positions or None)
+    rank = specs[0].rank
+    shared = {"positions": rank - 1, "all": rank, "none": 0}[layer.sharing]
+    return opened("PReLU", shared_axes=list(range(1, shared + 1)) or None)
 
 
 def _shrink(name: str) -> Lowering:

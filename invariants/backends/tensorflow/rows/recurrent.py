@@ -15,13 +15,18 @@ def cell_options(layer: Any) -> dict[str, Any]:
     what it makes is overwritten anyway.
     """
     options = {"use_bias": layer.biases != "none", "recurrent_initializer": "zeros"}
+    if layer.kind.endswith("rnn") or layer.activation != "tanh":
+        options["activation"] = layer.activation
+    if getattr(layer, "gate", "sigmoid") != "sigmoid":
+        options["recurrent_activation"] = layer.gate
     if layer.kind.endswith("gru"):
-        return {**options, "reset_after": layer.reset == "after"}
-    return {**options, "activation": layer.activation} if layer.kind.endswith("rnn") else options
+        options["reset_after"] = layer.reset == "after"
+    return options
 
 
 def _options(layer: Any) -> dict[str, Any]:
-    return {**cell_options(layer), "return_sequences": layer.return_sequences}
+    backwards = {"go_backwards": True} if layer.backwards else {}
+    return {**cell_options(layer), "return_sequences": layer.return_sequences, **backwards}
 
 
 def _row(construct: Any, cells: dict[str, tuple[str, str]]) -> Lowering:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from invariants.backends.source import Lowering
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
+from invariants.backends.source import Lowering, arguments
 from invariants.backends.torch.rows.common import channel_axis, module, plain
 
 
 def _over_channels(kind: str) -> Lowering:
     return Lowering(lambda layer, specs: f"nn.{kind}(dim={channel_axis(specs[0].rank)})", plain)
+
+
+def _softplus(layer: Any, specs: Sequence[Spec]) -> str:
+    options = {} if layer.beta == 1.0 else {"beta": layer.beta}
+    if layer.threshold is not None:
+        options["threshold"] = layer.threshold
+    return f"nn.Softplus({arguments(**options)})"
 
 
 ROWS: dict[str, Lowering] = {
@@ -18,7 +29,7 @@ ROWS: dict[str, Lowering] = {
         lambda layer, specs: f"nn.GELU({'tanh' if layer.approximate else 'none'!r})", plain
     ),
     "silu": module("nn.SiLU()"),
-    "softplus": module("nn.Softplus()"),
+    "softplus": Lowering(_softplus, plain),
     "tanh": module("nn.Tanh()"),
     "sigmoid": module("nn.Sigmoid()"),
     "softmax": _over_channels("Softmax"),

@@ -20,6 +20,10 @@ def _pool(kind: str) -> Any:
             options["ceil_mode"] = True
         if layer.padding != "valid" and kind.startswith("Avg"):
             options["count_include_pad"] = layer.counts_padding
+        if getattr(layer, "divisor", None):
+            options["divisor_override"] = layer.divisor
+        if getattr(layer, "dilation", 1) not in (1, (1, 1)):
+            options["dilation"] = layer.dilation
         return f"nn.{kind}({layer.pool_size}, {arguments(**options)})"
 
     return made

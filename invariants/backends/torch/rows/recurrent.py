@@ -21,6 +21,7 @@ def plain_cell(suffix: str = "l0", prefix: str = "") -> dict[str, NativeParamete
         prefix + "recurrent_kernel": NativeParameter(f"weight_hh_{suffix}", (1, 0)),
         prefix + "bias": NativeParameter(f"bias_ih_{suffix}"),
         prefix + "recurrent_bias": NativeParameter(f"bias_hh_{suffix}"),
+        prefix + "projection": NativeParameter(f"weight_hr_{suffix}", (1, 0)),
     }
 
 
@@ -45,6 +46,8 @@ def reader(module: str, layer: Any, features: int, **options: Any) -> str:
         own["nonlinearity"] = layer.activation
     if getattr(layer, "levels", 1) > 1:
         own["num_layers"] = layer.levels
+    if getattr(layer, "projected_to", 0):
+        own["proj_size"] = layer.projected_to
     return f"nn.{module}({features}, {layer.units}, {arguments(**own, **options)})"
 
 

@@ -9,9 +9,16 @@ from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, NativeParameter, arguments
 
 
-def _output_padding(kernel: int, stride: int, dilation: int, extra: int) -> int:
-    """What a kernel that reaches less far than a stride leaves out at the end, and `extra`."""
+def _output_padding(kernel: int, stride: int, dilation: int, padding: Any, extra: int) -> int:
+    """`extra`, and by a rule what a kernel leaves out at the end that reaches not over a stride."""
+    if isinstance(padding, int):
+        return extra
     return max(stride - (kernel - 1) * dilation - 1, 0) + extra
+
+
+def _uneven(padding: Any, crops: Sequence[tuple[int, int]]) -> bool:
+    """Whether more is to be taken off after than before: torch takes off as much."""
+    return padding == "same" and any(before != after for before, after in crops)
 
 
 def _groups(layer: Any) -> dict[str, int]:
@@ -19,11 +26,10 @@ def _groups(layer: Any) -> dict[str, int]:
 
 
 def _transposed(layer: Any, specs: Sequence[Spec]) -> str:
-    extents = zip(layer.kernel_size, layer.strides, layer.dilation, layer.extra, strict=True)
     options = arguments(
         stride=layer.strides,
         padding=tuple(before for before, _ in layer.crops()),
-        output_padding=tuple(_output_padding(*e) for e in extents),
+        output_padding=tuple(_output_padding(*axis) for axis in layer.axes),
         bias=layer.use_bias,
         dilation=layer.dilation,
         **_groups(layer),
@@ -35,7 +41,7 @@ def _transposed(layer: Any, specs: Sequence[Spec]) -> str:
 
 def _call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     y = f"{name}({args[0]})"
-    if all(before == after for before, after in layer.crops()):
+    if not _uneven(layer.padding, layer.crops()):
         return y
     return f"{y}[:, :, {', '.join(f':{n}' for n in layer.spatial(specs[0]))}]"
 
@@ -44,9 +50,7 @@ def _transposed1d(layer: Any, specs: Sequence[Spec]) -> str:
     options = arguments(
         stride=layer.strides,
         padding=layer.crop()[0],
-        output_padding=_output_padding(
-            layer.kernel_size, layer.strides, layer.dilation, layer.extra
-        ),
+        output_padding=_output_padding(*layer.axis),
         bias=layer.use_bias,
         dilation=layer.dilation,
         **_groups(layer),
@@ -56,8 +60,8 @@ def _transposed1d(layer: Any, specs: Sequence[Spec]) -> str:
 
 
 def _call1d(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
-    before, after = layer.crop()
-    kept = "" if before == after else f"[:, :, :{layer.extent(specs[0].shape[0])}]"
+    uneven = _uneven(layer.padding, [layer.crop()])
+    kept = f"[:, :, :{layer.extent(specs[0].shape[0])}]" if uneven else ""
     return f"{name}({args[0]}.transpose(1, 2)){kept}.transpose(1, 2)"
 
 
