@@ -8,8 +8,8 @@ as if the contract said so: the narrowest condition there is.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -53,6 +53,7 @@ class KnownIssue:
     at_random: bool = False  # it depends on what memory held
     documented: bool = False  # a hazard: what it does is written down, and moves what is frozen
     modes: tuple[str, ...] = ()  # it is of these alone, where some are named
+    wanted: Mapping[str, Any] = field(default_factory=dict)  # what cases seldom have that show it
 
     def applies(self, installed: dict[str, str]) -> bool:
         """Whether the installed versions are among those that have the issue."""
@@ -89,12 +90,14 @@ _KINDS: dict[str, tuple[type, str]] = {
     "at_random": (bool, "true or false"),
     "documented": (bool, "true or false"),
     "modes": (list, "a list"),
+    "wanted": (dict, "a table"),
 }
 
 
 def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
     where = f"issue {number + 1} ({entry.get('id', 'no id')})"
-    required = [field.name for field in fields(KnownIssue) if field.default is MISSING]
+    absent = {MISSING}
+    required = [f.name for f in fields(KnownIssue) if {f.default, f.default_factory} == absent]
     missing = [name for name in required if name not in entry]
     if missing:
         raise LedgerError(f"{where}: {missing[0]} is missing")

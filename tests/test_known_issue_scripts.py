@@ -143,6 +143,9 @@ SPARED: dict[str, dict[str, str]] = {
         "torch.eye(12).reshape(12, 4, 3, 1)": "torch.eye(24).reshape(24, 4, 3, 2)",
     },
     "torch-load-rounds-scalars": {"bfloat16": "float32"},
+    "torch-model-hook-calls-others-with-none": {
+        "model.register_full_backward_hook": "model.trained.register_full_backward_hook"
+    },
     "torch-model-hook-zeros-for-unreached": {"full_backward_hook": "forward_hook"},
     "torch-forward-mode-ignores-frequency": {"jacfwd": "grad"},
     "torch-frequency-curvature": {

@@ -42,6 +42,7 @@ from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
 from invariants.oracle.contract import CONTRACTS, Contract, Mode
+from invariants.oracle.losses import LOSSES
 from invariants.program import Action, Cast, Dtype, Freeze, Reload, Thaw
 
 #: Numbers are multiples of 1 / GRID, which every dtype holds exactly.
@@ -58,13 +59,17 @@ class Wanted:
     layer: a kind of layer that their networks are to have, where their values allow. optimizer: the
     kind of their optimizer. mode: the one that the backend which has it runs in; "" for those that
     are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
-    equal.
+    equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
+    setting: "clip", "schedule", "average" or "accumulation", which others have at times.
     """
 
     layer: str = ""
     optimizer: str = ""
     mode: str = ""
     ties: bool = False
+    loss: str = ""
+    dtype: str = ""
+    setting: str = ""
 
 
 #: Cases of every kind.
@@ -306,15 +311,18 @@ def _cases(
     asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     choice = Drawn(draw, contracts)
     while True:
-        losses = draw_losses(choice)
+        losses = draw_losses(choice, wanted.loss)
         architecture = draw_architecture(choice, losses, wanted.layer)
         terms = draw_terms(choice, losses)
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
         # In half of the cases that show no gradient, the change of a weight is its gradient.
-        bare = fitted and not wanted.optimizer and choice.boolean()
-        scheduled, averaged = not bare and choice.chance(6), not bare and choice.chance(8)
-        adds = not bare and choice.offers("gradient_accumulation") and choice.chance(8)
+        bare = fitted and not (wanted.optimizer or wanted.setting) and choice.boolean()
+        scheduled, averaged, adds = (
+            not bare and (choice.chance(often) or wanted.setting == setting)
+            for setting, often in (("schedule", 6), ("average", 8), ("accumulation", 8))
+        )
+        adds = adds and choice.offers("gradient_accumulation")
         dtypes = [
             dtype
             for dtype in _DTYPES
@@ -335,7 +343,7 @@ def _cases(
         sizes = sizes[:1] * batches  # what was drawn for one is drawn for the other
     rng = np.random.default_rng(choice.integer(0, 2**20))
     grain: Grain = "ties" if wanted.ties else "coarse" if choice.chance(3) else "fine"
-    dtype = choice.one_of(dtypes)
+    dtype = choice.one_of([d for d in dtypes if d == wanted.dtype] or dtypes)
     cast_to = {action.dtype for action in program if isinstance(action, Cast)}
     optimizer = draw_optimizer(choice, wanted.optimizer)
     if any(optimizer.kind in one.refuses for one in asked):
@@ -356,7 +364,7 @@ def _cases(
         objective=terms,
         penalties=draw_penalties(choice, architecture),
         groups=groups,
-        clip=None if bare else draw_clip(choice),
+        clip=None if bare else draw_clip(choice, certain=wanted.setting == "clip"),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
         accumulation=choice.integer(2, 3) if adds else 1,
@@ -420,40 +428,49 @@ def _settled(case: Case) -> Case:
     return case
 
 
+#: What `Wanted.setting` names.
+SETTINGS = ("clip", "schedule", "average", "accumulation")
+
+
 def cases(
-    backends: Sequence[str] = tuple(CONTRACTS),
-    *,
-    layer: str = "",
-    optimizer: str = "",
-    mode: str = "",
-    ties: bool = False,
-    device: str = "cpu",
+    backends: Sequence[str] = tuple(CONTRACTS), *, device: str = "cpu", **wanted: Any
 ) -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
-    layer, optimizer, mode, ties: what they are drawn with, as in `Wanted`.
-    device: what they run on.
+    wanted: what they are drawn with, the fields of `Wanted`. device: what they run on.
 
-    Raises ValueError for a backend, a layer, an optimizer, a mode or a device that there is not.
+    Raises ValueError for a backend, a device or something wanted that there is not.
     """
+    return _cases(*_checked(backends, Wanted(**wanted), device))
+
+
+def _checked(
+    backends: Sequence[str], wanted: Wanted, device: str
+) -> tuple[tuple[str, ...], Wanted, str]:
+    """What cases are drawn from; raises ValueError."""
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
         raise ValueError(f"backends must be a list of names, some of {known}; got {backends!r}")
     if not backends or any(name not in CONTRACTS for name in backends):
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
     modes = [one for name in backends for one in CONTRACTS[name].mode_names]
-    if mode and mode not in modes:
-        raise ValueError(f"mode must be one of {', '.join(modes)}; got {mode!r}")
-    contracts = _contracts(backends, mode)
+    _one_of("mode", wanted.mode, modes)
+    contracts = _contracts(backends, wanted.mode)
     for contract in contracts:
-        reason = not_placed(device, mode, (), contract)
+        reason = not_placed(device, wanted.mode, (), contract)
         if reason:
             raise ValueError(f"{contract.backend}: {reason}")
     kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
-    if layer and layer not in kinds:
-        raise ValueError(f"layer must be one of {', '.join(kinds)}; got {layer!r}")
+    _one_of("layer", wanted.layer, kinds)
     rules = [k for k in DRAWN if all(k in contract["optimizers"] for contract in contracts)]
-    if optimizer and optimizer not in rules:
-        raise ValueError(f"optimizer must be one of {', '.join(rules)}; got {optimizer!r}")
-    wanted = Wanted(layer=layer, optimizer=optimizer, mode=mode, ties=ties)
-    return _cases(tuple(backends), wanted, device)
+    _one_of("optimizer", wanted.optimizer, rules)
+    _one_of("loss", wanted.loss, [*LOSSES])
+    _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])
+    _one_of("setting", wanted.setting, SETTINGS)
+    return tuple(backends), wanted, device
+
+
+def _one_of(field: str, value: str, known: Sequence[str]) -> None:
+    """Raises ValueError for a value that is neither "" nor known."""
+    if value and value not in known:
+        raise ValueError(f"{field} must be one of {', '.join(known)}; got {value!r}")

@@ -25,10 +25,15 @@ _LOSSES: tuple[LossName, ...] = (
 )
 
 
-def draw_losses(choice: Drawn) -> tuple[LossName, ...]:
-    """A loss for each output of a network, one output more often than not."""
+def draw_losses(choice: Drawn, first: str = "") -> tuple[LossName, ...]:
+    """A loss for each output of a network, one output more often than not.
+
+    first: that of the first output; "" for any.
+    """
     count = choice.one_of((1,) * 12 + (2, 2, 3))
-    return tuple(choice.one_of(_LOSSES) for _ in range(count))
+    losses = [choice.one_of(_LOSSES) for _ in range(count)]
+    known: list[LossName] = [loss for loss in _LOSSES if loss == first]
+    return (*known[:1], *losses[bool(known) :])
 
 
 def draw_terms(choice: Drawn, losses: tuple[LossName, ...]) -> tuple[Term, ...]:

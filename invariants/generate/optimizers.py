@@ -195,9 +195,9 @@ DRAWN: dict[str, Callable[[_Hyperparameters], Any]] = {
 }
 
 
-def draw_clip(choice: Drawn) -> Clip | None:
-    """Clipping, in one case of seven; half of it by value."""
-    if not choice.chance(7):
+def draw_clip(choice: Drawn, *, certain: bool = False) -> Clip | None:
+    """Clipping, in one case of seven unless it is certain; half of it by value."""
+    if not choice.chance(7) and not certain:
         return None
     kinds: tuple[Any, ...] = ("value", "value", "norm", "global_norm")
     return Clip(kind=choice.one_of(kinds), limit=choice.one_of((0.125, 0.5, 2.0, 0.1)))

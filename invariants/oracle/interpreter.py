@@ -554,6 +554,9 @@ class _Interpreter:
             yield self.contract["kernel_gradient_of_a_sample"]
         if "linear" in self.mode.traits and lays_out_otherwise(self.case.architecture, changing):
             yield self.contract["view_in_a_linear_map"]
+        unreached = moment.hooked - moment.reached
+        if unreached and changing and self.mode.traits.get("hooked") == "model":
+            yield self.contract["hook_of_unreached"]
         if steps:
             yield self.stepper.refuses(self.world.arrays, moment.with_gradients)
         if steps and self.case.clip and self._shares_zeros(index, asked):

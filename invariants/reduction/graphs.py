@@ -212,12 +212,17 @@ def beginnings(architecture: Architecture) -> Iterator[Part]:
 
 
 def bypasses(architecture: Architecture) -> Iterator[Part]:
-    """Each call left out whose result has the type of one of its inputs."""
+    """Each call left out, with what leads to it, whose result has the type of an earlier value.
+
+    That is one which it is computed of, the earliest first.
+    """
     for path, block, specs in blocks(architecture):
         last = block.arity + len(block.nodes) - 1
+        above: list[set[int]] = [set() for _ in range(block.arity)]
         for number, node in enumerate(block.nodes):
             value = block.arity + number
-            for source in dict.fromkeys(node.inputs):
+            above.append(set(node.inputs).union(*(above[source] for source in node.inputs)))
+            for source in sorted(above[value]):
                 if specs[source] != specs[value]:
                     continue
                 nodes = [

@@ -268,9 +268,15 @@ def _of_an_entry(
 
 
 def known(tallies: Mapping[str, Tally]) -> list[str]:
-    """The known issues that were met, with what to do instead."""
+    """The known issues that were met, with what to do instead; and those looked for in vain."""
     counts = [tally.known for tally in tallies.values()]
-    return [line for issue in known_issues() for line in _of_an_entry(issue, "known issue", counts)]
+    lines = [line for i in known_issues() for line in _of_an_entry(i, "known issue", counts)]
+    met = {name for tally in tallies.values() for name in (*tally.known, *tally.hazards)}
+    for tally in tallies.values():
+        for name, cases in tally.unmet.items():
+            if name not in met:
+                lines.append(f"known issue {name} was looked for in {_cases(cases)} and not met")
+    return lines
 
 
 def hazards(tallies: Mapping[str, Tally]) -> list[str]:

@@ -22,6 +22,7 @@ from invariants.case import Case
 from invariants.generate.cases import ANY, Wanted, cases
 from invariants.generate.series import drawing
 from invariants.judge import Verdict, gather, judge
+from invariants.ledger import KnownIssue
 from invariants.reduction import reduced
 from invariants.suite.tally import Tally
 
@@ -39,7 +40,8 @@ class Plan:
 
     compare: another backend that runs each case too, for backends_agree; "" for none.
     wanted: what the cases are drawn with. device: what they run on.
-    stop_at_first: end the batch with its first finding.
+    stop_at_first: end the batch with its first finding. until: end it with the case that meets this
+    known issue; where known issues count as violations, with one that violates what it does.
     case_limit: run the cases in a worker process, each for so many seconds at most; 0: in this one.
     """
 
@@ -51,6 +53,7 @@ class Plan:
     ignore_known_issues: bool = False
     stop_at_first: bool = False
     wanted: Wanted = ANY
+    until: KnownIssue | None = None
     device: str = "cpu"
     case_limit: float = 0.0
 
@@ -101,6 +104,9 @@ class Hunt:
 
         with contextlib.suppress(_Enough):
             body()
+            if self.plan.until:
+                tally.unmet[self.plan.until.id] += tally.cases
+        tally.spared += (self.plan.examples - tally.cases) * bool(self.plan.until)
 
     def example(self, case: Case) -> None:
         """One case that Hypothesis drew."""
@@ -118,6 +124,8 @@ class Hunt:
         for name in dict.fromkeys(finding.property_ for finding in verdict.violations):
             if name not in self.muted:
                 self._found(name, case)
+        if plan.until and _meets(verdict, plan.until, plan.ignore_known_issues):
+            raise _Enough
 
     def _found(self, name: str, case: Case) -> None:
         """Reduces the first case that violates a property, and mutes the property."""
@@ -164,6 +172,13 @@ class Hunt:
             ignore_known_issues=plan.ignore_known_issues,
             place=plan.place,
         )
+
+
+def _meets(verdict: Verdict, issue: KnownIssue, unlabelled: bool) -> bool:
+    """Whether a verdict names a known issue, or has a violation that it may be, without labels."""
+    if unlabelled:
+        return any(finding.property_ in issue.properties for finding in verdict.violations)
+    return any(issue.id in finding.issue.split(" + ") for finding in verdict.findings)
 
 
 def repeats(case: Case) -> bool:

@@ -284,11 +284,12 @@ class Controller:
         if not self.face:
             return
         cases = sum(tally.cases for tally in self.tallies.values())
+        total = self._total() - sum(tally.spared for tally in self.tallies.values())
         violations = sum(t.violated for t in self.tallies.values())
         if not sys.stdout.isatty():
             now = time.monotonic()
             if now - self.told >= SILENCE:
-                said = f"{cases:,} of {self._total():,} cases, {violations:,} violations"
+                said = f"{cases:,} of {total:,} cases, {violations:,} violations"
                 print(f"{said}, {now - self.started:.0f} s", flush=True)
                 self.told = now
             return
@@ -306,9 +307,9 @@ class Controller:
                 transient=True,
                 auto_refresh=False,
             )
-            self.task = self.progress.add_task("cases", total=self._total(), violations=0)
+            self.task = self.progress.add_task("cases", total=total, violations=0)
             self.progress.start()
-        self.progress.update(self.task, completed=cases, violations=violations)
+        self.progress.update(self.task, completed=cases, total=total, violations=violations)
         self.progress.refresh()
 
     def _say(self, text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from invariants.oracle.contract import Mode
 
@@ -16,7 +16,8 @@ class Profile:
     batches, since one run holds on to memory. reduce_seconds: for each property found violated.
     of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one takes up to
     so many seconds; the first that fits. of_a_quick_mode: for each of the others, where so few are
-    drawn among all that one might have none; Hypothesis starts with the simplest case.
+    drawn among all that one might have none; Hypothesis starts with the simplest case. of_an_issue:
+    for each backend, after so many cases at most a known issue that others seldom meet is given up.
     """
 
     examples: Mapping[str, int]
@@ -24,6 +25,7 @@ class Profile:
     reduce_seconds: float
     of_a_mode: tuple[tuple[float, int], ...]
     of_a_quick_mode: int = 0
+    of_an_issue: Mapping[str, int] = field(default_factory=dict)
 
     def share(self, mode: Mode) -> int:
         """How many cases a mode gets beside those that are drawn in all quick modes."""
@@ -46,11 +48,13 @@ PROFILES = {
         reduce_seconds=30.0,
         of_a_mode=((10.0, 10), (60.0, 3)),
         of_a_quick_mode=10,
+        of_an_issue={"torch": 120, "tensorflow": 40},
     ),
     "soak": Profile(
         examples={"torch": 20000, "tensorflow": 5000},
         batch={"torch": 200, "tensorflow": 40},
         reduce_seconds=120.0,
         of_a_mode=((5.0, 60), (60.0, 10)),
+        of_an_issue={"torch": 400, "tensorflow": 100},
     ),
 }

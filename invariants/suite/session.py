@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from invariants.backends.places import CASE_LIMIT, Place, place_for
 from invariants.backends.probing import absent
 from invariants.backends.runner import BackendUnavailable
 from invariants.generate.cases import Wanted
+from invariants.ledger import applying
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
@@ -115,9 +116,29 @@ class Options:
                 continue
             else:
                 shares = {**({} if self.max_examples else modes), "": total}
+                plans += [] if self.max_examples else self._sought(backend, missing)
             for mode, left in shares.items():
                 plans += self._batches(backend, mode, left)
         return plans
+
+    def _sought(self, backend: str, missing: Collection[str]) -> Iterator[Plan]:
+        """A batch for each known issue that others seldom meet, which ends once it is met."""
+        profile = PROFILES[self.profile]
+        for number, issue in enumerate(applying(backend)):
+            limit = profile.of_an_issue.get(backend, 0)
+            if not issue.wanted or not limit or issue.wanted.get("mode") in missing:
+                continue
+            yield Plan(
+                backend=backend,
+                seed=self.seed * 1_000_003 + 20_011 * (1 + number),
+                examples=limit,
+                reduce_seconds=profile.reduce_seconds,
+                ignore_known_issues=self.ignore_known_issues,
+                wanted=Wanted(**issue.wanted),
+                until=issue,
+                case_limit=self.case_limit,
+                device=self.device,
+            )
 
     def _batches(self, backend: str, mode: str, left: int) -> Iterator[Plan]:
         """Batches of `left` cases in all."""

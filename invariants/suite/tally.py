@@ -81,7 +81,11 @@ def reached(case: Case, backend: str) -> set[str]:
 
 @dataclass
 class Tally:
-    """The sums for one backend; `layers` and the issue counts are histograms."""
+    """The sums for one backend; `layers` and the issue counts are histograms.
+
+    spared: the cases that batches left out which had met the known issue that they looked for.
+    unmet: for each that was looked for in vain, in how many cases.
+    """
 
     cases: int = 0
     started: int = 0
@@ -96,6 +100,7 @@ class Tally:
     stochastic: int = 0
     blind: int = 0  # steps in a mode that shows no gradient
     violated: int = 0
+    spared: int = 0
     reach: Counter[str] = field(default_factory=Counter)
     made_of: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
@@ -104,6 +109,7 @@ class Tally:
     known: Counter[str] = field(default_factory=Counter)
     hazards: Counter[str] = field(default_factory=Counter)
     unsupported: Counter[str] = field(default_factory=Counter)
+    unmet: Counter[str] = field(default_factory=Counter)
 
     def count(self, verdict: Verdict) -> None:
         """Adds one judged case."""

@@ -223,6 +223,33 @@ def test_a_case_is_drawn_with_what_is_wanted(case: Case) -> None:
     assert {abs(number) for array in arrays for number in array.flat} == {0.5}
 
 
+@settings(max_examples=15)
+@given(cases(("tensorflow",), loss="hinge", dtype="float16", setting="clip"))
+def test_a_loss_a_dtype_and_a_setting_are_wanted_too(case: Case) -> None:
+    first = [term.loss for term in case.objective if term.output == 0]
+    assert first in (["hinge"], [])  # an output may stand outside of the objective
+    assert case.dtype == "float16" or any(
+        "float16" not in placed.layer.dtypes for placed in case.architecture.layers
+    )
+    assert case.clip
+
+
+@pytest.mark.parametrize("setting", ["schedule", "average", "accumulation"])
+def test_what_goes_from_step_to_step_is_there_where_it_is_wanted(setting: str) -> None:
+    @settings(max_examples=5)
+    @given(cases(("tensorflow",), setting=setting, mode="tape", optimizer="adam"))
+    def drawn(case: Case) -> None:
+        assert getattr(case, setting) not in (None, 1)
+
+    drawn()
+
+
+@pytest.mark.parametrize("field", ["loss", "dtype", "setting", "layer", "mode"])
+def test_what_there_is_not_cannot_be_wanted(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'luck'"):
+        cases(("torch",), **{field: "luck"})
+
+
 def test_an_optimizer_that_some_backend_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match=r"optimizer must be one of sgd, .*; got 'lbfgs'"):
         cases(("torch", "tensorflow"), optimizer="lbfgs")

@@ -100,3 +100,11 @@ def test_one_case_is_no_cases(count: int, words: str) -> None:
     assert f"no violation in {words} (" in said(*closing(tallies, 1.0))
     tallies = {"torch": Tally(cases=count, unsupported=Counter({"a layer": count}))}
     assert f": a layer ({words})" in said(*closing(tallies, 1.0))
+
+
+def test_an_issue_that_was_looked_for_in_vain_is_named_unless_others_met_it() -> None:
+    unmet = Counter({"torch-muon-epsilon": 120})
+    (line,) = known({"torch": Tally(unmet=unmet)})
+    assert line == "known issue torch-muon-epsilon was looked for in 120 cases and not met"
+    met = Tally(unmet=unmet, known=Counter({"torch-muon-epsilon": 1}))
+    assert "not met" not in " ".join(known({"torch": met}))

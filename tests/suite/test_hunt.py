@@ -15,6 +15,7 @@ from invariants.case import Case
 from invariants.faults import Fault
 from invariants.generate.cases import Wanted, cases
 from invariants.judge import Verdict
+from invariants.ledger import known_issues
 from invariants.suite.hunt import REPEAT_ONE_IN, Hunt, Plan, repeats
 
 
@@ -75,6 +76,38 @@ def test_a_batch_that_stops_at_its_first_finding_stops() -> None:
         hunt.run()
     assert len(hunt.smallest) == 1
     assert hunt.tally.cases == next(iter(hunt.examples_to_find.values())) < 30
+
+
+def looking_for(name: str, **wanted: str) -> Plan:
+    (issue,) = (one for one in known_issues() if one.id == name)
+    return replace(plan(), until=issue, wanted=Wanted(**wanted))
+
+
+def test_a_batch_that_looks_for_an_issue_ends_once_it_is_met() -> None:
+    hunt = Hunt(
+        looking_for("torch-hard-sigmoid-float32-sixth", layer="hard_sigmoid", dtype="float64"),
+        set(),
+    )
+    hunt.run()
+    assert hunt.tally.known["torch-hard-sigmoid-float32-sixth"] == 1
+    assert hunt.tally.cases + hunt.tally.spared == 30
+    assert hunt.tally.spared > 0
+    assert not hunt.tally.unmet
+
+
+def test_an_issue_that_is_looked_for_in_vain_is_counted() -> None:
+    hunt = Hunt(looking_for("torch-muon-epsilon", optimizer="sgd"), set())
+    hunt.run()
+    assert hunt.tally.unmet == {"torch-muon-epsilon": 30}
+    assert hunt.tally.spared == 0
+
+
+def test_without_labels_a_batch_that_looks_for_an_issue_ends_with_what_it_violates() -> None:
+    sought = looking_for("torch-hard-sigmoid-float32-sixth", layer="hard_sigmoid", dtype="float64")
+    hunt = Hunt(replace(sought, ignore_known_issues=True, reduce_seconds=0.0), set())
+    hunt.run()
+    assert set(hunt.tally.violations) & set(sought.until.properties if sought.until else ())
+    assert hunt.tally.spared > 0
 
 
 ABORTING = """

@@ -6,7 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis.strategies import SearchStrategy
 
+from invariants.generate.cases import cases
+from invariants.ledger import applying, known_issues
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.profiles import PROFILES
 from invariants.suite.session import OptionError, Options, writable
@@ -22,7 +25,7 @@ def options(backends: list[str], profile: str = "quick", examples: int | None = 
 def test_the_batches_of_a_profile_add_up_to_its_cases(profile: str) -> None:
     drawn: Counter[str] = Counter()
     for plan in options(BOTH, profile).plans():
-        drawn[plan.backend] += plan.examples if not plan.mode else 0
+        drawn[plan.backend] += plan.examples if not (plan.mode or plan.until) else 0
     assert drawn == PROFILES[profile].examples
 
 
@@ -32,7 +35,7 @@ def test_a_mode_that_is_not_quick_has_cases_of_its_own(
 ) -> None:
     drawn: Counter[str] = Counter()
     for plan in options(BOTH, profile).plans():
-        drawn[plan.mode] += plan.examples
+        drawn[plan.mode] += 0 if plan.until else plan.examples
     assert drawn["compiled"] == compiled
     assert drawn["inductor"] == inductor
     assert {drawn[mode] for mode in ("eager", "tape", "recompute_grad")} == {
@@ -48,7 +51,7 @@ def test_no_quick_mode_is_left_out_of_a_short_run() -> None:
 def test_in_ci_every_mode_but_the_slowest_has_ten_cases_at_least() -> None:
     drawn: Counter[tuple[str, str]] = Counter()
     for plan in options(BOTH, "ci").plans():
-        drawn[plan.backend, plan.mode] += plan.examples
+        drawn[plan.backend, plan.mode] += 0 if plan.until else plan.examples
     few = {
         mode.name: drawn[backend, mode.name]
         for backend in BOTH
@@ -56,6 +59,21 @@ def test_in_ci_every_mode_but_the_slowest_has_ten_cases_at_least() -> None:
         if drawn[backend, mode.name] < 10
     }
     assert few == {"inductor": 3}
+
+
+def test_each_known_issue_that_is_seldom_met_is_looked_for_where_there_is_time() -> None:
+    rare = [issue.id for name in BOTH for issue in applying(name) if issue.wanted]
+    sought = [plan.until.id for plan in options(BOTH, "ci").plans() if plan.until]
+    assert sorted(sought) == sorted(rare)
+    assert not [plan for plan in options(BOTH, "quick").plans() if plan.until]
+    assert not [plan for plan in options(BOTH, "ci", 5).plans() if plan.until]
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_what_a_known_issue_wants_of_a_case_can_be_drawn(backend: str) -> None:
+    for issue in known_issues():
+        if issue.backend == backend:
+            assert isinstance(cases((backend,), **issue.wanted), SearchStrategy)
 
 
 def test_a_quick_mode_alone_has_all_cases_of_the_profile() -> None:

@@ -813,6 +813,11 @@ TENSORFLOW = Contract(
             "Silent; no method casts a layer that has been made.",
             _KERAS + "layers/base_layer/#layer-class",
         ),
+        "hook_of_unreached": Clause(
+            None,
+            "Silent; a variable of Keras has no hooks.",
+            _KERAS + "models/model_training_apis/",
+        ),
         "hook_of_frozen": Clause(
             None, "Silent; a variable takes no hooks.", _KERAS + "optimizers/"
         ),

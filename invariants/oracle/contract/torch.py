@@ -841,6 +841,12 @@ TORCH = Contract(
             "twice: off by half an ulp and 2^-24 at most.",
             "https://github.com/pytorch/pytorch/blob/v2.13.0/torch/headeronly/util/Half.h",
         ),
+        "hook_of_unreached": Clause(
+            None,
+            "The hook will be called every time a gradient with respect to the Tensor is computed: "
+            "hook(grad) -> Tensor or None.",
+            _TORCH + "generated/torch.Tensor.register_hook.html",
+        ),
         "hook_of_frozen": Clause(
             ("RuntimeError", "cannot register a hook on a tensor that doesn't require gradient"),
             "Silent; a hook is called every time a gradient is computed, and of a tensor that "
