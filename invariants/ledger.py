@@ -254,7 +254,10 @@ def _explained(
     issues: tuple[KnownIssue, ...],
     given: Sequence[KnownIssue],
 ) -> list[Finding]:
-    """`labelled` with the violations that vanish under `issues` marked as known."""
+    """`labelled` with the violations that vanish under `issues` marked as known.
+
+    Not where an action would have to end otherwise than it did: that hides what comes behind it.
+    """
     if len(issues) < 1 or all(finding.severity != "violation" for finding in labelled):
         return labelled
     properties = {name for issue in issues for name in issue.properties}
@@ -263,6 +266,9 @@ def _explained(
         return labelled
     left = findings(_as_if(evidence, (*given, *issues)))
     keys = {finding.key for finding in left if finding.severity == "violation"}
+    ends = {f.key for f in left if f.severity == "violation" and f.property_ == "program_runs"}
+    if ends - {finding.key for finding in labelled}:
+        return labelled
     name = " + ".join(issue.id for issue in issues)
     documented = all(issue.documented for issue in issues)
     return [

@@ -51,7 +51,7 @@ def with_line(name: str, line: str) -> str:
     return "\n".join(row for row in lines if row)
 
 
-FIELDS = tuple(f.name for f in fields(KnownIssue) if f.default is MISSING)
+FIELDS = tuple(f.name for f in fields(KnownIssue) if {f.default, f.default_factory} == {MISSING})
 
 BAD: dict[str, tuple[str, str]] = {
     "no TOML": ("[[issue", "not TOML"),

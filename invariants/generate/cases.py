@@ -60,7 +60,8 @@ class Wanted:
     kind of their optimizer. mode: the one that the backend which has it runs in; "" for those that
     are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
     equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
-    setting: "clip", "schedule", "average" or "accumulation", which others have at times.
+    setting: "clip", "schedule", "average", "accumulation" or "input_gradient", which others have at
+    times.
     """
 
     layer: str = ""
@@ -372,7 +373,7 @@ def _cases(
         dtype=dtype,
         training=fitted or not choice.chance(5),
         input_gradient=not fitted
-        and choice.chance(4)
+        and (choice.chance(4) or wanted.setting == "input_gradient")
         and any(spec.vocabulary is None for spec in architecture.inputs),
         seed=choice.integer(0, 7),
         realisations={
@@ -429,7 +430,7 @@ def _settled(case: Case) -> Case:
 
 
 #: What `Wanted.setting` names.
-SETTINGS = ("clip", "schedule", "average", "accumulation")
+SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient")
 
 
 def cases(

@@ -177,7 +177,8 @@ class Passes:
         if lost:
             state = {name: np.full_like(a, np.inf) for name, a in state.items()}
         cubed = self._cubes(tape, twice=bool(along))
-        if lost or cubed or may_leave_the_range(tape, gradients, trained):
+        unknown = lost or cubed or self._drops_writes()
+        if unknown or may_leave_the_range(tape, gradients, trained):
             gradients = {name: np.full_like(g, np.inf) for name, g in gradients.items()}
         lookups = {
             name: tape.lookups[leaf.index]
@@ -204,6 +205,15 @@ class Passes:
             return cube_may_overflow(tape)
         normed = any(p.layer.kind == "group_norm" for p in self.case.architecture.layers)
         return normed and self.contract["group_norm_slope"] == "cubed" and cube_may_overflow(tape)
+
+    def _drops_writes(self) -> bool:
+        """Whether what a layer writes into a tensor that it has made is lost to the derivatives."""
+        writes = any(
+            getattr(placed.layer, "padding_mode", "") == "circular"
+            for placed in self.case.architecture.layers
+        )
+        linear = writes and "linear" in self.mode.traits
+        return linear and self.contract["writes_in_a_linear_map"] == "dropped"
 
     def _terms(self, moment: Moment) -> Sequence[Term]:
         """The objective; a known issue has a Huber loss from a file forget where it bends."""

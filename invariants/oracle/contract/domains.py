@@ -69,6 +69,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "unreached_gradient": ("zeros_of_a_graph", "zeros_of_inputs"),
     "variance_curvature": ("constant_mean",),
     "weight_norm_curvature": ("unknown",),
+    "writes_in_a_linear_map": ("dropped",),
 }
 
 #: The points that hold a part of a message, which may be any text.

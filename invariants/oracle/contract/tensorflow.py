@@ -1039,6 +1039,11 @@ TENSORFLOW = Contract(
             "Silent; users expect that a gradient does not raise.",
             _TF + "GradientTape#gradient",
         ),
+        "writes_in_a_linear_map": Clause(
+            "kept",
+            "Silent; users expect the derivatives of what is computed.",
+            _TF + "GradientTape#gradient",
+        ),
         "view_in_a_linear_map": Clause(
             None,
             "Silent; users expect that a gradient does not raise.",

@@ -1065,6 +1065,12 @@ TORCH = Contract(
             "vmap over grad gives the gradient of each sample; silent on what a kernel refuses.",
             "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
         ),
+        "writes_in_a_linear_map": Clause(
+            "kept",
+            "linearize returns the value of the function at the given parameters and a linear function "
+            "that computes its jvp there.",
+            _TORCH + "generated/torch.func.linearize.html",
+        ),
         "view_in_a_linear_map": Clause(
             None,
             "linearize returns a function to compute the jvp of the function at the given "
