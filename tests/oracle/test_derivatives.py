@@ -281,7 +281,7 @@ def gradient_point(case: Case) -> ExpectedPoint:
     return point
 
 
-@settings(max_examples=32, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(case=cases(("torch",)), seed=st.integers(0, 999))
 def test_the_tape_gives_the_slope_of_every_weight(case: Case, seed: int) -> None:
     """Along a random direction of ±1 in each weight in turn, the others fixed."""

@@ -1067,8 +1067,8 @@ TORCH = Contract(
         ),
         "writes_in_a_linear_map": Clause(
             "kept",
-            "linearize returns the value of the function at the given parameters and a linear function "
-            "that computes its jvp there.",
+            "linearize returns the value of the function at the given parameters and a linear "
+            "function that computes its jvp there.",
             _TORCH + "generated/torch.func.linearize.html",
         ),
         "view_in_a_linear_map": Clause(
