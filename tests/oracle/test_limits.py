@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from invariants.case import Case, from_json
+from invariants.ledger import known_issues, pinned_case
 from invariants.optimizer import Adafactor, Adamax
 from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.interpreter import expect
 from invariants.oracle.limits import is_chaos, may_leave_the_range, square_may_underflow
 from invariants.oracle.optimizers import step
 from invariants.oracle.rounding import PRECISIONS, Rounding
@@ -123,3 +128,19 @@ def test_a_quotient_on_the_way_of_a_second_derivative_may_overflow(
     """Whose product with a small change is well within the format."""
     tape = _bent(name, dtype, x, again)
     assert may_leave_the_range(tape, {}, trained=False) is lost
+
+
+def test_where_the_windows_are_unknown_so_is_what_the_documented_ones_do_not_meet() -> None:
+    (issue,) = (i for i in known_issues() if i.id == "tensorflow-conv3d-two-derivatives")
+    case = replace(from_json(pinned_case(issue).read_text()), input_gradient=True)
+    assert not np.isfinite(at_the_input(case, "unknown")).any()
+    # Of three slices, one is met by a window of one at a stride of three.
+    assert np.isfinite(at_the_input(case, "from_the_start")).all()
+    assert (at_the_input(case, "from_the_start")[:, 1:] == 0.0).all()
+
+
+def at_the_input(case: Case, windows: str) -> np.ndarray:
+    contract = CONTRACTS["tensorflow"].as_if({"conv3d_windows": windows})
+    with np.errstate(invalid="ignore"):
+        (point,) = expect(case, "tensorflow", contract).points
+    return point.gradients["input_0"].value

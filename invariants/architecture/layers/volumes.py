@@ -112,8 +112,8 @@ class Conv3D(Convolution, Volume):
         late = () if windows == "from_the_start" else self._left_over(x)
         if not any(late):
             return y
-        if windows == "unknown":
-            return y * float("nan")
+        if windows == "unknown":  # elements among them that the documented windows do not meet
+            return self._windows(x.apply("unjudged"), kernel) * float("nan")
         inner = x
         for axis, count in zip((-4, -3, -2), late, strict=True):
             inner = inner.apply("slice", start=count, stop=x.shape[axis], axis=axis)
