@@ -48,7 +48,7 @@ PROFILES = {
         reduce_seconds=30.0,
         of_a_mode=((10.0, 10), (60.0, 3)),
         of_a_quick_mode=10,
-        of_an_issue={"torch": 120, "tensorflow": 40},
+        of_an_issue={"torch": 250, "tensorflow": 30},
     ),
     "soak": Profile(
         examples={"torch": 20000, "tensorflow": 5000},
