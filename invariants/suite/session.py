@@ -18,6 +18,10 @@ from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
 
 
+#: How many seconds the cases of a mode may take in which a known issue is looked for.
+LOOKING = 200.0
+
+
 class OptionError(ValueError):
     """An option that a run cannot follow; one line says which and what to do."""
 
@@ -126,8 +130,11 @@ class Options:
         profile = PROFILES[self.profile]
         for number, issue in enumerate(applying(backend)):
             limit = profile.of_an_issue.get(backend, 0)
-            if not issue.wanted or not limit or issue.wanted.get("mode") in missing:
+            mode = issue.wanted.get("mode", "")
+            if not issue.wanted or not limit or mode in missing:
                 continue
+            if mode:
+                limit = min(limit, int(LOOKING / CONTRACTS[backend].mode(mode).seconds))
             yield Plan(
                 backend=backend,
                 seed=self.seed * 1_000_003 + 20_011 * (1 + number),
