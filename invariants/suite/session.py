@@ -17,7 +17,6 @@ from invariants.oracle.contract import CONTRACTS
 from invariants.suite.hunt import Plan
 from invariants.suite.profiles import PROFILES
 
-
 #: How many seconds the cases of a mode may take in which a known issue is looked for.
 LOOKING = 200.0
 
