@@ -7,6 +7,7 @@ as if the contract said so: the narrowest condition there is.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -256,7 +257,7 @@ def _explained(
 ) -> list[Finding]:
     """`labelled` with the violations that vanish under `issues` marked as known.
 
-    Not where an action would have to end otherwise than it did: that hides what comes behind it.
+    Not those from where on an action would have to end otherwise than it did: that hides them.
     """
     if len(issues) < 1 or all(finding.severity != "violation" for finding in labelled):
         return labelled
@@ -266,15 +267,16 @@ def _explained(
         return labelled
     left = findings(_as_if(evidence, (*given, *issues)))
     keys = {finding.key for finding in left if finding.severity == "violation"}
-    ends = {f.key for f in left if f.severity == "violation" and f.property_ == "program_runs"}
-    if ends - {finding.key for finding in labelled}:
-        return labelled
+    known = {finding.key for finding in labelled}
+    anew = (f for f in left if f.property_ == "program_runs" and f.severity == "violation")
+    until = min((f.action for f in anew if f.key not in known), default=math.inf)
     name = " + ".join(issue.id for issue in issues)
     documented = all(issue.documented for issue in issues)
     return [
         replace(finding, severity="hazard" if documented else "known issue", issue=name)
         if finding.severity == "violation"
         and finding.key not in keys
+        and finding.action < until
         and finding.property_ in properties
         else finding
         for finding in labelled

@@ -17,3 +17,4 @@ model = Heads()
 model.register_full_backward_hook(lambda module, inward, outward: None)
 model.unused.weight.register_hook(lambda gradient: gradient.mul(0.0))
 model(torch.ones(1, 1, requires_grad=True))[0].sum().backward()
+assert model.unused.weight.grad is None
