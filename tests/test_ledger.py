@@ -21,9 +21,11 @@ from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.activations import Gelu, LeakyRelu, Softplus
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.normalization import BatchNorm
+from invariants.case import from_json
 from invariants.finding import Finding
-from invariants.judge import gather
+from invariants.judge import gather, judge
 from invariants.ledger import KnownIssue, LedgerError, known_issues, label, parse, told
+from invariants.objective import Penalty
 from invariants.oracle import optimizers, schedules
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.contract.domains import OF_ISSUES, words
@@ -427,3 +429,20 @@ def test_an_issue_of_what_a_case_does_not_ask_for_is_not_tried(
     assert {"leaky_relu_slope"} <= evidence.expectation.asked
     assert tried[0] == ["slope", "variance"]
     assert {name for names in tried[1:] for name in names} == {"slope"}
+
+
+def test_an_issue_that_has_an_action_end_otherwise_does_not_explain_what_comes_with_it() -> None:
+    """A penalty is a number times a sum, which by another issue would not end in a gradient."""
+    (issue,) = (one for one in known_issues() if one.id == "torch-forward-mode-trains-padding")
+    pinned = from_json(ledger.pinned_case(issue).read_text("utf-8"))
+    batch = replace(pinned.batches[0], targets=(np.array([[[-0.5]], [[0.5]]]),))
+    case = replace(
+        pinned,
+        dtype="float32",
+        batches=(batch,),
+        penalties={"embedding_0.embeddings": Penalty(kind="l1_l2", factor=0.0625)},
+        realisations={"torch": replace(pinned.realisations["torch"], mode="linearized")},
+    ).check()
+    verdict = judge(case, "torch")
+    assert {finding.issue for finding in verdict.findings} == {issue.id}
+    assert not verdict.violations
