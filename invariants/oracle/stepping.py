@@ -327,9 +327,7 @@ class Stepper:
 
     def _is_a_row(self, name: str, arrays: Arrays) -> bool:
         """Whether Muon makes a weight orthogonal that is a matrix of one row."""
-        laid_out = self._laid_out(name, arrays[name])
-        excluded = self.contract["muon_excludes"]
-        return laid_out.shape[1:-1] == (1,) and not (excluded and excluded in name)
+        return self._is_a_matrix(name, arrays) and self._laid_out(name, arrays[name]).shape[1] == 1
 
     def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
         """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are.
@@ -384,12 +382,13 @@ class Stepper:
         """Whether Muon is given a matrix of a dtype to make orthogonal."""
         if self.case.optimizer.kind != "muon" or self.rounding.precision.name != dtype:
             return False
+        return any(self._is_a_matrix(name, arrays) for name in names)
+
+    def _is_a_matrix(self, name: str, arrays: Arrays) -> bool:
+        """Whether Muon makes a weight orthogonal."""
         excluded = self.contract["muon_excludes"]
-        return any(
-            self._laid_out(name, arrays[name]).ndim == 3
-            for name in names
-            if not excluded or excluded not in name
-        )
+        left_out = excluded and excluded in name
+        return not left_out and self._laid_out(name, arrays[name]).ndim == 3
 
     def _meets_a_new_weight(self, names: Sequence[str], now: Moment) -> bool:
         """Whether torch's fused SGD meets a weight without momentum beside one that has some."""

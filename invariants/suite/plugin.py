@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -276,15 +276,20 @@ class Controller:
         if self.face and report.failed:
             self.errors.append(f"{report.nodeid}: {report.longreprtext.strip()}")
 
-    def _total(self) -> int:
+    @cached_property
+    def _planned(self) -> int:
         return sum(plan.examples for plan in _options(self.config).plans())
+
+    def _total(self) -> int:
+        """How many cases the run has, without those that batches no longer need."""
+        return self._planned - sum(tally.spared for tally in self.tallies.values())
 
     def _advance(self) -> None:
         """Moves the progress bar on a terminal; elsewhere says how far the run is, now and then."""
         if not self.face:
             return
         cases = sum(tally.cases for tally in self.tallies.values())
-        total = self._total() - sum(tally.spared for tally in self.tallies.values())
+        total = self._total()
         violations = sum(t.violated for t in self.tallies.values())
         if not sys.stdout.isatty():
             now = time.monotonic()

@@ -127,17 +127,16 @@ class Options:
     def _sought(self, backend: str, missing: Collection[str]) -> Iterator[Plan]:
         """A batch for each known issue that others seldom meet, which ends once it is met."""
         profile = PROFILES[self.profile]
-        for number, issue in enumerate(applying(backend)):
-            limit = profile.of_an_issue.get(backend, 0)
+        most = profile.of_an_issue.get(backend, 0)
+        for number, issue in enumerate(applying(backend) if most else ()):
             mode = issue.wanted.get("mode", "")
-            if not issue.wanted or not limit or mode in missing:
+            if not issue.wanted or mode in missing:
                 continue
-            if mode:
-                limit = min(limit, int(LOOKING / CONTRACTS[backend].mode(mode).seconds))
+            seconds = CONTRACTS[backend].mode(mode).seconds if mode else 0.0
             yield Plan(
                 backend=backend,
                 seed=self.seed * 1_000_003 + 20_011 * (1 + number),
-                examples=limit,
+                examples=min(most, int(LOOKING / seconds)) if seconds else most,
                 reduce_seconds=profile.reduce_seconds,
                 ignore_known_issues=self.ignore_known_issues,
                 wanted=Wanted(**issue.wanted),
