@@ -129,7 +129,7 @@ class _Recurrent(Layer):
         return {**backwards, "recurrent_biases": self.biases}
 
     def output(self, specs: Sequence[Spec]) -> Spec:
-        steps_, _ = super().output(specs).shape
+        steps_, *_ = super().output(specs).shape
         if self.backwards and not self.single:
             raise ShapeError(f"a {self.kind} layer has more than one cell, and none goes backwards")
         return Spec((steps_, self.width) if self.return_sequences else (self.width,))

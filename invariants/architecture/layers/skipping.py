@@ -16,10 +16,8 @@ from invariants.architecture.layers.base import (
     Call,
     Choice,
     Parameter,
-    ShapeError,
     Size,
     Spec,
-    describe,
 )
 from invariants.architecture.layers.embedding import looked_up, takes_indices, where_seen
 from invariants.architecture.layers.recurrent import (
@@ -84,11 +82,6 @@ class _Skipping(_Recurrent):
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
         return super().worth_drawing(specs) and (specs[0].vocabulary or 1) > 1
-
-    def output(self, specs: Sequence[Spec]) -> Spec:
-        if not self.accepts(specs):
-            raise ShapeError(f"a {self.kind} layer does not take {describe(specs)}")
-        return Spec((*specs[0].shape, self.width) if self.return_sequences else (self.width,))
 
     @property
     def width(self) -> int:
