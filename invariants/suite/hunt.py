@@ -24,6 +24,7 @@ from invariants.generate.series import drawing
 from invariants.judge import Verdict, gather, judge
 from invariants.ledger import KnownIssue
 from invariants.reduction import reduced
+from invariants.suite.interruption import interruptible
 from invariants.suite.tally import Tally
 
 #: Determinism is judged on about one case in this many.
@@ -96,13 +97,15 @@ class Hunt:
             case: Case = draw(drawn)
             return case
 
-        @seed(self.plan.seed)
-        @drawing(self.plan.examples)
-        @given(counted())
-        def body(case: Case) -> None:
-            self.example(case)
+        with contextlib.suppress(_Enough), interruptible() as check:
 
-        with contextlib.suppress(_Enough):
+            @seed(self.plan.seed)
+            @drawing(self.plan.examples)
+            @given(counted())
+            def body(case: Case) -> None:
+                check()
+                self.example(case)
+
             body()
             if self.plan.until:
                 tally.unmet[self.plan.until.id] += tally.cases
