@@ -1170,7 +1170,10 @@ def likelihood(logits: Any, target: Any, backend: str) -> Any:
 
 
 def dense_likelihood(logits: Any, target: Any, backend: str) -> Any:
-    return -np.sum(np.log(bounded(softmax(logits), backend)) * target, axis=-1)
+    p = softmax(logits)
+    if backend != "torch":  # Keras divides by the sum, and what p loses in rounding cancels
+        p = p / np.sum(p, axis=-1, keepdims=True)
+    return -np.sum(np.log(bounded(p, backend)) * target, axis=-1)
 
 
 def _float_sigmoid(x: Any) -> Any:
