@@ -18,6 +18,7 @@ from invariants.architecture.layers.base import (
     Spec,
 )
 from invariants.architecture.layers.normalization import (
+    EPSILONS,
     Epsilon,
     Norm,
     Span,
@@ -46,7 +47,7 @@ class GroupNorm(Norm):
         fitting = [g for g in (1, 2, 3, 4) if channels % g == 0 and size > g]
         return cls(
             groups=choice.one_of(fitting or [1]),
-            epsilon=choice.one_of((1e-3, 1e-5)),
+            epsilon=choice.one_of(EPSILONS),
             **cls.drawn_weights(choice),
         )
 
@@ -82,7 +83,7 @@ class InstanceNorm(Norm):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> InstanceNorm:
-        return cls(epsilon=choice.one_of((1e-3, 1e-5)), **cls.drawn_weights(choice))
+        return cls(epsilon=choice.one_of(EPSILONS), **cls.drawn_weights(choice))
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from invariants.architecture.layers.activations import Selu
 from invariants.architecture.layers.base import Call, Choice, Layer, Spec
-from invariants.architecture.layers.normalization import Dropout, Fraction
+from invariants.architecture.layers.normalization import RATES, Dropout, Fraction
 from invariants.oracle.tape import Value
 
 Deviation = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
@@ -30,7 +30,7 @@ class SpatialDropout1d(Layer):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Layer:
-        return cls(rate=choice.one_of((0.5, 0.25)))
+        return cls(rate=choice.one_of(RATES))
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
@@ -62,7 +62,7 @@ class AlphaDropout(Layer):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> AlphaDropout:
-        return cls(rate=choice.one_of((0.5, 0.25)))
+        return cls(rate=choice.one_of(RATES))
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs

@@ -19,6 +19,11 @@ Epsilon = Annotated[float, Field(gt=0.0, le=1.0, allow_inf_nan=False)]
 Span = Literal["last", "all"]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0, allow_inf_nan=False)]
 
+#: What is added to variances: Keras's default, torch's, that of ViT and that of BERT.
+EPSILONS = (1e-3, 1e-5, 1e-6, 1e-12)
+#: What share of a value dropout sets to 0.
+RATES = (0.5, 0.25, 0.1)
+
 
 def rescaled(x: Value, mean: Value, scale: Value) -> Value:
     """(x - mean) · scale, as kernels fold it."""
@@ -121,7 +126,7 @@ class LayerNorm(Norm):
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> LayerNorm:
         return cls(
-            epsilon=choice.one_of((1e-3, 1e-5)),
+            epsilon=choice.one_of(EPSILONS),
             span=draw_span(choice, specs[0]),
             **cls.drawn_weights(choice),
         )
@@ -158,8 +163,8 @@ class BatchNorm(Norm):
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> BatchNorm:
         untracked = True in choice.offered("untracked_batch_norm") and choice.integer(0, 5) == 5
         return cls(
-            epsilon=choice.one_of((1e-3, 1e-5)),
-            update=choice.one_of((0.25, 0.125, 0.0625)),
+            epsilon=choice.one_of(EPSILONS),
+            update=choice.one_of((0.25, 0.125, 0.1, 0.01)),
             tracked=not untracked,
             **cls.drawn_weights(choice),
         )
@@ -223,7 +228,7 @@ class Dropout(Layer):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> Dropout:
-        return cls(rate=choice.one_of((0.5, 0.25)))
+        return cls(rate=choice.one_of(RATES))
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs

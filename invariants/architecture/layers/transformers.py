@@ -14,7 +14,12 @@ from typing import ClassVar, Literal
 from invariants.architecture.layers.activations import Gelu, Relu
 from invariants.architecture.layers.attention import OverSequence, Projected, projections
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
-from invariants.architecture.layers.normalization import Epsilon, moments, standardised
+from invariants.architecture.layers.normalization import (
+    EPSILONS,
+    Epsilon,
+    moments,
+    standardised,
+)
 from invariants.architecture.layers.packed_attention import (
     check_heads,
     draw_heads,
@@ -100,7 +105,7 @@ class TransformerEncoder(_Block, Projected):
             norm_first=choice.boolean(),
             causal=choice.boolean(),
             activation=choice.one_of(("relu", "gelu")),
-            epsilon=choice.one_of((1e-3, 1e-5)),
+            epsilon=choice.one_of(EPSILONS),
         )
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
@@ -132,7 +137,7 @@ class PackedTransformerEncoder(_Block):
             norm_first=choice.boolean(),
             causal=choice.boolean(),
             activation=choice.one_of(("relu", "gelu")),
-            epsilon=choice.one_of((1e-3, 1e-5)),
+            epsilon=choice.one_of(EPSILONS),
             use_bias=choice.one_of((True, True, False)),
         )
 
