@@ -674,17 +674,18 @@ def weight_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
     return biased(layer, context, y / length * w["magnitude"][0, 0, 0])
 
 
-def spectral(context: Context) -> Any:
+def spectral(layer: Any, context: Context) -> Any:
     """The kernel over its largest singular value."""
     kernel, u, v = context.weights["kernel"], context.state["vector_u"], context.state["vector_v"]
     matrix, window = np.reshape(kernel, (-1, kernel.shape[-1])), v.shape
     v = v.reshape(-1)
     if context.training:
         known = getval(matrix)
-        u = known.T @ v
-        u = u / numpy.sqrt(u @ u)
-        v = known @ u
-        v = v / numpy.sqrt(v @ v)
+        for _ in range(layer.iterations):
+            u = known.T @ v
+            u = u / numpy.sqrt(u @ u)
+            v = known @ u
+            v = v / numpy.sqrt(v @ v)
         context.state.update(vector_u=u, vector_v=v.reshape(window))
     return kernel / np.dot(v, np.dot(matrix, u))
 
@@ -694,31 +695,33 @@ def rewritten(weight: Any, value: Any) -> Any:
     return weight if value is None else weight + (value - getval(weight))
 
 
-def over_its_norm(context: Context) -> Any:
+def over_its_norm(layer: Any, context: Context) -> Any:
     """The kernel is set to itself over σ, unless it is frozen; `state` tells where it is by now."""
     state, kernel = context.state, context.weights["kernel"]
     if context.training and not context.kernel_frozen:
         shape = kernel.shape
         known = numpy.reshape(state.get("kernel", getval(kernel)), (-1, shape[-1]))
-        v = known @ state["vector_u"]
-        v = v / numpy.sqrt(v @ v)
-        u = known.T @ v
-        u = u / numpy.sqrt(u @ u)
+        u = state["vector_u"]
+        for _ in range(layer.iterations):
+            v = known @ u
+            v = v / numpy.sqrt(v @ v)
+            u = known.T @ v
+            u = u / numpy.sqrt(u @ u)
         state.update(vector_u=u, kernel=numpy.reshape(known / (v @ known @ u), shape))
     return rewritten(kernel, state.get("kernel"))
 
 
 def spectral_normalization_dense(layer: Any, context: Context, x: Any) -> Any:
-    return biased(layer, context, np.matmul(x, over_its_norm(context)))
+    return biased(layer, context, np.matmul(x, over_its_norm(layer, context)))
 
 
 def spectral_normalization_conv2d(layer: Any, context: Context, x: Any) -> Any:
-    x, kernel = padded_for(layer, x), over_its_norm(context)
+    x, kernel = padded_for(layer, x), over_its_norm(layer, context)
     return biased(layer, context, cross_correlation(x, kernel, 1, layer.strides, layer.dilation))
 
 
 def spectral_norm_conv2d(layer: Any, context: Context, x: Any) -> Any:
-    x, kernel = padded_for(layer, x), spectral(context)
+    x, kernel = padded_for(layer, x), spectral(layer, context)
     y = cross_correlation(x, kernel, 1, layer.strides, layer.dilation)
     return biased(layer, context, y)
 
@@ -1047,7 +1050,7 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "weight_norm_conv2d": weight_norm_conv2d,
     "squeeze_excite": squeeze_excite,
     "spectral_norm_dense": lambda layer, context, x: biased(
-        layer, context, np.matmul(x, spectral(context))
+        layer, context, np.matmul(x, spectral(layer, context))
     ),
     "spectral_norm_conv2d": spectral_norm_conv2d,
     "spectral_normalization_dense": spectral_normalization_dense,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from invariants.architecture.layers.base import Call, Choice, Layer, Parameter, Size, Spec
 from invariants.architecture.layers.convolution import Windowed2D, convolved
 from invariants.architecture.layers.dense import OnTheLastAxis
 from invariants.oracle.tape import Value
+
+#: How many steps of the power iteration a call in training mode takes.
+Iterations = Annotated[int, Field(ge=1, le=10)]
 
 
 def vectors(window: tuple[int, ...], units: int) -> tuple[Parameter, Parameter]:
@@ -18,6 +23,11 @@ def vectors(window: tuple[int, ...], units: int) -> tuple[Parameter, Parameter]:
         Parameter("vector_u", (units,), role="state", initial="scale"),
         Parameter("vector_v", window, role="state", initial="scale"),
     )
+
+
+def drawn_iterations(choice: Choice) -> int:
+    """One for the most part, which is what both frameworks take by default."""
+    return choice.one_of((1, 1, 2, 3))
 
 
 def unit(x: Value) -> Value:
@@ -30,10 +40,10 @@ def cut(x: Value) -> Value:
     return x.tape.constant(x.data)
 
 
-def normalised(call: Call) -> Value:
+def normalised(call: Call, iterations: int) -> Value:
     """kernel / σ with σ = vᵀ K u, K the kernel as a matrix (inputs, units).
 
-    In training mode one step of the power iteration comes first, u ← K ᵀv / |Kᵀv| and
+    In training mode steps of the power iteration come first, u ← K ᵀv / |Kᵀv| and
     v ← K u / |K u|, a frozen kernel's too. u and v are constants to the chain rule, σ is not.
     """
     kernel = call.parameter("kernel")
@@ -42,9 +52,10 @@ def normalised(call: Call) -> Value:
     u, v = call.parameter("vector_u"), call.parameter("vector_v")
     if call.training:
         constant, window = cut(matrix), v.shape
-        u = cut(unit((v.reshape(1, matrix.shape[0]) @ constant).reshape(units)))
         transposed = constant.apply("transpose", axes=(1, 0))
-        v = cut(unit((u.reshape(1, units) @ transposed).reshape(matrix.shape[0])))
+        for _ in range(iterations):
+            u = cut(unit((v.reshape(1, matrix.shape[0]) @ constant).reshape(units)))
+            v = cut(unit((u.reshape(1, units) @ transposed).reshape(matrix.shape[0])))
         v = v.reshape(*window)
         call.set_state("vector_u", u)
         call.set_state("vector_v", v)
@@ -57,12 +68,17 @@ def normalised(call: Call) -> Value:
 class NormalisedDense(OnTheLastAxis):
     """What dense layers with a normalised kernel have in common."""
 
+    iterations: Iterations = 1
     reads_its_state: ClassVar[bool] = True
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> NormalisedDense:
-        use_bias = not choice.boolean()
-        return cls(kind=cls.kind_of(), units=choice.integer(1, 5), use_bias=use_bias)
+        return cls(
+            kind=cls.kind_of(),
+            units=choice.integer(1, 5),
+            use_bias=not choice.boolean(),
+            iterations=drawn_iterations(choice),
+        )
 
     @classmethod
     def worth_drawing(cls, specs: Sequence[Spec]) -> bool:
@@ -89,7 +105,7 @@ class SpectralNormDense(NormalisedDense):
     kind: Literal["spectral_norm_dense"] = "spectral_norm_dense"
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.with_bias(call, xs[0] @ normalised(call))
+        return self.with_bias(call, xs[0] @ normalised(call, self.iterations))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +115,13 @@ class NormalisedConv2D(Windowed2D):
     frequency: ClassVar[int] = 4
     reads_its_state: ClassVar[bool] = True
     filters: Size = 1
+    iterations: Iterations = 1
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> NormalisedConv2D:
         # Two filters or more: one number over its size is its sign.
         drawn = {"filters": choice.integer(2, 3), **cls.draw_windows(choice, specs[0])}
-        return cls(kind=cls.kind_of(), **drawn)
+        return cls(kind=cls.kind_of(), iterations=drawn_iterations(choice), **drawn)
 
     def output(self, specs: Sequence[Spec]) -> Spec:
         return Spec((*self.spatial(super().output(specs)), self.filters))
@@ -129,14 +146,15 @@ class SpectralNormConv2D(NormalisedConv2D):
 
     def forward(self, call: Call, *xs: Value) -> Value:
         x = self.padded(xs[0])
-        y = convolved(call, x, normalised(call), 1, self.strides, self.dilation)
+        kernel = normalised(call, self.iterations)
+        y = convolved(call, x, kernel, 1, self.strides, self.dilation)
         return self.with_bias(call, y)
 
 
 class Rewriting(Layer):
     """Keras's wrapper around a layer with a kernel, which keeps the normalised kernel for good.
 
-    In training mode kernel ← kernel / σ before the layer is called, σ = v K uᵀ after a step of the
+    In training mode kernel ← kernel / σ before the layer is called, σ = v K uᵀ after steps of the
     power iteration, v ← u Kᵀ / |u Kᵀ| and u ← v K / |v K|, K being the kernel as a matrix
     (inputs, units). The gradient is that of the kernel as it was assigned: σ counts as a constant.
     Whether a frozen kernel is rewritten is the contract's.
@@ -149,7 +167,7 @@ class Rewriting(Layer):
         kept = rewritten == "never" or (rewritten == "unless_frozen" and "kernel" in frozen_weights)
         return ("kernel",) if training and not kept else ()
 
-    def rewritten(self, call: Call) -> Value:
+    def rewritten(self, call: Call, iterations: int) -> Value:
         """The kernel that the layer is called with."""
         if self.rewrites(call.training, call.frozen_weights, call.contract):
             kernel = cut(call.parameter("kernel"))
@@ -157,10 +175,12 @@ class Rewriting(Layer):
             inputs = kernel.data[0].size // units
             matrix = kernel.reshape(inputs, units)
             u = call.parameter("vector_u").reshape(1, units)
-            v = cut(unit((u @ matrix.apply("transpose", axes=(1, 0))).reshape(inputs)))
-            u = cut(unit((v.reshape(1, inputs) @ matrix).reshape(units)))
-            sigma = v.reshape(1, inputs) @ matrix @ u.reshape(units, 1)
-            call.set_state("vector_u", u)
+            transposed = matrix.apply("transpose", axes=(1, 0))
+            for _ in range(iterations):
+                v = cut(unit((u @ transposed).reshape(inputs))).reshape(1, inputs)
+                u = cut(unit((v @ matrix).reshape(units))).reshape(1, units)
+            sigma = v @ matrix @ u.reshape(units, 1)
+            call.set_state("vector_u", u.reshape(units))
             call.set_state("kernel", cut(kernel / sigma.reshape(*(1 for _ in kernel.shape))))
         return call.parameter("kernel")
 
@@ -175,7 +195,7 @@ class SpectralNormalizationDense(Rewriting, NormalisedDense):
         return super().vectors(inputs)[:1]
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return self.with_bias(call, xs[0] @ self.rewritten(call))
+        return self.with_bias(call, xs[0] @ self.rewritten(call, self.iterations))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +208,7 @@ class SpectralNormalizationConv2D(Rewriting, NormalisedConv2D):
         return super().vectors(window)[:1]
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        x, kernel = self.padded(xs[0]), self.rewritten(call)
+        x, kernel = self.padded(xs[0]), self.rewritten(call, self.iterations)
         return self.with_bias(call, convolved(call, x, kernel, 1, self.strides, self.dilation))
 
 

@@ -24,9 +24,10 @@ def spectral_norm(layer, training):
     matrix = keras.ops.reshape(layer.kernel, (-1, layer.kernel.shape[-1]))
     if training:
         constant = keras.ops.stop_gradient(matrix)
-        u = unit(keras.ops.matmul(layer.vector_v, constant))
-        layer.vector_u.assign(u)
-        layer.vector_v.assign(unit(keras.ops.matmul(constant, u)))
+        for _ in range(layer.iterations):
+            u = unit(keras.ops.matmul(layer.vector_v, constant))
+            layer.vector_u.assign(u)
+            layer.vector_v.assign(unit(keras.ops.matmul(constant, u)))
     along = keras.ops.matmul(layer.vector_v, matrix)
     return layer.kernel / keras.ops.sum(along * layer.vector_u)
 
@@ -44,6 +45,13 @@ _DENSE = '''\
 class SpectralNormDense(keras.layers.Dense):
     """A dense layer with spectral normalisation."""
 
+    def __init__(self, units, iterations=1, **options):
+        super().__init__(units, **options)
+        self.iterations = iterations
+
+    def get_config(self):
+        return {**super().get_config(), "iterations": self.iterations}
+
     def build(self, input_shape):
         super().build(input_shape)
         add_vectors(self)
@@ -57,6 +65,13 @@ _CONV = '''\
 class SpectralNormConv2D(keras.layers.Conv2D):
     """A convolution with spectral normalisation."""
 
+    def __init__(self, filters, kernel_size, iterations=1, **options):
+        super().__init__(filters, kernel_size, **options)
+        self.iterations = iterations
+
+    def get_config(self):
+        return {**super().get_config(), "iterations": self.iterations}
+
     def build(self, input_shape):
         super().build(input_shape)
         add_vectors(self)
@@ -67,8 +82,19 @@ class SpectralNormConv2D(keras.layers.Conv2D):
 '''
 
 
+def _iterated(layer: Any, name: str) -> str:
+    """The argument `name` where there is more than one iteration."""
+    return f"{name}={layer.iterations}, " if layer.iterations > 1 else ""
+
+
 def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    return f"SpectralNormConv2D({layer.filters}, {layer.kernel_size}, {windows_of(layer)}, "
+    steps = _iterated(layer, "iterations")
+    return f"SpectralNormConv2D({layer.filters}, {layer.kernel_size}, {steps}{windows_of(layer)}, "
+
+
+def _dense(layer: Any, specs: Sequence[Spec]) -> str:
+    steps = _iterated(layer, "iterations")
+    return f"SpectralNormDense({layer.units}, {steps}{arguments(use_bias=layer.use_bias)}, "
 
 
 def _parameters(window: Axes | None) -> dict[str, NativeParameter]:
@@ -77,18 +103,18 @@ def _parameters(window: Axes | None) -> dict[str, NativeParameter]:
     return {**held, "vector_v": NativeParameter("vector_v", window)}
 
 
-def _wrapped(inner: str) -> str:
-    return f"keras.layers.SpectralNormalization({inner}, "
+def _wrapped(layer: Any, inner: str) -> str:
+    return f"keras.layers.SpectralNormalization({inner}, {_iterated(layer, 'power_iterations')}"
 
 
 def _wrapped_dense(layer: Any, specs: Sequence[Spec]) -> str:
     options = arguments(use_bias=layer.use_bias, name="dense")
-    return _wrapped(f"keras.layers.Dense({layer.units}, {options})")
+    return _wrapped(layer, f"keras.layers.Dense({layer.units}, {options})")
 
 
 def _wrapped_conv(layer: Any, specs: Sequence[Spec]) -> str:
     options = f"{windows_of(layer)}, {arguments(name='conv')}"
-    return _wrapped(f"keras.layers.Conv2D({layer.filters}, {layer.kernel_size}, {options})")
+    return _wrapped(layer, f"keras.layers.Conv2D({layer.filters}, {layer.kernel_size}, {options})")
 
 
 def _wrapper(name: str) -> dict[str, NativeParameter]:
@@ -102,12 +128,7 @@ def _wrapper(name: str) -> dict[str, NativeParameter]:
 
 ROWS: dict[str, Lowering] = {
     "spectral_norm_dense": Lowering(
-        lambda layer, specs: (
-            f"SpectralNormDense({layer.units}, {arguments(use_bias=layer.use_bias)}, "
-        ),
-        layer_row("").call,
-        _parameters(None),
-        definition=(_SPECTRAL, _DENSE),
+        _dense, layer_row("").call, _parameters(None), definition=(_SPECTRAL, _DENSE)
     ),
     "spectral_norm_conv2d": Lowering(
         _conv, layer_row("").call, _parameters(((0, 1, 2),)), definition=(_SPECTRAL, _CONV)

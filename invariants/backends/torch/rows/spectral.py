@@ -12,16 +12,17 @@ from invariants.backends.torch.rows.convolution import conv, padded_call
 from invariants.backends.torch.rows.dense import linear
 
 
-def _normalised(module: str) -> str:
-    return f"nn.utils.parametrizations.spectral_norm({module})"
+def _normalised(module: str, iterations: int) -> str:
+    steps = f", n_power_iterations={iterations}" if iterations > 1 else ""
+    return f"nn.utils.parametrizations.spectral_norm({module}{steps})"
 
 
 def _dense(layer: Any, specs: Sequence[Spec]) -> str:
-    return _normalised(linear(layer, specs))
+    return _normalised(linear(layer, specs), layer.iterations)
 
 
 def _conv(layer: Any, specs: Sequence[Spec]) -> str:
-    return _normalised(conv(layer, specs))
+    return _normalised(conv(layer, specs), layer.iterations)
 
 
 def _parameters(kernel: Axes, window: Axes | None) -> dict[str, NativeParameter]:
