@@ -66,9 +66,9 @@ def elu(x: Any, alpha: float) -> Any:
     return np.where(x > 0, x, alpha * (np.exp(np.where(x > 0, 0.0 * x, x)) - 1.0))
 
 
-def softmax(x: Any) -> Any:
-    e = np.exp(x - np.max(getval(x), axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)
+def softmax(x: Any, axis: int = -1) -> Any:
+    e = np.exp(x - np.max(getval(x), axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
 
 
 # --- layers -------------------------------------------------------------------------------------
@@ -478,9 +478,9 @@ def softplus_layer(layer: Any, context: Context, x: Any) -> Any:
     return np.where(steep > (layer.threshold or 20.0), x, softplus(steep) / layer.beta)
 
 
-def log_softmax(x: Any) -> Any:
-    z = x - np.max(getval(x), axis=-1, keepdims=True)
-    return z - np.log(np.sum(np.exp(z), axis=-1, keepdims=True))
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    z = x - np.max(getval(x), axis=axis, keepdims=True)
+    return z - np.log(np.sum(np.exp(z), axis=axis, keepdims=True))
 
 
 def softsign(x: Any) -> Any:
@@ -1006,8 +1006,8 @@ LAYER_FORWARDS: dict[str, Callable[..., Any]] = {
     "softplus": softplus_layer,
     "tanh": lambda layer, context, x: np.tanh(x),
     "sigmoid": lambda layer, context, x: sigmoid(x),
-    "softmax": lambda layer, context, x: softmax(x),
-    "log_softmax": lambda layer, context, x: log_softmax(x),
+    "softmax": lambda layer, context, x: softmax(x, layer.axis),
+    "log_softmax": lambda layer, context, x: log_softmax(x, layer.axis),
     "log_sigmoid": lambda layer, context, x: -softplus(-x),
     "softsign": lambda layer, context, x: softsign(x),
     "tanhshrink": lambda layer, context, x: x - np.tanh(x),

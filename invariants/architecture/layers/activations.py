@@ -1,4 +1,4 @@
-"""Activations: one class each, elementwise but for softmax."""
+"""Activations: one class each, elementwise but for the softmaxes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from invariants.architecture.layers.base import Call, Choice, Layer, Spec
+from invariants.architecture.layers.base import Call, Choice, Layer, ShapeError, Spec, describe
 from invariants.oracle.losses import softmax
 from invariants.oracle.tape import Value
 
@@ -163,31 +163,59 @@ class Sigmoid(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Softmax(Layer):
-    """exp(x) / Σ exp(x) over the last axis."""
+class _OverAnAxis(Layer):
+    """What the softmaxes have in common: an axis, counted from the end, of two elements or more."""
 
-    kind: Literal["softmax"] = "softmax"
+    axis: Annotated[int, Field(le=-1)] = -1
+
+    @classmethod
+    def draw(cls, choice: Choice, specs: Sequence[Spec]) -> _OverAnAxis:
+        """The last axis for the most part."""
+        shape, rank = specs[0].shape, specs[0].rank
+        axes = [axis for axis in range(-1, -rank - 1, -1) if shape[axis] > 1]
+        return cls(kind=cls.kind_of(), axis=choice.one_of([*axes[:1] * rank, *axes[1:]]))
 
     @classmethod
     def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].shape[-1] > 1
+        return super().accepts(specs) and max(specs[0].shape) > 1
+
+    def output(self, specs: Sequence[Spec]) -> Spec:
+        spec = super().output(specs)
+        if -self.axis > spec.rank or spec.shape[self.axis] == 1:
+            raise ShapeError(f"a {self.kind} over axis {self.axis} does not take {describe(specs)}")
+        return spec
 
     def forward(self, call: Call, *xs: Value) -> Value:
-        return softmax(xs[0])
+        if self.axis == -1:
+            return self.over_the_last(xs[0])
+        axes = [*range(len(xs[0].shape))]
+        axes[self.axis], axes[-1] = axes[-1], axes[self.axis]
+        turned = xs[0].apply("transpose", axes=tuple(axes))
+        return self.over_the_last(turned).apply("transpose", axes=tuple(axes))
+
+    def over_the_last(self, x: Value) -> Value:
+        """What is taken over the last axis."""
+        raise TypeError(f"{self.kind} takes nothing")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LogSoftmax(Layer):
-    """x - log Σ exp(x) over the last axis."""
+class Softmax(_OverAnAxis):
+    """exp(x) / Σ exp(x) over an axis."""
+
+    kind: Literal["softmax"] = "softmax"
+
+    def over_the_last(self, x: Value) -> Value:
+        return softmax(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogSoftmax(_OverAnAxis):
+    """x - log Σ exp(x) over an axis."""
 
     kind: Literal["log_softmax"] = "log_softmax"
 
-    @classmethod
-    def accepts(cls, specs: Sequence[Spec]) -> bool:
-        return super().accepts(specs) and specs[0].shape[-1] > 1
-
-    def forward(self, call: Call, *xs: Value) -> Value:
-        return xs[0].apply("log_softmax")
+    def over_the_last(self, x: Value) -> Value:
+        return x.apply("log_softmax")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering
 from invariants.backends.tensorflow.rows.common import layer_row, opened
 
@@ -22,7 +26,7 @@ class GLU(keras.layers.Layer):
 '''
 
 
-def with_option(name: str, option: str, value: float) -> str:
+def with_option(name: str, option: str, value: float | int) -> str:
     """The construction of an activation layer for a function with an option."""
     return f"keras.layers.Activation(lambda x: keras.activations.{name}(x, {option}={value!r}), "
 
@@ -30,6 +34,12 @@ def with_option(name: str, option: str, value: float) -> str:
 def activation(name: str) -> Lowering:
     """A row for an activation that Keras knows by `name`."""
     return layer_row(f"keras.layers.Activation({name!r}, ")
+
+
+def _log_softmax(layer: Any, specs: Sequence[Spec]) -> str:
+    if layer.axis == -1:
+        return 'keras.layers.Activation("log_softmax", '
+    return with_option("log_softmax", "axis", layer.axis)
 
 
 ROWS: dict[str, Lowering] = {
@@ -46,8 +56,8 @@ ROWS: dict[str, Lowering] = {
     "softplus": activation("softplus"),
     "tanh": activation("tanh"),
     "sigmoid": activation("sigmoid"),
-    "softmax": layer_row("keras.layers.Softmax("),
-    "log_softmax": activation("log_softmax"),
+    "softmax": layer_row(lambda layer, specs: opened("Softmax", axis=layer.axis)),
+    "log_softmax": layer_row(_log_softmax),
     "log_sigmoid": activation("log_sigmoid"),
     "softsign": activation("softsign"),
     "tanhshrink": activation("tanh_shrink"),

@@ -7,11 +7,13 @@ from typing import Any
 
 from invariants.architecture.layers.base import Spec
 from invariants.backends.source import Lowering, arguments
-from invariants.backends.torch.rows.common import channel_axis, module, plain
+from invariants.backends.torch.rows.common import channel_axis, module, native_axis, plain
 
 
-def _over_channels(kind: str) -> Lowering:
-    return Lowering(lambda layer, specs: f"nn.{kind}(dim={channel_axis(specs[0].rank)})", plain)
+def _over_an_axis(kind: str) -> Lowering:
+    return Lowering(
+        lambda layer, specs: f"nn.{kind}(dim={native_axis(layer.axis, specs[0].rank)})", plain
+    )
 
 
 def _softplus(layer: Any, specs: Sequence[Spec]) -> str:
@@ -32,13 +34,13 @@ ROWS: dict[str, Lowering] = {
     "softplus": Lowering(_softplus, plain),
     "tanh": module("nn.Tanh()"),
     "sigmoid": module("nn.Sigmoid()"),
-    "softmax": _over_channels("Softmax"),
-    "log_softmax": _over_channels("LogSoftmax"),
+    "softmax": _over_an_axis("Softmax"),
+    "log_softmax": _over_an_axis("LogSoftmax"),
     "log_sigmoid": module("nn.LogSigmoid()"),
     "softsign": module("nn.Softsign()"),
     "tanhshrink": module("nn.Tanhshrink()"),
     "mish": module("nn.Mish()"),
     "selu": module("nn.SELU()"),
     "celu": Lowering(lambda layer, specs: f"nn.CELU({layer.alpha!r})", plain),
-    "glu": _over_channels("GLU"),
+    "glu": Lowering(lambda layer, specs: f"nn.GLU(dim={channel_axis(specs[0].rank)})", plain),
 }
