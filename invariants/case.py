@@ -867,8 +867,8 @@ def _parsed(text: str | bytes) -> Case:
     try:
         return _adapter().validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise CaseError(_step_without_optimizer(document) or plainly(first)) from None
+        said = plainly(error.errors(include_url=False))
+        raise CaseError(_step_without_optimizer(document) or said) from None
 
 
 def read_case(path: Path | str) -> Case:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
@@ -36,17 +38,34 @@ Number = Annotated[
 ]
 
 
-def plainly(error: Any) -> str:
-    """One of pydantic's errors in the words of a file."""
-    path = ".".join(str(part) for part in error["loc"])
+def plainly(errors: Sequence[Any]) -> str:
+    """The first of pydantic's errors in the words of a file, with what else the field may hold."""
+    place, whole = _place(errors[0]), ".".join(str(part) for part in errors[0]["loc"])
+    if errors[0]["type"] == "json_invalid":
+        return _said(errors[0])
+    if len(place) == len(errors[0]["loc"]):
+        return f"{whole}: {_said(errors[0])}"
+    allowed = dict.fromkeys(_said(error) for error in errors if _place(error) == place)
+    return f"{'.'.join(str(part) for part in place)}: {', or '.join(allowed)}"
+
+
+def _place(error: Any) -> tuple[Any, ...]:
+    """Where an error is, as far as the file has names: pydantic goes on with those of its types."""
+    loc = error["loc"]
+    return tuple(itertools.takewhile(lambda part: not (isinstance(part, str) and "[" in part), loc))
+
+
+def _said(error: Any) -> str:
+    """What is wrong."""
     kind, context = error["type"], error.get("ctx", {})
     if kind == "union_tag_invalid":
         what = context["discriminator"].strip("'")
-        return f"{path}: unknown {what} {context['tag']!r}"
+        return f"unknown {what} {context['tag']!r}"
     if kind in ("missing", "union_tag_not_found"):
-        return f"{path}: is missing" if kind == "missing" else f"{path}: says not what kind it is"
+        return "is missing" if kind == "missing" else "says not what kind it is"
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{path}: there is no such field"
+        return "there is no such field"
     if kind == "json_invalid":
         return f"not JSON: {context.get('error', error['msg'])}"
-    return f"{path}: {error['msg'].removeprefix('Value error, ')}"
+    said: str = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return said.removeprefix("Tuple ").replace(" after validation", "")

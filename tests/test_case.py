@@ -137,7 +137,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "a negative decay": (
         broken(("schedule",), {"kind": "exponential", "decay": -0.5}),
-        "schedule.exponential.decay: Input should be greater than 0",
+        "schedule.exponential.decay: should be greater than 0",
     ),
     "milestones that are not sorted": (
         broken(("schedule",), {"kind": "multi_step", "milestones": [3, 1]}),
@@ -145,15 +145,15 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     ),
     "a schedule of no steps": (
         broken(("schedule",), {"kind": "cosine", "steps": 0}),
-        "schedule.cosine.steps: Input should be greater than or equal to 1",
+        "schedule.cosine.steps: should be greater than or equal to 1",
     ),
     "a decay of an average beyond 1": (
         broken(("average",), {"decay": 1.5}),
-        "average.decay: Input should be less than or equal to 1",
+        "average.decay: should be less than or equal to 1",
     ),
     "a decay of an average below 0": (
         broken(("average",), {"decay": -0.5}),
-        "average.decay: Input should be greater than or equal to 0",
+        "average.decay: should be greater than or equal to 0",
     ),
     "an average that a backend lacks": (
         broken(("average",), {"kind": "equal"}),
@@ -162,6 +162,14 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "weights overwritten where that cannot be": (
         broken(("average",), {"overwrite": 2}),
         "realisations: torch: average: torch overwrites no weights",
+    ),
+    "a rule of padding that there is not": (
+        broken(("architecture", "network", "members", 0), {"kind": "conv2d", "padding": "full"}),
+        "conv2d.padding: should be 'valid' or 'same', or should be a valid array",
+    ),
+    "a network of nothing": (
+        broken(("architecture", "network", "members"), []),
+        "network.members: should have at least 1 item, not 0",
     ),
     "a text for a number": (
         broken(("optimizer", "learning_rate"), "__import__('os')"),

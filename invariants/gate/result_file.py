@@ -49,8 +49,7 @@ def parsed(text: str | bytes) -> Result:
     try:
         result = _adapter().validate_json(json.dumps(document))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ValueError(plainly(first)) from None
+        raise ValueError(plainly(error.errors(include_url=False))) from None
     if verdict != result.verdict:
         raise ValueError(f"verdict: it says {verdict!r}, what it rests on {result.verdict!r}")
     return result

@@ -84,7 +84,7 @@ def without(name: str) -> str:
         ("{}", "not the result of a gate"),
         (damaged(schema=1), "this version reads schema 2, the file has 1"),
         (damaged(verdict="no worse"), "verdict: it says 'no worse', what it rests on 'worse'"),
-        (damaged(seed="0"), "seed: Input should be a valid integer"),
+        (damaged(seed="0"), "seed: should be a valid integer"),
         (without("matrix"), "matrix: is missing"),
         (damaged(more=1), "more: there is no such field"),
         (damaged(changes=[{}]), "changes.0.kind: is missing"),

@@ -218,7 +218,8 @@ def projections(
 class MultiHeadAttention(Projected):
     """Heads of attention over `key_size` features each (arXiv 1706.03762, 3.2.2).
 
-    padded: how many steps at the end are padding, which no query attends to.
+    value_size: the features of a head's values; 0: as many as of its keys. padded: how many steps
+    at the end are padding, which no query attends to.
     Whatever the bias of the keys, it adds the same to all scores of a query: its derivative is 0.
     """
 
@@ -226,6 +227,7 @@ class MultiHeadAttention(Projected):
     frequency: ClassVar[int] = 4
     heads: Size = 1
     key_size: Size = 1
+    value_size: Extent = 0
     use_bias: bool = False
     causal: bool = False
     padded: Extent = 0
@@ -235,6 +237,7 @@ class MultiHeadAttention(Projected):
         return cls(
             heads=choice.integer(1, 3),
             key_size=choice.one_of((1, 1, 2, 3, 4)),
+            value_size=choice.one_of((0, 0, 0, 1, 2, 3)),
             use_bias=choice.boolean(),
             causal=choice.boolean(),
             padded=draw_padded(choice, specs[0].shape[0]),
@@ -249,8 +252,8 @@ class MultiHeadAttention(Projected):
         return self.use_bias
 
     def parameters(self, specs: Sequence[Spec]) -> tuple[Parameter, ...]:
-        n, size = specs[0].shape[-1], self.key_size
-        return projections("", (n, n), self.heads, (size, size), self.use_bias)
+        n, sizes = specs[0].shape[-1], (self.key_size, self.value_size or self.key_size)
+        return projections("", (n, n), self.heads, sizes, self.use_bias)
 
     def forward(self, call: Call, *xs: Value) -> Value:
         return self.attention(call, xs[0], "", self.heads, self.causal, padded=self.padded)

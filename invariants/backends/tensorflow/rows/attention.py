@@ -60,6 +60,12 @@ def _mask(steps: int, padded: int) -> list[str]:
     return [f"attention_mask=(keras.ops.arange({steps}) < {steps - padded})[None, None]"]
 
 
+def _multi_head(layer: Any, specs: Sequence[Spec]) -> str:
+    sizes = {"value_dim": layer.value_size} if layer.value_size else {}
+    options = arguments(**sizes, use_bias=layer.use_bias)
+    return f"keras.layers.MultiHeadAttention({layer.heads}, {layer.key_size}, {options}, "
+
+
 def _multi_head_call(layer: Any, name: str, args: Sequence[str], specs: Sequence[Spec]) -> str:
     causal = ["use_causal_mask=True"] if layer.causal else []
     given = [args[0], args[0], *_mask(specs[0].shape[0], layer.padded), *causal]
@@ -68,19 +74,9 @@ def _multi_head_call(layer: Any, name: str, args: Sequence[str], specs: Sequence
 
 ROWS: dict[str, Lowering] = {
     "dot_product_attention": Lowering(_attention, _attention_call, definition=_SCALED),
-    "multi_head_attention": Lowering(
-        lambda layer, specs: (
-            f"keras.layers.MultiHeadAttention({layer.heads}, {layer.key_size}, "
-            f"{arguments(use_bias=layer.use_bias)}, "
-        ),
-        _multi_head_call,
-        projections(),
-    ),
+    "multi_head_attention": Lowering(_multi_head, _multi_head_call, projections()),
     "cross_attention": Lowering(
-        lambda layer, specs: (
-            f"keras.layers.MultiHeadAttention({layer.heads}, {layer.key_size}, "
-            f"{arguments(value_dim=layer.value_size, use_bias=layer.use_bias)}, "
-        ),
+        _multi_head,
         lambda layer, name, args, specs: (
             f"{name}({', '.join([*args, *_mask(specs[1].shape[0], layer.padded)])})"
         ),

@@ -12,14 +12,15 @@ MULTI_HEAD = '''\
 class MultiHeadAttention(nn.Module):
     """Self-attention with projections of its own for queries, keys and values."""
 
-    def __init__(self, features, heads, size, bias=True, causal=False):
+    def __init__(self, features, heads, size, value_size=None, bias=True, causal=False):
         super().__init__()
         self.heads = heads
         self.causal = causal
+        value_size = value_size or size
         self.query = nn.Linear(features, heads * size, bias=bias)
         self.key = nn.Linear(features, heads * size, bias=bias)
-        self.value = nn.Linear(features, heads * size, bias=bias)
-        self.output = nn.Linear(heads * size, features, bias=bias)
+        self.value = nn.Linear(features, heads * value_size, bias=bias)
+        self.output = nn.Linear(heads * value_size, features, bias=bias)
 
     def in_heads(self, y):
         return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -87,7 +88,8 @@ def seen_keys(x: str, steps: int, padded: int) -> str:
 
 def _multi_head(layer: Any, specs: Sequence[Spec]) -> str:
     # With a mask of its own, which says both.
-    options = arguments(bias=layer.use_bias, causal=layer.causal and not layer.padded)
+    sizes = {"value_size": layer.value_size} if layer.value_size else {}
+    options = arguments(**sizes, bias=layer.use_bias, causal=layer.causal and not layer.padded)
     return f"MultiHeadAttention({specs[0].shape[-1]}, {layer.heads}, {layer.key_size}, {options})"
 
 
