@@ -1,8 +1,9 @@
 """What is measured: |error|/σ of every gradient element of judged cases, by family of layers.
 
-A family is a module of `invariants/architecture/layers/`, that of the layer which a parameter
-belongs to; the gradients of the inputs are a family of their own. Counted are cases without a
-finding: a known issue is an error of the framework, not of the model.
+A family is a module of `invariants/architecture/layers/`: that of the layer which a parameter
+belongs to, and those of the layers without parameters which its gradient came through. The
+gradients of the inputs are a family of their own. Counted are cases without a finding: a known
+issue is an error of the framework, not of the model.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.drawing import drawn
+from invariants.architecture.graph import Placed
 from invariants.case import Case
 from invariants.judge import Verdict, judge
 from invariants.oracle.rounding import LAMBDA
@@ -37,7 +39,7 @@ class Gradient:
     """
 
     name: str
-    family: str
+    families: frozenset[str]
     action: int
     spreads: Array
     elements: int
@@ -78,26 +80,33 @@ class Distribution:
         return tuple(float(q) for q in np.quantile(self.spreads, list(wanted)))
 
 
-def families(case: Case) -> dict[str, str]:
-    """Parameter name -> the family of its layer."""
-    return {
-        f"{placed.path}.{parameter.name}": type(placed.layer).__module__.rpartition(".")[2]
-        for placed in case.architecture.layers
-        for parameter in placed.parameters
-    }
+def family(placed: Placed) -> str:
+    """That of a layer."""
+    return type(placed.layer).__module__.rpartition(".")[2]
+
+
+def families(case: Case) -> dict[str, frozenset[str]]:
+    """Layer or input -> the families that its gradients, or those of its parameters, belong to."""
+    held = {placed.path: {family(placed)} for placed in case.architecture.layers}
+    held |= {f"input_{n}": {INPUTS} for n in range(len(case.architecture.inputs))}
+    for placed in case.architecture.layers:
+        if not placed.parameters:
+            for above in case.architecture.upstream(placed.path):
+                held[above].add(family(placed))
+    return {path: frozenset(names) for path, names in held.items()}
 
 
 def gradients(verdict: Verdict) -> Iterator[Gradient]:
     """The gradients of a verdict, element by element."""
     evidence = verdict.evidence
-    family = families(evidence.case)
+    held = families(evidence.case)
     expected = {point.action: point for point in evidence.expectation.points}
     for (action, name), found in evidence.deviations.items():
         spread = expected[action].gradients[name].spread
         furthest = float(found.spreads.max(initial=0.0))
         yield Gradient(
             name,
-            family.get(name, INPUTS),
+            held[name] if name in held else held[name.rpartition(".")[0]],
             action,
             found.spreads[(spread > 0.0) & found.informative].astype(np.float32),
             spread.size,

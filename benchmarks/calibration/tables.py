@@ -56,7 +56,7 @@ def by_family(held: Sequence[Judged]) -> Iterator[str]:
 
 def families_of(held: Sequence[Judged]) -> list[str]:
     """The families that any gradient belongs to, by name."""
-    return sorted({g.family for judged in held for g in judged.gradients})
+    return sorted({name for judged in held for g in judged.gradients for name in g.families})
 
 
 def of(held: Sequence[Judged], family: str, dtype: str) -> Distribution:
@@ -66,7 +66,7 @@ def of(held: Sequence[Judged], family: str, dtype: str) -> Distribution:
         for judged in held
         if judged.case.dtype == dtype
         for g in judged.gradients
-        if g.family == family
+        if family in g.families
     )
 
 
