@@ -108,6 +108,8 @@ def corpus_of(backends: Sequence[str], settings: Settings, watcher: Watcher) -> 
 
 def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
     """Records one side into a file, which is there once it is whole. Raises GateError."""
+    if output.exists() and not output.is_file():  # a device would make room for a file
+        raise GateError(f"cannot write to {output}: it is no regular file")
     (found,) = environments_of([side], settings, watcher)
     backends = common([found], settings.backends)
     corpus = corpus_of(backends, settings, watcher)

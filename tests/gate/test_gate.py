@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -339,6 +340,21 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
         recording.written(tmp_path / "a", other, ENTRIES, HERE, nobody, resume=True)
     with pytest.raises(GateError, match="of another corpus"):
         recording.written(tmp_path / "a", HEAD, ENTRIES[1:], HERE, nobody, resume=True)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_regular_file_is_not_recorded_over(
+    make: Callable[[Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path / "a")
+    before = (tmp_path / "a").stat()
+    assert run("record", "-o", "a", cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    assert capsys.readouterr().err == "invariants: cannot write to a: it is no regular file\n"
+    assert (tmp_path / "a").stat().st_ino == before.st_ino
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 class Dying:
