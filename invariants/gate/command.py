@@ -239,14 +239,14 @@ def gate(
 def _told(result: Result, started: float, report: Path, watcher: Progress) -> Result:
     """Writes the result and all reports of it, and says it. Raises GateError."""
     from invariants.gate.result_file import text
+    from invariants.gate.writing import written
     from invariants.report import formats, github
     from invariants.report.gate import closing, versions
 
     result = replace(result, seconds=round(time.monotonic() - started, 1))
     try:
         report.mkdir(parents=True, exist_ok=True)
-        (report / "result.json").write_text(text(result), "utf-8")
-        formats.write(result, report)
+        written({report / "result.json": text(result), **formats.files(result, report)})
     except OSError as error:
         raise GateError(f"cannot write to {report}: {error.strerror or error}") from None
     for name, head in (("baseline", result.baseline), ("candidate", result.candidate)):
