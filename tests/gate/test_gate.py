@@ -16,7 +16,7 @@ from tests_support import BLOCKING, simple_case
 
 from invariants.backends.places import HERE
 from invariants.cli import main
-from invariants.gate import corpus, folder, recording
+from invariants.gate import corpus, folder, recording, running
 from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
@@ -249,7 +249,7 @@ def test_a_folder_of_findings_is_a_corpus(tmp_path: Path) -> None:
     (tmp_path / "findings" / "a").mkdir(parents=True)
     (tmp_path / "findings" / "a" / "case.json").write_text(simple_case().to_json())
     (tmp_path / "findings" / "a" / "repro.py").write_text("raise SystemExit")
-    entries = corpus.read(tmp_path, ["torch", "tensorflow"], silent)
+    entries = corpus.read(tmp_path).on(["torch", "tensorflow"], silent)
     assert [entry.backend for entry in entries] == ["torch", "tensorflow"]
 
 
@@ -258,7 +258,7 @@ def test_a_corpus_goes_on_where_a_backend_lacks_what_a_case_asks_for(tmp_path: P
     (tmp_path / "a.json").write_text(json.dumps(document))
     (tmp_path / "b.json").write_text(simple_case().to_json())
     told: list[str] = []
-    entries = corpus.read(tmp_path, ["torch", "tensorflow"], told.append)
+    entries = corpus.read(tmp_path).on(["torch", "tensorflow"], told.append)
     assert [(entry.backend, bool(entry.case.groups)) for entry in entries] == [
         ("torch", True),
         ("torch", False),
@@ -286,8 +286,43 @@ def test_a_file_that_is_no_case_is_named(
         (tmp_path / "case.json").write_text(simple_case().to_json())
         (tmp_path / name).write_text(text)
     with pytest.raises(GateError) as raised:
-        corpus.read(tmp_path, ["torch"], silent)
+        corpus.read(tmp_path).on(["torch"], silent)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("command", ["gate", "record"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no folder corpus"),
+        ("hello", "corpus/a.json: not JSON"),
+        ("", "corpus/a.json: not JSON"),
+    ],
+)
+def test_a_corpus_is_read_before_an_environment_is_made(
+    command: str,
+    content: str | None,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def made(*given: object) -> None:
+        raise GateError("an environment was made")
+
+    monkeypatch.setattr(running, "environments_of", made)
+    if content is not None:
+        (tmp_path / "corpus").mkdir()
+        (tmp_path / "corpus" / "a.json").write_text(content)
+    sides = {
+        "gate": ("--baseline", "torch==2.12.0", "--candidate", "torch==2.13.0"),
+        "record": ("-o", "a", "torch==2.12.0"),
+    }
+    given = (command, *sides[command], "--corpus", "corpus")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("invariants: --corpus: ")
+    assert words in said
 
 
 # --- recordings -----------------------------------------------------------------------------------
