@@ -25,7 +25,7 @@ from invariants.gate.installing import installer
 from invariants.gate.judgement import judgement
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head, Recording
-from invariants.gate.result import Part, Result, counted, offers, unjudged
+from invariants.gate.result import Part, Ran, Result, counted, offers, unjudged
 from invariants.gate.showing import shown
 from invariants.gate.waivers import Waiver
 from invariants.gate.watching import Watcher
@@ -57,6 +57,14 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, result: Result) -> None:
         super().__init__(f"while {result.interrupted}")
         self.result = result
+
+
+class _Cut(KeyboardInterrupt):
+    """The user has had enough of running: what is known of each side, and how many cases it ran."""
+
+    def __init__(self, heads: Sequence[Head], ran: Sequence[int]) -> None:
+        super().__init__("while running")
+        self.heads, self.ran = heads, ran
 
 
 def environment_of(
@@ -153,28 +161,39 @@ def recordings_of(
     settings: Settings,
     watcher: Watcher,
 ) -> tuple[list[Recording], list[Apart]]:
-    """What each environment does with the corpus, side by side; and the workers, still there."""
+    """What each environment does with the corpus, side by side; and the workers, still there.
+
+    Raises _Cut where the user interrupts it.
+    """
+    heads, ran = [recording.asked(environment) for environment in found], [0] * len(found)
     places = [environment.place(settings.case_limit) for environment in found]
     stop = threading.Event()
 
     try:
         with watcher.counting("running", len(corpus) * len(found)) as tell:
 
-            def told() -> None:
-                tell()
-                if stop.is_set():
-                    raise Stopped
-
             def one(number: int) -> Recording:
-                head = recording.head_of(found[number], places[number], backends)
-                return recording.written(
-                    files[number], head, corpus, places[number], told, settings.resume
-                )
+                def told() -> None:
+                    ran[number] += 1
+                    tell()
+                    if stop.is_set():
+                        raise Stopped
+
+                place, file = places[number], files[number]
+                heads[number] = recording.head_of(found[number], place, backends)
+                done = []
+                if settings.resume:
+                    done = recording.continued(file, heads[number], corpus)
+                    name, taken = found[number].side.name, f"{len(done):,} of {len(corpus):,}"
+                    watcher.say(f"{name}: resuming, {taken} cases are taken from {file}")
+                return recording.written(file, heads[number], corpus, place, told, done)
 
             return _side_by_side(one, range(len(found)), stop), places
-    except BaseException:
+    except BaseException as error:
         for place in places:
             place.close()
+        if isinstance(error, KeyboardInterrupt):
+            raise _Cut(heads, ran) from None
         raise
 
 
@@ -231,6 +250,7 @@ def compared_sides(
         offers=tuple(offers(held.pairs)),
         waivers=tuple(used),
         interrupted="" if held.whole else "judging",
+        ran=None if held.whole else Ran(*[len(side.records) for side in (sides[0], *sides)]),
     )
 
 
@@ -250,16 +270,20 @@ def decided(
     """
     mine = report / "candidate.recording"
     part: Part = "making environments"
+    heads = _asked(baseline, candidate)
     try:
         if isinstance(baseline, Path):
             old = recording.read(baseline)
+            heads[0] = old.head
             found = environments_of([candidate], settings, watcher)
+            heads[1:] = map(recording.asked, found)
             backends = common(found, settings.backends or tuple(old.head.packages))
             old, entries = _of(old, backends)
             files, names = [mine], [str(baseline), str(mine)]
         else:
             cases = saved(settings)
             found = environments_of([baseline, candidate], settings, watcher)
+            heads = [*map(recording.asked, found)]
             backends = common(found, settings.backends)
             entries = corpus_of(cases, backends, settings, watcher)
             files = [report / "baseline.recording", mine]
@@ -267,9 +291,14 @@ def decided(
         part = "running"
         cleared(report)
         recorded, places = recordings_of(found, backends, entries, files, settings, watcher)
+    except _Cut as cut:
+        old_head, new_head = [*heads, *cut.heads][-2:]
+        ran = [len(entries), *cut.ran][-2:]  # a baseline from a file has run all of it
+        raise Interrupted(unjudged(old_head, new_head, part, Ran(len(entries), *ran))) from None
     except KeyboardInterrupt:
         cleared(report)
-        raise Interrupted(_unjudged(baseline, candidate, part)) from None
+        old_head, new_head = heads
+        raise Interrupted(unjudged(old_head, new_head, part)) from None
     sides = [old, *recorded] if isinstance(baseline, Path) else recorded
     before = None if isinstance(baseline, Path) else places[0]
     try:
@@ -283,11 +312,10 @@ def decided(
             place.close()
 
 
-def _unjudged(baseline: Side | Path, candidate: Side, part: Part) -> Result:
-    """The result where not even the versions are known."""
+def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
+    """The sides where not even the versions are known."""
     asked = str(baseline) if isinstance(baseline, Path) else baseline.text
-    before, after = (Head(text, "", {}, (), "") for text in (asked, candidate.text))
-    return unjudged(before, after, part)
+    return [Head(text, "", {}, (), "") for text in (asked, candidate.text)]
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:

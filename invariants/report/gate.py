@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from invariants.backends import BACKENDS
 from invariants.gate.change import Change, Kind
 from invariants.gate.distances import Distances
 from invariants.gate.recording import Head
@@ -26,14 +27,20 @@ _WORDS = {
     "both": ("in both", "dim"),
 }
 
+#: What an environment that was not asked yet was made from.
+_FRAMEWORKS = tuple(package for backend in BACKENDS.values() for package in backend.PACKAGES)
+
 _VERDICTS = {"worse": "bold red", "no worse": "bold green", "undecided": "bold yellow"}
 
 
 def versions(head: Head) -> str:
     """What an environment has, in a line."""
     packages = dict(pair for held in head.packages.values() for pair in held.items())
+    pinned = dict(pin.split("==", 1) for pin in head.pins if "==" in pin)
+    packages = packages or {name: pinned[name] for name in _FRAMEWORKS if name in pinned}
     named = [f"{name} {version}" for name, version in packages.items()]
-    return ", ".join([*named, f"Python {head.python}"]) if head.python else "versions unknown"
+    named += [f"Python {head.python}"] if head.python else []
+    return ", ".join(named) or "versions unknown"
 
 
 def _entries(named: str) -> Iterator[KnownIssue | Hazard]:
@@ -194,8 +201,22 @@ def verdict(result: Result) -> str:
     if result.verdict == "undecided":
         parts = ["it is undecided whether the candidate is worse"]
     parts += [said] if said else []
-    parts += [f"interrupted while {result.interrupted}"] if result.interrupted else []
+    parts += [_interrupted(result)] if result.interrupted else []
     return ": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:])
+
+
+def _interrupted(result: Result) -> str:
+    """In which part a gate was interrupted, and how far it was in it."""
+    said, ran = f"interrupted while {result.interrupted}", result.ran
+    if ran is None:
+        return said
+    if result.interrupted == "judging":
+        judged = sum(counts.cases for counts in result.counts.values())
+        return f"{said}, {judged:,} of {ran.cases:,} cases are judged"
+    return (
+        f"{said}, {ran.baseline:,} of {ran.cases:,} cases have run in the baseline and "
+        f"{ran.candidate:,} in the candidate"
+    )
 
 
 def closing(result: Result, report: Path) -> list[RenderableType]:

@@ -372,9 +372,9 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
     recorded(tmp_path / "a")
     other = replace(HEAD, python="3.12.0")
     with pytest.raises(GateError, match=r"of torch==2.13.0 in another environment"):
-        recording.written(tmp_path / "a", other, ENTRIES, HERE, nobody, resume=True)
+        recording.continued(tmp_path / "a", other, ENTRIES)
     with pytest.raises(GateError, match="of another corpus"):
-        recording.written(tmp_path / "a", HEAD, ENTRIES[1:], HERE, nobody, resume=True)
+        recording.continued(tmp_path / "a", HEAD, ENTRIES[1:])
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
