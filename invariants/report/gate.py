@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +18,7 @@ from invariants.gate.result import Counts, Result
 from invariants.gate.waivers import Used
 from invariants.hazards import HAZARDS, Hazard
 from invariants.ledger import KnownIssue, known_issues, repro
+from invariants.oracle.rounding import LAMBDA
 
 #: What a change is called, by its status, and how it is coloured.
 _WORDS = {
@@ -26,6 +27,18 @@ _WORDS = {
     "gone": ("gone in the candidate", "green"),
     "both": ("in both", "dim"),
 }
+
+#: What the numbers of drift mean.
+DRIFT = (
+    "σ is the spread of an element: about as far as rounding moves it, so that two right ones are "
+    f"at most 2λ = {2 * LAMBDA:g} σ apart. Same bits: each element of an array is its twin to the "
+    "bit. 0 σ: bits differ, but only in elements of which nothing can be said, since σ is infinite "
+    "there (numbers that may have left the range of their dtype, training that may go either way), "
+    "or in the sign of a zero."
+)
+
+#: Why one side may have more to judge than the other.
+_UNEQUAL = "; a side is judged up to what it raises at, lacks, or does otherwise than expected"
 
 #: What an environment that was not asked yet was made from.
 _FRAMEWORKS = tuple(package for backend in BACKENDS.values() for package in backend.PACKAGES)
@@ -124,12 +137,19 @@ def counts(found: Mapping[str, Counts]) -> list[str]:
             for side, count in zip(("baseline", "candidate"), held.died, strict=True)
             if count
         )
+        unequal = len({*held.gradients}) + len({*held.elements}) > 2
         lines.append(
             f"{backend}: {held.cases:,} cases on either side, "
             f"{held.gradients[0]:,} and {held.gradients[1]:,} gradients, "
             f"{held.elements[0]:,} and {held.elements[1]:,} elements{died}"
+            f"{_UNEQUAL if unequal else ''}"
         )
     return lines
+
+
+def _wrapped(line: str) -> RenderableType:
+    """A line that nobody copies: it may be broken, where others are left to the terminal."""
+    return Group(Text(line, style="dim", no_wrap=False, overflow="fold"))
 
 
 def _in_both(result: Result) -> list[str]:
@@ -227,8 +247,9 @@ def closing(result: Result, report: Path) -> list[RenderableType]:
         parts += [
             drift(result.drift, "layers", "by family of layers"),
             drift(result.drift, "mode", "by mode"),
+            _wrapped(DRIFT),
         ]
-    parts += [Text(line, style="dim") for line in (*counts(result.counts), *_in_both(result))]
+    parts += [_wrapped(line) for line in (*counts(result.counts), *_in_both(result))]
     told = (*_points(result), *_offers(result), *_waivers(result))
     parts += [Text(line, style="yellow") for line in told]
     parts += _stories(result, report)

@@ -10,7 +10,7 @@ from invariants.gate.change import Change
 from invariants.gate.distances import Distances
 from invariants.gate.result import Result
 from invariants.report import picture
-from invariants.report.gate import advice, counts, named, told_of, verdict, versions, where
+from invariants.report.gate import DRIFT, advice, counts, named, told_of, verdict, versions, where
 
 _MARKS = {"worse": "❌", "no worse": "✅", "undecided": "⚠️"}
 
@@ -37,7 +37,7 @@ def text(result: Result, report: Path) -> str:
         lines += [f"… and {len(result.worse) - _STORIES} more, in report.html.", ""]
     lines += _told(result)
     if result.drift:
-        lines += ["### Drift", "", *_drift(result.drift)]
+        lines += ["### Drift", "", *_drift(result.drift), _plain(DRIFT), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -61,6 +61,23 @@ def test_what_is_new_and_known_upstream_is_told_with_its_script(name: str) -> No
     assert f"invariants/known_issues/{issue}.py" in text
 
 
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_the_table_of_drift_is_explained(name: str) -> None:
+    text = " ".join(rendered(name).split())
+    assert "σ is the spread of an element" in text
+    assert "0 σ: bits differ, but only in elements of which nothing can be said" in text
+    assert "σ is the spread" not in rendered(name, replace(WORSE, drift=(), counts={}))
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_it_is_said_why_one_side_has_more_to_judge(name: str) -> None:
+    why = "a side is judged up to what it raises at"
+    assert why not in rendered(name)
+    held = WORSE.counts["torch"]
+    fewer = replace(held, gradients=(held.gradients[0], held.gradients[1] - 1))
+    assert why in " ".join(rendered(name, replace(WORSE, counts={"torch": fewer})).split())
+
+
 # --- Markdown -------------------------------------------------------------------------------------
 
 
