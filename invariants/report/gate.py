@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -43,6 +44,9 @@ _UNEQUAL = "; a side is judged up to what it raises at, lacks, or does otherwise
 #: What an environment that was not asked yet was made from.
 _FRAMEWORKS = tuple(package for backend in BACKENDS.values() for package in backend.PACKAGES)
 
+#: How many are named of what is in both.
+_FEW = 5
+
 _VERDICTS = {"worse": "bold red", "no worse": "bold green", "undecided": "bold yellow"}
 
 
@@ -75,6 +79,13 @@ def advice(named: str) -> Iterator[tuple[str, str]]:
         script = repro(entry) if isinstance(entry, KnownIssue) else None
         if script:
             yield "shown by", f"invariants/known_issues/{script.name}"
+
+
+def told(change: Change) -> Iterator[tuple[str, str]]:
+    """What is to be said of a change: what it counts as where one may wonder, and advice."""
+    if change.worse and change.kind.issue:
+        yield "counts as", "worse: it is known, but the baseline does not have it"
+    yield from advice(change.kind.issue)
 
 
 def _count(names: Sequence[str]) -> str:
@@ -153,9 +164,10 @@ def _wrapped(line: str) -> RenderableType:
 
 
 def _in_both(result: Result) -> list[str]:
-    held = [change for change in result.changes if change.status == "both"]
-    named = [c.kind.issue or f"{c.kind.property_} ({c.kind.what})" for c in held]
-    return [f"in both: {', '.join(named)}"] if named else []
+    held = [change.kind for change in result.changes if change.status == "both"]
+    first = ", ".join(k.issue or f"{k.property_} ({k.what})" for k in held[:_FEW])
+    more = f", … and {len(held) - _FEW:,} more" if len(held) > _FEW else ""
+    return [f"{len(held):,} in both: {first}{more}"] if held else []
 
 
 def _points(result: Result) -> list[str]:
@@ -194,7 +206,7 @@ def _stories(result: Result, report: Path) -> list[Text]:
     lines = []
     for change in result.worse:
         lines.append(Text(f"new: {named(change.kind)}", style="bold red"))
-        lines += [Text(f"  {name}: {said}") for name, said in advice(change.kind.issue)]
+        lines += [Text(f"  {name}: {said}") for name, said in told(change)]
         lines.append(Text(f"  {where(change, report)}"))
     return lines
 
@@ -202,11 +214,21 @@ def _stories(result: Result, report: Path) -> list[Text]:
 def where(change: Change, report: Path) -> str:
     """Where the case of a change is; `report` is the folder of the result."""
     if change.folder:
-        return f"case and script: {report / change.folder}"
+        return f"script, beside its case: {file(change, report)}"
     return (
         "it did not show again on its own: run its case "
         f"{change.decisive[0]} among the others to see it"
     )
+
+
+def file(change: Change, report: Path) -> Path:
+    """The script of a change, or the result where it has none: from the working directory on.
+
+    What is not below that directory has an absolute path.
+    """
+    path = report / change.folder / "repro.py" if change.folder else report / "result.json"
+    here, absolute = Path.cwd(), Path(os.path.abspath(path))
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
 def verdict(result: Result) -> str:

@@ -194,7 +194,7 @@ def _facts(change: Change, case: Case | None) -> Iterator[tuple[str, str]]:
     )
     if change.worse:
         yield "where", gate.where(change, Path())
-    yield from gate.advice(change.kind.issue)
+    yield from gate.told(change)
 
 
 def _number(value: float | str | None) -> str:
