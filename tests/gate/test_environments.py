@@ -9,19 +9,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 import pytest
 from shelf import put
 
 from invariants.backends import versions
-from invariants.gate.environments import Side, made, resolved, side
+from invariants.gate.environments import Environment, Side, made, resolved, side
 from invariants.gate.errors import GateError
-from invariants.gate.installing import Pip, Uv, installer, python_in, reason
-from invariants.gate.running import Settings, environments_of
+from invariants.gate.installing import Pip, Uv, python_in, reason
+from invariants.gate.running import Settings, environment_of, environments_of
 
 
 @pytest.fixture
@@ -182,6 +182,32 @@ def test_the_same_set_is_built_once_and_another_beside_it(tmp_path: Path) -> Non
     assert made(asked, sys.executable, tmp_path, other, quiet).python != first.python
 
 
+class Together(Shelf):
+    """Does not go on before the other side installs as well."""
+
+    def __init__(self) -> None:
+        super().__init__("torch==2.13")
+        self.both = threading.Barrier(2)
+
+    def install(self, python: str, folder: Path, pins: object) -> None:
+        super().install(python, folder, pins)
+        self.both.wait(20)
+
+
+def test_two_sides_that_make_the_same_environment_are_not_in_one_anothers_way(
+    tmp_path: Path,
+) -> None:
+    tools = Together()
+
+    def one(name: str) -> Environment:
+        return made(side(name, ["torch"]), sys.executable, tmp_path, tools, quiet)
+
+    with ThreadPoolExecutor(2) as pool:
+        before, after = pool.map(one, ("baseline", "candidate"))
+    assert before.python == after.python
+    assert [path.name for path in tmp_path.iterdir()] == [Path(after.python).parts[-3]]
+
+
 @dataclass(frozen=True)
 class Telling:
     """Who writes down what is said."""
@@ -261,15 +287,29 @@ def test_where_one_side_does_not_resolve_the_others_installation_is_ended(
     assert not [p for p in (tmp_path / "started").read_text().split() if is_running(p)]
 
 
-def test_an_installation_that_is_interrupted_is_ended(
-    slow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(line: str) -> None:
-        if "installing" in line:
+class Interrupting(Telling):
+    """Who has had enough once the baseline is installed."""
+
+    def say(self, line: str) -> None:
+        if line.startswith("baseline: installing"):
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
 
+
+def alone(cache: Path) -> None:
+    environment_of(side("baseline", ["torch"]), Settings(cache=cache), Interrupting([]))
+
+
+def side_by_side(cache: Path) -> None:
+    sides = [side("baseline", ["torch"]), side("candidate", ["torch>2"])]
+    environments_of(sides, Settings(cache=cache), Interrupting([]))
+
+
+@pytest.mark.parametrize("installing", [alone, side_by_side])
+def test_an_installation_that_is_interrupted_is_ended(
+    installing: Callable[[Path], None], slow: Path, tmp_path: Path
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        made(side("baseline", ["torch"]), sys.executable, slow, installer(Event()), interrupted)
+        installing(slow)
     assert not [*slow.iterdir()]
     assert not [p for p in (tmp_path / "started").read_text().split() if is_running(p)]
 
