@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -140,7 +141,8 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
         elif "error" in raw:
             errors[raw["action"]] = _raised(raw["error"], raw["frames"])
         elif "warnings" in raw:
-            warnings[raw["action"]] = tuple(raw["warnings"])
+            given = raw["warnings"]
+            warnings[raw["action"]] = tuple((kind, _of_any_run(text)) for kind, text in given)
         else:
             points.append(_point(case, raw, names, input_axes))
     return Observation(backend, tuple(points), errors, warnings, draws)
@@ -156,7 +158,27 @@ def _raised(error: tuple[str, str], frames: Sequence[tuple[str, str, str]]) -> R
     own = [n for n, (file, _, _) in enumerate(frames) if file.startswith(runner.SCRIPT)]
     inside = [function for _, function, _ in frames[own[-1] + 1 :]] if own else []
     lines = tuple(frames[n][2] for n in reversed(own))
-    return Raised(*error, lines, bool(own) and _PASSING_ON.issuperset(inside))
+    kind, message = error
+    about_it = bool(own) and _PASSING_ON.issuperset(inside)
+    return Raised(kind, _of_any_run(message), lines, about_it)
+
+
+#: What a message says of one run or one installation alone, and what stands there in its place.
+_OF_ONE_RUN = (
+    (re.compile(rf"{runner.SCRIPT}\d+>"), f"{runner.SCRIPT.strip()}>"),
+    (re.compile(r"\bcase_\d+\b"), "case"),  # the module of a script
+    (re.compile(r'(?<=")[^"\n]*[/\\]site-packages[/\\]'), ""),
+    (re.compile(r"[^\s\"'()]*[/\\]site-packages[/\\]"), ""),
+    (re.compile(r"[^\s\"'()]*[/\\]tmp[a-z0-9_]{8}(?=[/\\])"), "tmp"),  # a folder of a script
+    (re.compile(r"\b0x[0-9a-f]{6,}\b"), "0x…"),
+)
+
+
+def _of_any_run(message: str) -> str:
+    """A message in the words that every run of the same script with the same release has."""
+    for pattern, instead in _OF_ONE_RUN:
+        message = pattern.sub(instead, message)
+    return message
 
 
 def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -20,7 +20,8 @@ from invariants.gate import environments, installing
 from invariants.gate.change import Kind
 from invariants.gate.errors import GateError
 from invariants.gate.reducing import differing
-from invariants.gate.running import Settings, decided, environment_of
+from invariants.gate.result import Result
+from invariants.gate.running import Settings, environment_of
 from invariants.gate.watching import Watcher
 
 
@@ -32,10 +33,12 @@ def bisected(
     settings: Settings,
     report: Path,
     watcher: Watcher,
-) -> dict[Kind, tuple[str, str]]:
-    """For what is new in `bad`: the last release without it and the first one with it.
+    gated: Callable[[environments.Side, environments.Side], Result],
+) -> Iterator[tuple[Kind, str, str]]:
+    """What is new in `bad`, each with the last release without it and the first one with it.
 
-    others: requirements beside the package. Raises GateError.
+    others: requirements beside the package. gated: gates the two, and writes what it finds below
+    `report`. Raises GateError.
     """
     if package not in {p for backend in BACKENDS.values() for p in backend.PACKAGES}:
         raise GateError(f"{package} is no package of a backend: bisect torch, tensorflow or keras")
@@ -44,10 +47,9 @@ def bisected(
         return environments.side(name, [f"{package}=={release}", *others])
 
     between = released(package, good, bad, settings.python or sys.executable)
-    ends = side("baseline", good), side("candidate", bad)
-    result = decided(*ends, settings, report, watcher)
-    found = {}
-    for change in result.worse:
+    passed = f"{len(between)} {'release' if len(between) == 1 else 'releases'} between them"
+    watcher.say(f"bisecting {package} from {good} to {bad}: {passed}")
+    for change in gated(side("baseline", good), side("candidate", bad)).worse:
         if change.folder is None:
             continue
         case = read_case(report / change.folder / "case.json")
@@ -55,8 +57,8 @@ def bisected(
         def shows(release: str, kind: Kind = change.kind, case: Case = case) -> bool | None:
             return _shows(side("candidate", release), kind, case, settings, watcher)
 
-        found[change.kind] = narrowed(good, bad, between, shows)
-    return found
+        watcher.say(f"looking for the release that brought {change.kind.rule}")
+        yield change.kind, *narrowed(good, bad, between, shows)
 
 
 def is_version(text: str) -> bool:

@@ -19,6 +19,7 @@ from invariants.gate.errors import GateError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from invariants.gate.environments import Side
     from invariants.gate.result import Result
     from invariants.gate.running import Settings
 
@@ -214,10 +215,8 @@ def gate(
 ) -> None:
     """Compare two environments: 0 the candidate is no worse, 1 it is, 2 it cannot be told."""
     from invariants.gate import environments, recording
-    from invariants.gate.running import Interrupted, decided
     from invariants.gate.waivers import read
 
-    started = time.monotonic()
     taken = read(known_issues) if known_issues else ()
     settings, watcher = _checked(**options, waivers=taken), _watcher()
     old = Path(baseline[0])
@@ -225,28 +224,38 @@ def gate(
     before = old if is_file else environments.side("baseline", baseline)
     after = environments.side("candidate", candidate)
     _writable(report)
+    with terminated_as_interrupted():
+        result = _gated(before, after, settings, report, watcher)
+    sys.exit(1 if result.verdict == "worse" else 0)
+
+
+def _gated(
+    before: Side | Path, after: Side, settings: Settings, report: Path, watcher: Progress
+) -> Result:
+    """The result of a gate, which is written and said, also where the user interrupts it."""
+    from invariants.gate.running import Interrupted, decided
+
+    started = time.monotonic()
     try:
-        with terminated_as_interrupted():
-            result = decided(before, after, settings, report, watcher)
+        result = decided(before, after, settings, report, watcher)
     except Interrupted as error:
         _told(error.result, started, report, watcher)
         watcher.say("the same command with --resume goes on behind what has run")
         raise
-    verdict = _told(result, started, report, watcher).verdict
-    sys.exit(1 if verdict == "worse" else 0)
+    return _told(result, started, report, watcher)
 
 
 def _told(result: Result, started: float, report: Path, watcher: Progress) -> Result:
     """Writes the result and all reports of it, and says it. Raises GateError."""
     from invariants.gate.result_file import text
+    from invariants.gate.writing import written
     from invariants.report import formats, github
     from invariants.report.gate import closing, versions
 
     result = replace(result, seconds=round(time.monotonic() - started, 1))
     try:
         report.mkdir(parents=True, exist_ok=True)
-        (report / "result.json").write_text(text(result), "utf-8")
-        formats.write(result, report)
+        written({report / "result.json": text(result), **formats.files(result, report)})
     except OSError as error:
         raise GateError(f"cannot write to {report}: {error.strerror or error}") from None
     for name, head in (("baseline", result.baseline), ("candidate", result.candidate)):
@@ -324,7 +333,8 @@ def record(requirements: tuple[str, ...], output: Path, **options: Any) -> None:
 
     settings, watcher = _checked(**options), _watcher()
     side = environments.side("baseline", requirements or ("current",))
-    written = recorded(side, settings, output, watcher)
+    with terminated_as_interrupted():
+        written = recorded(side, settings, output, watcher)
     watcher.say(f"{len(written.records):,} cases recorded in {output}")
 
 
@@ -359,10 +369,17 @@ def bisect(
             raise GateError(f"{release!r} is no version")
     if good == bad:
         raise GateError("--good and --bad are the same release: there is nothing between them")
-    found = bisected(package, good, bad, others, settings, report, watcher)
-    edge = "first" if Version(good) < Version(bad) else "last"
-    for kind, (last, first) in found.items():
-        watcher.say(f"{package} {first} is the {edge} to show, {last} does not: {named(kind)}")
+
+    def gated(before: Side, after: Side) -> Result:
+        return _gated(before, after, settings, report, watcher)
+
+    edge, found = "first" if Version(good) < Version(bad) else "last", False
+    with terminated_as_interrupted():
+        for kind, last, first in bisected(
+            package, good, bad, others, settings, report, watcher, gated
+        ):
+            found = True
+            watcher.say(f"{package} {first} is the {edge} to show, {last} does not: {named(kind)}")
     if not found:
         watcher.say(f"{package} {bad} shows nothing that {good} does not")
     sys.exit(1 if found else 0)

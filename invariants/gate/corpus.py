@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,30 +78,46 @@ def _of_mode(backend: str, mode: str, count: int, seed: int) -> list[Entry]:
     return [*found.values()][:count]
 
 
-def read(folder: Path, backends: Sequence[str], say: Callable[[str], None]) -> list[Entry]:
-    """The cases in a folder and those below it, by name of file; raises GateError.
+@dataclass(frozen=True)
+class Saved:
+    """The cases in a folder. lacks: for each file the backends that lack a part of its case."""
 
-    say: takes a line for each case and backend that lacks a part of it, and does not run it. The
-    files that stand beside the case of a finding are known, and left alone.
+    folder: Path
+    cases: Mapping[Path, Case]
+    lacks: Mapping[Path, Mapping[str, str]]
+
+    def on(self, backends: Sequence[str], say: Callable[[str], None]) -> list[Entry]:
+        """Those that run on these backends, by name of file; raises GateError where none does.
+
+        say: takes a line for each case and backend that lacks a part of it, and does not run it.
+        """
+        corpus: dict[str, Entry] = {}
+        for file, case in self.cases.items():
+            for backend in backends:
+                if backend in self.lacks[file]:
+                    say(f"unsupported: {file} on {backend}: {self.lacks[file][backend]}")
+                if backend in case.realisations:
+                    entry = Entry(backend, case)
+                    corpus.setdefault(entry.name, entry)
+        if not corpus:
+            raise GateError(f"--corpus: {self.folder} has no case for {' or '.join(backends)}")
+        return [*corpus.values()]
+
+
+def read(folder: Path) -> Saved:
+    """The cases in a folder and those below it, checked; raises GateError.
+
+    The files that stand beside the case of a finding are known, and left alone.
     """
     if not folder.is_dir():
         raise GateError(f"--corpus: there is no folder {folder}")
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not _beside_a_case(p))
-    corpus: dict[str, Entry] = {}
-    for file in files:
-        try:
-            case, lacks = read_offered(file)
-        except CaseError as error:
-            raise GateError(f"--corpus: {error}") from None
-        for backend in backends:
-            if backend in lacks:
-                say(f"unsupported: {file} on {backend}: {lacks[backend]}")
-            if backend in case.realisations:
-                entry = Entry(backend, case)
-                corpus.setdefault(entry.name, entry)
-    if not corpus:
-        raise GateError(f"--corpus: {folder} has no case for {' or '.join(backends)}")
-    return [*corpus.values()]
+    try:
+        found = {file: read_offered(file) for file in files}
+    except CaseError as error:
+        raise GateError(f"--corpus: {error}") from None
+    cases = {file: case for file, (case, _) in found.items()}
+    return Saved(folder, cases, {file: lacks for file, (_, lacks) in found.items()})
 
 
 def _beside_a_case(path: Path) -> bool:

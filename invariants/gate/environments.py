@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,15 +177,25 @@ def _key(python: str, pins: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps([told.stdout, *pins]).encode()).hexdigest()[:16]
 
 
+def _moved(partial: Path, folder: Path) -> None:
+    """Moves an environment to its place, unless another gate has made it meanwhile."""
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
 def _build(folder: Path, python: str, pins: Sequence[str], tools: Installer) -> None:
     """Makes an environment beside its place and moves it there whole."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
+    # The other side may be making the same one.
+    own = f"{os.getpid()}-{threading.get_ident()}"
+    partial = folder.with_name(f"{folder.name}.{own}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         tools.install(python, partial, pins)
         (partial / "pins.txt").write_text("\n".join(pins) + "\n", "utf-8")
-        if not folder.is_dir():  # another gate may have made it meanwhile
-            partial.rename(folder)
+        _moved(partial, folder)
     except OSError as error:
         raise GateError(f"cannot write to {folder.parent}: {error.strerror or error}") from None
     finally:

@@ -1,25 +1,32 @@
 """What a set of requirements resolves to, and environments that have it: uv where it is, else pip.
 
 Resolving comes before anything is built, so that an environment that exists already is found by its
-resolved set, and one that cannot be had costs nothing.
+resolved set, and one that cannot be had costs nothing. What runs is ended where it is to stop.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from invariants.gate.errors import GateError
+from invariants.gate.errors import GateError, Stopped
+
+#: Seconds between two looks whether a command is to stop, and that it may take to clear up then.
+_LOOK, _GRACE = 0.1, 3.0
 
 
 class Installer(Protocol):
-    """Either of the two; both raise GateError with the tool's own reason."""
+    """Either of the two; both raise GateError with the tool's own reason, Stopped where told to."""
 
     def resolve(self, python: str, requirements: Sequence[str]) -> tuple[str, ...]:
         """The pinned packages that satisfy `requirements` on a Python, sorted."""
@@ -28,18 +35,22 @@ class Installer(Protocol):
         """Makes a virtual environment in `folder` with exactly these packages."""
 
 
-def installer() -> Installer:
-    """The one to use here."""
+def installer(stop: threading.Event) -> Installer:
+    """The one to use here, until it is to stop."""
     uv = shutil.which("uv")
-    return Uv(uv) if uv else Pip()
+    return Uv(uv, stop) if uv else Pip(stop)
 
 
+@dataclass(frozen=True)
 class Pip:
     """venv and pip, as every Python brings them along."""
 
+    stop: threading.Event = field(default_factory=threading.Event)
+
     def resolve(self, python: str, requirements: Sequence[str]) -> tuple[str, ...]:
         command = [python, "-m", "pip", "install", "--quiet", "--no-input", "--dry-run"]
-        told = output([*command, "--ignore-installed", "--report", "-", *requirements])
+        command += ["--ignore-installed", "--report", "-", *requirements]
+        told = output(command, stop=self.stop)
         try:
             found = json.loads(told)["install"]
             return tuple(sorted(_pinned(entry) for entry in found))
@@ -47,9 +58,9 @@ class Pip:
             raise GateError(f"{python} has a pip without --report: upgrade it to 22.3") from None
 
     def install(self, python: str, folder: Path, pins: Sequence[str]) -> None:
-        output([python, "-m", "venv", "--without-pip", str(folder)])
+        output([python, "-m", "venv", "--without-pip", str(folder)], stop=self.stop)
         command = [python, "-m", "pip", "--python", str(python_in(folder)), "install", "--quiet"]
-        output([*command, "--no-input", "--no-deps", *pins])
+        output([*command, "--no-input", "--no-deps", *pins], stop=self.stop)
 
 
 def _pinned(entry: dict[str, object]) -> str:
@@ -62,22 +73,24 @@ def _pinned(entry: dict[str, object]) -> str:
     return f"{metadata['name']}=={metadata['version']}"
 
 
+@dataclass(frozen=True)
 class Uv:
     """uv, which keeps one copy of each package for all environments."""
 
-    def __init__(self, uv: str) -> None:
-        self.uv = uv
+    uv: str
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def resolve(self, python: str, requirements: Sequence[str]) -> tuple[str, ...]:
         command = [self.uv, "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
-        told = output([*command, "--python", python, "-"], "\n".join(requirements))
+        given = "\n".join(requirements)
+        told = output([*command, "--python", python, "-"], given, self.stop)
         lines = (line.strip() for line in told.splitlines())
         return tuple(sorted(line for line in lines if line))
 
     def install(self, python: str, folder: Path, pins: Sequence[str]) -> None:
-        output([self.uv, "venv", "--quiet", "--python", python, str(folder)])
+        output([self.uv, "venv", "--quiet", "--python", python, str(folder)], stop=self.stop)
         command = [self.uv, "pip", "install", "--quiet", "--no-deps", "--python"]
-        output([*command, str(python_in(folder)), "-r", "-"], "\n".join(pins))
+        output([*command, str(python_in(folder)), "-r", "-"], "\n".join(pins), self.stop)
 
 
 def python_in(folder: Path) -> Path:
@@ -85,17 +98,51 @@ def python_in(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def output(command: Sequence[str], given: str = "") -> str:
-    """What a command prints; raises GateError where it fails."""
+def output(command: Sequence[str], given: str = "", stop: threading.Event | None = None) -> str:
+    """What a command prints; raises GateError where it fails, Stopped where it is to stop."""
     settings = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
     settings.pop("PYTHONPATH", None)
     try:
-        done = subprocess.run(command, input=given, text=True, capture_output=True, env=settings)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=settings,
+            start_new_session=True,  # it is ended with all that it has started
+        )
     except OSError as error:
         raise GateError(f"{command[0]} cannot be started: {error.strerror or error}") from None
-    if done.returncode:
-        raise GateError(reason(done.stderr or done.stdout))
-    return done.stdout
+    with process:
+        try:
+            said, errors = _said(process, given, stop or threading.Event())
+        except BaseException:  # it is to stop, or the user has had enough
+            _end(process)
+            raise
+    if process.returncode:
+        raise GateError(reason(errors or said))
+    return said
+
+
+def _said(process: subprocess.Popen[str], given: str, stop: threading.Event) -> tuple[str, str]:
+    """What a command prints, and what it complains of; raises Stopped where it is to stop."""
+    rest: str | None = given
+    while not stop.is_set():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(rest, timeout=_LOOK)
+        rest = None  # it is on its way
+    raise Stopped
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends a command with all that it has started: first as the interrupt key does."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=_GRACE)
+            return
 
 
 def reason(said: str) -> str:

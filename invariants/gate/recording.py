@@ -74,6 +74,11 @@ class Recording:
     records: tuple[Record, ...]
 
 
+def asked(environment: Environment) -> Head:
+    """What is known of an environment before it is asked."""
+    return Head(environment.side.text, "", {}, environment.pins, "")
+
+
 def head_of(environment: Environment, place: Place, backends: Sequence[str]) -> Head:
     """What an environment says of itself; its workers are started. Raises GateError."""
     try:
@@ -91,13 +96,12 @@ def written(
     corpus: Sequence[Entry],
     place: Place,
     tell: Callable[[], None],
-    resume: bool = False,
+    done: Sequence[Record] = (),
 ) -> Recording:
     """Runs the corpus at a place and writes the recording as it goes; `tell` hears of each case.
 
-    resume: go on behind what the file has already, if it is of the same environment.
+    done: what the file has already, as `continued` read it; it is gone on behind that.
     """
-    done = _continued(path, head, corpus) if resume and path.is_file() else []
     try:
         with path.open("r+b" if done else "wb") as file:
             if done:
@@ -152,9 +156,14 @@ def _message(record: Record) -> bytes:
     )
 
 
-def _continued(path: Path, head: Head, corpus: Sequence[Entry]) -> list[Record]:
-    """The records that a killed run has left; the file is cut behind the last whole one."""
+def continued(path: Path, head: Head, corpus: Sequence[Entry]) -> list[Record]:
+    """The records that a killed run has left; the file is cut behind the last whole one.
+
+    Raises GateError where they are of another environment or corpus.
+    """
     records: list[Record] = []
+    if not path.is_file():
+        return records
     with path.open("r+b") as file:
         try:
             found = _head(path, file)

@@ -50,11 +50,21 @@ class Counts(Document):
 
 
 @dataclass(frozen=True)
+class Ran(Document):
+    """How many of the `cases` of a corpus have run on either side."""
+
+    cases: int
+    baseline: int
+    candidate: int
+
+
+@dataclass(frozen=True)
 class Result(Document):
     """What a gate has found.
 
     drift: how far the sides are from one another; errors: either from what is expected.
-    interrupted: the part that did not come to its end, "" where all did. schema_: of its file.
+    interrupted: the part that did not come to its end, "" where all did; ran: how far it was then,
+    None where no case had run yet or all were judged. schema_: of its file.
     """
 
     baseline: Head
@@ -69,6 +79,7 @@ class Result(Document):
     offers: tuple[Offer, ...]
     waivers: tuple[Used, ...]
     interrupted: Part | Literal[""]
+    ran: Ran | None = None
     seconds: float = 0.0
     schema_: Annotated[Literal[2], Field(alias="schema")] = 2
 
@@ -86,9 +97,9 @@ class Result(Document):
         return tuple(change for change in self.changes if change.worse)
 
 
-def unjudged(baseline: Head, candidate: Head, part: Part) -> Result:
+def unjudged(baseline: Head, candidate: Head, part: Part, ran: Ran | None = None) -> Result:
     """The result of a gate that was interrupted before there was anything to judge."""
-    return Result(baseline, candidate, None, {}, (), (), (), (), (), (), (), part)
+    return Result(baseline, candidate, None, {}, (), (), (), (), (), (), (), part, ran)
 
 
 def counted(pairs: Iterable[tuple[Judged, Judged]]) -> dict[str, Counts]:

@@ -9,24 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
+from invariants.backends import BACKENDS
 from invariants.backends.places import Apart
 from invariants.gate import corpus as corpora
 from invariants.gate import environments, recording, reducing, waivers
 from invariants.gate.change import Change
 from invariants.gate.comparison import changed_points, compared
-from invariants.gate.corpus import Entry
+from invariants.gate.corpus import Entry, Saved
 from invariants.gate.environments import Environment, Side
-from invariants.gate.errors import GateError
+from invariants.gate.errors import GateError, Stopped
 from invariants.gate.folder import cleared
-from invariants.gate.installing import Installer, installer
+from invariants.gate.installing import installer
 from invariants.gate.judgement import judgement
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head, Recording
-from invariants.gate.result import Part, Result, counted, offers, unjudged
+from invariants.gate.result import Part, Ran, Result, counted, offers, unjudged
 from invariants.gate.showing import shown
 from invariants.gate.waivers import Waiver
 from invariants.gate.watching import Watcher
+
+_Given = TypeVar("_Given")
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,19 @@ class Interrupted(KeyboardInterrupt):
         self.result = result
 
 
-def environment_of(side: Side, settings: Settings, watcher: Watcher) -> Environment:
-    """The environment of one side."""
-    tools: Installer = installer()
+class _Cut(KeyboardInterrupt):
+    """The user has had enough of running: what is known of each side, and how many cases it ran."""
+
+    def __init__(self, heads: Sequence[Head], ran: Sequence[int]) -> None:
+        super().__init__("while running")
+        self.heads, self.ran = heads, ran
+
+
+def environment_of(
+    side: Side, settings: Settings, watcher: Watcher, stop: threading.Event | None = None
+) -> Environment:
+    """The environment of one side; raises GateError, or Stopped where it is to stop."""
+    tools = installer(stop or threading.Event())
     cache = settings.cache or environments.cache_folder()
     return environments.made(side, settings.python or sys.executable, cache, tools, watcher.say)
 
@@ -65,9 +80,8 @@ def environments_of(
     sides: Sequence[Side], settings: Settings, watcher: Watcher
 ) -> list[Environment]:
     """Both environments, made side by side; raises GateError where they are the same."""
-    with ThreadPoolExecutor(len(sides)) as pool:
-        made = [pool.submit(environment_of, side, settings, watcher) for side in sides]
-        found = [future.result() for future in made]
+    stop = threading.Event()
+    found = _side_by_side(lambda side: environment_of(side, settings, watcher, stop), sides, stop)
     if len(found) > 1 and found[0].python == found[1].python:
         pins = ", ".join(pin for pin in found[0].pins if _is_framework(pin))
         raise GateError(
@@ -99,18 +113,32 @@ def common(found: Sequence[Environment], asked: Sequence[str]) -> list[str]:
     return backends
 
 
-def corpus_of(backends: Sequence[str], settings: Settings, watcher: Watcher) -> list[Entry]:
-    """The cases that both sides run."""
-    if settings.corpus is not None:
-        return corpora.read(settings.corpus, backends, watcher.say)
+def saved(settings: Settings) -> Saved | None:
+    """The saved cases that are asked for, known to be some; raises GateError."""
+    if settings.corpus is None:
+        return None
+    held = corpora.read(settings.corpus)
+    held.on(settings.backends or tuple(BACKENDS), lambda line: None)
+    return held
+
+
+def corpus_of(
+    held: Saved | None, backends: Sequence[str], settings: Settings, watcher: Watcher
+) -> list[Entry]:
+    """The cases that both sides run: those that are saved, or drawn ones."""
+    if held is not None:
+        return held.on(backends, watcher.say)
     return corpora.drawn(backends, settings.cases, settings.seed, settings.modes)
 
 
 def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
     """Records one side into a file, which is there once it is whole. Raises GateError."""
+    if output.exists() and not output.is_file():  # a device would make room for a file
+        raise GateError(f"cannot write to {output}: it is no regular file")
+    cases = saved(settings)
     (found,) = environments_of([side], settings, watcher)
     backends = common([found], settings.backends)
-    corpus = corpus_of(backends, settings, watcher)
+    corpus = corpus_of(cases, backends, settings, watcher)
     partial = output.with_name(f"{output.name}.partial")
     try:
         (written,), (place,) = recordings_of(
@@ -125,10 +153,6 @@ def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> 
     return written
 
 
-class _Stopped(Exception):
-    """The other side has failed, or the user has had enough."""
-
-
 def recordings_of(
     found: Sequence[Environment],
     backends: Sequence[str],
@@ -137,43 +161,67 @@ def recordings_of(
     settings: Settings,
     watcher: Watcher,
 ) -> tuple[list[Recording], list[Apart]]:
-    """What each environment does with the corpus, side by side; and the workers, still there."""
+    """What each environment does with the corpus, side by side; and the workers, still there.
+
+    Raises _Cut where the user interrupts it.
+    """
+    heads, ran = [recording.asked(environment) for environment in found], [0] * len(found)
     places = [environment.place(settings.case_limit) for environment in found]
     stop = threading.Event()
 
-    def one(number: int, tell: Callable[[], None]) -> Recording:
-        def told() -> None:
-            tell()
-            if stop.is_set():
-                raise _Stopped
+    try:
+        with watcher.counting("running", len(corpus) * len(found)) as tell:
 
+            def one(number: int) -> Recording:
+                def told() -> None:
+                    ran[number] += 1
+                    tell()
+                    if stop.is_set():
+                        raise Stopped
+
+                place, file = places[number], files[number]
+                heads[number] = recording.head_of(found[number], place, backends)
+                done = []
+                if settings.resume:
+                    done = recording.continued(file, heads[number], corpus)
+                    name, taken = found[number].side.name, f"{len(done):,} of {len(corpus):,}"
+                    watcher.say(f"{name}: resuming, {taken} cases are taken from {file}")
+                return recording.written(file, heads[number], corpus, place, told, done)
+
+            return _side_by_side(one, range(len(found)), stop), places
+    except BaseException as error:
+        for place in places:
+            place.close()
+        if isinstance(error, KeyboardInterrupt):
+            raise _Cut(heads, ran) from None
+        raise
+
+
+def _side_by_side(
+    work: Callable[[_Given], _Done], given: Sequence[_Given], stop: threading.Event
+) -> list[_Done]:
+    """What comes of each, all at once. Where one fails, or the user interrupts, the others stop.
+
+    stop: tells them to; they raise Stopped then.
+    """
+
+    def one(part: _Given) -> _Done:
         try:
-            head = recording.head_of(found[number], places[number], backends)
-            return recording.written(
-                files[number], head, corpus, places[number], told, settings.resume
-            )
+            return work(part)
         except BaseException:
             stop.set()
             raise
 
-    try:
-        with (
-            watcher.counting("running", len(corpus) * len(found)) as tell,
-            ThreadPoolExecutor(len(found)) as pool,
-        ):
-            futures = [pool.submit(one, number, tell) for number in range(len(found))]
-            try:
-                failed = [error for future in futures if (error := future.exception())]
-            except BaseException:
-                stop.set()
-                raise
-        if failed:
-            raise next((e for e in failed if not isinstance(e, _Stopped)), failed[0])
-    except BaseException:
-        for place in places:
-            place.close()
-        raise
-    return [future.result() for future in futures], places
+    with ThreadPoolExecutor(len(given)) as pool:
+        futures = [pool.submit(one, part) for part in given]
+        try:
+            failed = [error for future in futures if (error := future.exception())]
+        except BaseException:
+            stop.set()
+            raise
+    if failed:
+        raise next((e for e in failed if not isinstance(e, Stopped)), failed[0])
+    return [future.result() for future in futures]
 
 
 def compared_sides(
@@ -202,6 +250,7 @@ def compared_sides(
         offers=tuple(offers(held.pairs)),
         waivers=tuple(used),
         interrupted="" if held.whole else "judging",
+        ran=None if held.whole else Ran(*[len(side.records) for side in (sides[0], *sides)]),
     )
 
 
@@ -221,25 +270,35 @@ def decided(
     """
     mine = report / "candidate.recording"
     part: Part = "making environments"
+    heads = _asked(baseline, candidate)
     try:
         if isinstance(baseline, Path):
             old = recording.read(baseline)
+            heads[0] = old.head
             found = environments_of([candidate], settings, watcher)
+            heads[1:] = map(recording.asked, found)
             backends = common(found, settings.backends or tuple(old.head.packages))
             old, entries = _of(old, backends)
             files, names = [mine], [str(baseline), str(mine)]
         else:
+            cases = saved(settings)
             found = environments_of([baseline, candidate], settings, watcher)
+            heads = [*map(recording.asked, found)]
             backends = common(found, settings.backends)
-            entries = corpus_of(backends, settings, watcher)
+            entries = corpus_of(cases, backends, settings, watcher)
             files = [report / "baseline.recording", mine]
             names = [str(file) for file in files]
         part = "running"
         cleared(report)
         recorded, places = recordings_of(found, backends, entries, files, settings, watcher)
+    except _Cut as cut:
+        old_head, new_head = [*heads, *cut.heads][-2:]
+        ran = [len(entries), *cut.ran][-2:]  # a baseline from a file has run all of it
+        raise Interrupted(unjudged(old_head, new_head, part, Ran(len(entries), *ran))) from None
     except KeyboardInterrupt:
         cleared(report)
-        raise Interrupted(_unjudged(baseline, candidate, part)) from None
+        old_head, new_head = heads
+        raise Interrupted(unjudged(old_head, new_head, part)) from None
     sides = [old, *recorded] if isinstance(baseline, Path) else recorded
     before = None if isinstance(baseline, Path) else places[0]
     try:
@@ -253,11 +312,10 @@ def decided(
             place.close()
 
 
-def _unjudged(baseline: Side | Path, candidate: Side, part: Part) -> Result:
-    """The result where not even the versions are known."""
+def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
+    """The sides where not even the versions are known."""
     asked = str(baseline) if isinstance(baseline, Path) else baseline.text
-    before, after = (Head(text, "", {}, (), "") for text in (asked, candidate.text))
-    return unjudged(before, after, part)
+    return [Head(text, "", {}, (), "") for text in (asked, candidate.text)]
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:

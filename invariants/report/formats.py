@@ -32,7 +32,6 @@ def render(name: str, result: Result, report: Path) -> str:
     return FORMATS[name](result, report)
 
 
-def write(result: Result, report: Path) -> None:
-    """Writes all of them into the folder of the result."""
-    for name, file in _FILES.items():
-        (report / file).write_text(render(name, result, report), "utf-8")
+def files(result: Result, report: Path) -> dict[Path, str]:
+    """The files that stand beside a result in its folder, with their texts."""
+    return {report / file: render(name, result, report) for name, file in _FILES.items()}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from invariants.backends import BACKENDS
 from invariants.gate.change import Change, Kind
 from invariants.gate.distances import Distances
 from invariants.gate.recording import Head
@@ -17,6 +19,7 @@ from invariants.gate.result import Counts, Result
 from invariants.gate.waivers import Used
 from invariants.hazards import HAZARDS, Hazard
 from invariants.ledger import KnownIssue, known_issues, repro
+from invariants.oracle.rounding import LAMBDA
 
 #: What a change is called, by its status, and how it is coloured.
 _WORDS = {
@@ -26,14 +29,35 @@ _WORDS = {
     "both": ("in both", "dim"),
 }
 
+#: What the numbers of drift mean.
+DRIFT = (
+    "σ is the spread of an element: about as far as rounding moves it, so that two right ones are "
+    f"at most 2λ = {2 * LAMBDA:g} σ apart. Same bits: each element of an array is its twin to the "
+    "bit. 0 σ: bits differ, but only in elements of which nothing can be said, since σ is infinite "
+    "there (numbers that may have left the range of their dtype, training that may go either way), "
+    "or in the sign of a zero."
+)
+
+#: Why one side may have more to judge than the other.
+_UNEQUAL = "; a side is judged up to what it raises at, lacks, or does otherwise than expected"
+
+#: What an environment that was not asked yet was made from.
+_FRAMEWORKS = tuple(package for backend in BACKENDS.values() for package in backend.PACKAGES)
+
+#: How many are named of what is in both.
+_FEW = 5
+
 _VERDICTS = {"worse": "bold red", "no worse": "bold green", "undecided": "bold yellow"}
 
 
 def versions(head: Head) -> str:
     """What an environment has, in a line."""
     packages = dict(pair for held in head.packages.values() for pair in held.items())
+    pinned = dict(pin.split("==", 1) for pin in head.pins if "==" in pin)
+    packages = packages or {name: pinned[name] for name in _FRAMEWORKS if name in pinned}
     named = [f"{name} {version}" for name, version in packages.items()]
-    return ", ".join([*named, f"Python {head.python}"]) if head.python else "versions unknown"
+    named += [f"Python {head.python}"] if head.python else []
+    return ", ".join(named) or "versions unknown"
 
 
 def _entries(named: str) -> Iterator[KnownIssue | Hazard]:
@@ -55,6 +79,13 @@ def advice(named: str) -> Iterator[tuple[str, str]]:
         script = repro(entry) if isinstance(entry, KnownIssue) else None
         if script:
             yield "shown by", f"invariants/known_issues/{script.name}"
+
+
+def told(change: Change) -> Iterator[tuple[str, str]]:
+    """What is to be said of a change: what it counts as where one may wonder, and advice."""
+    if change.worse and change.kind.issue:
+        yield "counts as", "worse: it is known, but the baseline does not have it"
+    yield from advice(change.kind.issue)
 
 
 def _count(names: Sequence[str]) -> str:
@@ -117,18 +148,26 @@ def counts(found: Mapping[str, Counts]) -> list[str]:
             for side, count in zip(("baseline", "candidate"), held.died, strict=True)
             if count
         )
+        unequal = len({*held.gradients}) + len({*held.elements}) > 2
         lines.append(
             f"{backend}: {held.cases:,} cases on either side, "
             f"{held.gradients[0]:,} and {held.gradients[1]:,} gradients, "
             f"{held.elements[0]:,} and {held.elements[1]:,} elements{died}"
+            f"{_UNEQUAL if unequal else ''}"
         )
     return lines
 
 
+def _wrapped(line: str) -> RenderableType:
+    """A line that nobody copies: it may be broken, where others are left to the terminal."""
+    return Group(Text(line, style="dim", no_wrap=False, overflow="fold"))
+
+
 def _in_both(result: Result) -> list[str]:
-    held = [change for change in result.changes if change.status == "both"]
-    named = [c.kind.issue or f"{c.kind.property_} ({c.kind.what})" for c in held]
-    return [f"in both: {', '.join(named)}"] if named else []
+    held = [change.kind for change in result.changes if change.status == "both"]
+    first = ", ".join(k.issue or f"{k.property_} ({k.what})" for k in held[:_FEW])
+    more = f", … and {len(held) - _FEW:,} more" if len(held) > _FEW else ""
+    return [f"{len(held):,} in both: {first}{more}"] if held else []
 
 
 def _points(result: Result) -> list[str]:
@@ -167,7 +206,7 @@ def _stories(result: Result, report: Path) -> list[Text]:
     lines = []
     for change in result.worse:
         lines.append(Text(f"new: {named(change.kind)}", style="bold red"))
-        lines += [Text(f"  {name}: {said}") for name, said in advice(change.kind.issue)]
+        lines += [Text(f"  {name}: {said}") for name, said in told(change)]
         lines.append(Text(f"  {where(change, report)}"))
     return lines
 
@@ -175,11 +214,21 @@ def _stories(result: Result, report: Path) -> list[Text]:
 def where(change: Change, report: Path) -> str:
     """Where the case of a change is; `report` is the folder of the result."""
     if change.folder:
-        return f"case and script: {report / change.folder}"
+        return f"script, beside its case: {file(change, report)}"
     return (
         "it did not show again on its own: run its case "
         f"{change.decisive[0]} among the others to see it"
     )
+
+
+def file(change: Change, report: Path) -> Path:
+    """The script of a change, or the result where it has none: from the working directory on.
+
+    What is not below that directory has an absolute path.
+    """
+    path = report / change.folder / "repro.py" if change.folder else report / "result.json"
+    here, absolute = Path.cwd(), Path(os.path.abspath(path))
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else absolute
 
 
 def verdict(result: Result) -> str:
@@ -194,8 +243,22 @@ def verdict(result: Result) -> str:
     if result.verdict == "undecided":
         parts = ["it is undecided whether the candidate is worse"]
     parts += [said] if said else []
-    parts += [f"interrupted while {result.interrupted}"] if result.interrupted else []
+    parts += [_interrupted(result)] if result.interrupted else []
     return ": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:])
+
+
+def _interrupted(result: Result) -> str:
+    """In which part a gate was interrupted, and how far it was in it."""
+    said, ran = f"interrupted while {result.interrupted}", result.ran
+    if ran is None:
+        return said
+    if result.interrupted == "judging":
+        judged = sum(counts.cases for counts in result.counts.values())
+        return f"{said}, {judged:,} of {ran.cases:,} cases are judged"
+    return (
+        f"{said}, {ran.baseline:,} of {ran.cases:,} cases have run in the baseline and "
+        f"{ran.candidate:,} in the candidate"
+    )
 
 
 def closing(result: Result, report: Path) -> list[RenderableType]:
@@ -206,8 +269,9 @@ def closing(result: Result, report: Path) -> list[RenderableType]:
         parts += [
             drift(result.drift, "layers", "by family of layers"),
             drift(result.drift, "mode", "by mode"),
+            _wrapped(DRIFT),
         ]
-    parts += [Text(line, style="dim") for line in (*counts(result.counts), *_in_both(result))]
+    parts += [_wrapped(line) for line in (*counts(result.counts), *_in_both(result))]
     told = (*_points(result), *_offers(result), *_waivers(result))
     parts += [Text(line, style="yellow") for line in told]
     parts += _stories(result, report)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from invariants.gate.result import Result
-from invariants.report.gate import advice, named, told_of, verdict
+from invariants.report.gate import file, named, told, told_of, verdict
 
 
 def text(result: Result, report: Path) -> str:
@@ -19,11 +19,11 @@ def text(result: Result, report: Path) -> str:
 
 def _lines(result: Result, report: Path) -> Iterator[str]:
     for change in result.worse:
-        file = report / change.folder / "repro.py" if change.folder else report / "result.json"
         said = [named(change.kind), change.example]
-        said += [f"{name}: {text}" for name, text in advice(change.kind.issue)]
-        told = "\n".join(" ".join(part.split()) for part in said if part)
-        yield _command("error", told, f"new in the candidate: {change.kind.rule}", file)
+        said += [f"{name}: {text}" for name, text in told(change)]
+        message = "\n".join(" ".join(part.split()) for part in said if part)
+        title = f"new in the candidate: {change.kind.rule}"
+        yield _command("error", message, title, file(change, report))
     for waiver in result.waivers:
         if waiver.state != "in use":
             yield _command("warning", told_of(waiver), f"waiver {waiver.state}")
@@ -31,8 +31,8 @@ def _lines(result: Result, report: Path) -> Iterator[str]:
         yield _command("error", verdict(result), "the gate was interrupted")
 
 
-def _command(kind: str, message: str, title: str, file: Path | None = None) -> str:
-    fields = {"file": file.as_posix(), "line": "1"} if file else {}
+def _command(kind: str, message: str, title: str, of: Path | None = None) -> str:
+    fields = {"file": of.as_posix(), "line": "1"} if of else {}
     told = ",".join(f"{name}={_field(text)}" for name, text in {**fields, "title": title}.items())
     return f"::{kind} {told}::{_data(message)}"
 

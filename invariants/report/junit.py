@@ -16,7 +16,7 @@ from invariants.gate.change import Change
 from invariants.gate.matrix import NOT_GATED
 from invariants.gate.result import Result
 from invariants.properties import PROPERTIES
-from invariants.report.gate import advice, named, verdict, where
+from invariants.report.gate import named, told, verdict, where
 
 
 def text(result: Result, report: Path) -> str:
@@ -56,7 +56,7 @@ def _test(suite: Element, group: str, name: str, new: Iterable[Change], report: 
 
 def _story(change: Change, report: Path) -> str:
     lines = [named(change.kind), change.example, where(change, report)]
-    lines += [f"{name}: {said}" for name, said in advice(change.kind.issue)]
+    lines += [f"{name}: {said}" for name, said in told(change)]
     return "\n".join(lines)
 
 

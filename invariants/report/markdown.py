@@ -6,11 +6,21 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from invariants.gate.change import Change
+from invariants.gate.change import Change, Kind
 from invariants.gate.distances import Distances
 from invariants.gate.result import Result
 from invariants.report import picture
-from invariants.report.gate import advice, counts, named, told_of, verdict, versions, where
+from invariants.report.gate import (
+    DRIFT,
+    counts,
+    named,
+    title,
+    told,
+    told_of,
+    verdict,
+    versions,
+    where,
+)
 
 _MARKS = {"worse": "❌", "no worse": "✅", "undecided": "⚠️"}
 
@@ -28,22 +38,25 @@ def text(result: Result, report: Path) -> str:
     moved = [change for change in result.changes if change.status != "both"]
     if moved:
         lines += ["### What has changed", "", *_changes(moved)]
-    if len(moved) < len(result.changes):
-        both = [c.kind.issue or c.kind.property_ for c in result.changes if c.status == "both"]
-        lines += [f"In both: {', '.join(map(_code, both))}.", ""]
     for change in result.worse[:_STORIES]:
         lines += _story(change, report)
     if len(result.worse) > _STORIES:
         lines += [f"… and {len(result.worse) - _STORIES} more, in report.html.", ""]
+    if len(moved) < len(result.changes):
+        lines += _in_both([c.kind for c in result.changes if c.status == "both"])
     lines += _told(result)
     if result.drift:
-        lines += ["### Drift", "", *_drift(result.drift)]
+        lines += ["### Drift", "", *_drift(result.drift), _plain(DRIFT), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
+#: A word that Markdown would read as more than a word, without the punctuation around it.
+_MARKED = re.compile(r"[^\s()]*[\\`*_\[\]<>|~#$/](?:\([^\s()]*\)|[^\s()])*(?<![.,;:])")
+
+
 def _plain(words: str) -> str:
-    """Text that Markdown leaves as it is, within a cell of a table too."""
-    return re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", " ".join(words.split()))
+    """Text as it is, within a cell of a table too: paths, identifiers and the like are code."""
+    return _MARKED.sub(lambda found: _code(found[0]), " ".join(words.split()))
 
 
 def _code(words: str) -> str:
@@ -70,7 +83,7 @@ def _changes(moved: Iterable[Change]) -> Iterator[str]:
             else change.status,
             change.kind.backend,
             change.severity,
-            _plain(named(change.kind)),
+            _kind(change.kind),
             str(len(change.baseline)),
             str(len(change.candidate)),
         ]
@@ -79,13 +92,25 @@ def _changes(moved: Iterable[Change]) -> Iterator[str]:
     yield from _table(head, rows)
 
 
+def _kind(kind: Kind) -> str:
+    """A kind of finding in words, its name as code."""
+    return f"{_code(kind.rule)}: {_plain(title(kind.issue) if kind.issue else kind.what)}"
+
+
+def _in_both(kinds: Sequence[Kind]) -> list[str]:
+    """A list to fold out."""
+    head = f"<details><summary>{len(kinds):,} in both</summary>"
+    listed = [f"- {kind.backend}: {_kind(kind)}" for kind in kinds]
+    return [head, "", *listed, "", "</details>", ""]
+
+
 def _story(change: Change, report: Path) -> Iterator[str]:
     """A finding to fold out: expected, got, where its script is, and its network."""
     yield f"<details><summary>new: {_html(named(change.kind))}</summary>"
     yield ""
-    yield f"- {_plain(change.example)}"
+    yield f"- {_code(change.example)}"
     yield f"- {_plain(where(change, report))}"
-    for name, said in advice(change.kind.issue):
+    for name, said in told(change):
         yield f"- {name}: {_plain(said)}"
     yield ""
     case = change.shown.read() if change.shown else None
@@ -104,22 +129,20 @@ def _html(words: str) -> str:
 
 
 def _told(result: Result) -> Iterator[str]:
-    told = [
+    lines = [
         f"contract of {p.backend}: {_code(p.point)} is {_code(repr(p.baseline))} in the baseline "
         f"and {_code(repr(p.candidate))} in the candidate ({_code(p.issue)})"
         for p in result.points
     ]
-    told += [
+    lines += [
         f"the {offer.lacking} alone lacks, of {offer.backend}: {_plain(offer.what)} "
         f"({offer.cases:,} cases)"
         for offer in result.offers
     ]
-    told += [
-        f"waived: {_plain(f'{named(c.kind)}: {c.waived}')}" for c in result.changes if c.waived
-    ]
-    told += [_plain(told_of(waiver)) for waiver in result.waivers if waiver.state != "in use"]
-    if told:
-        yield from [*(f"- {line}" for line in told), ""]
+    lines += [f"waived: {_kind(c.kind)}: {_plain(c.waived)}" for c in result.changes if c.waived]
+    lines += [_plain(told_of(waiver)) for waiver in result.waivers if waiver.state != "in use"]
+    if lines:
+        yield from [*(f"- {line}" for line in lines), ""]
 
 
 def _drift(rows: Iterable[Distances]) -> Iterator[str]:

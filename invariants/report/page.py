@@ -6,7 +6,7 @@ What stands in a result file is text to the page; what it draws it draws itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing with its numbers. drawn: "" where it cannot be, then `missing` says why."""
+    """A drawing with its numbers. drawn: "" where it cannot be, then `missing` says why.
+
+    note: what the numbers mean.
+    """
 
     title: str
     said: str
     drawn: Markup
     rows: tuple[Distances, ...] = ()
     missing: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,7 @@ def _facts(change: Change, case: Case | None) -> Iterator[tuple[str, str]]:
     )
     if change.worse:
         yield "where", gate.where(change, Path())
-    yield from gate.advice(change.kind.issue)
+    yield from gate.told(change)
 
 
 def _number(value: float | str | None) -> str:
@@ -216,13 +220,14 @@ def _plots(result: Result) -> Iterator[Plot]:
         )
         for by, what in (("layers", "family of layers"), ("mode", "mode")):
             rows = [row for row in result.drift if row.backend == backend and row.by == by]
-            yield _ranges(
+            plot = _ranges(
                 f"Drift between the versions by {what}: {backend}",
                 "Where neither is wrong: the worst element of each gradient and weight whose bits "
                 f"differ; at most 2λ = {2 * LAMBDA:g}.",
                 {"candidate": rows},
                 2 * LAMBDA,
             )
+            yield replace(plot, note=gate.DRIFT)
         tally = Tally(cases=held.cases)
         tally.reach.update(held.reach)
         drawn = Markup(coverage.plot(backend, tally))

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from invariants.gate.change import Change, Kind
 from invariants.gate.result import Result
-from invariants.report.gate import advice, named, title, verdict
+from invariants.report.gate import advice, file, named, title, verdict
 
 _LEVELS = {"new": "error", "unmasked": "warning", "both": "note"}
 _STATES = {"new": "new", "unmasked": "new", "both": "unchanged"}
@@ -60,8 +60,12 @@ def _rule(name: str, kind: Kind) -> dict[str, Any]:
     return rule
 
 
+def _uri(path: Path) -> str:
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix())
+
+
 def _result(change: Change, rule: int, report: Path) -> dict[str, Any]:
-    file = report / change.folder / "repro.py" if change.folder else report / "result.json"
+    path = file(change, report)
     kind = change.kind
     key = "\n".join((kind.backend, kind.property_, kind.issue, kind.what))
     result: dict[str, Any] = {
@@ -73,7 +77,7 @@ def _result(change: Change, rule: int, report: Path) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(file.as_posix())},
+                    "artifactLocation": {"uri": _uri(path)},
                     "region": {"startLine": 1},
                 }
             }

@@ -24,6 +24,15 @@ echo '## worse' > "$REPORT/report.md"
 exit 1
 """
 
+#: What a gate may leave that could not be decided.
+BROKEN = {
+    "nothing": "",
+    "an empty result": ': > "$REPORT/result.json"',
+    "half a result": """echo '{"verdict": "wor' > "$REPORT/result.json" """,
+    "a result without a verdict": """echo '[]' > "$REPORT/result.json" """,
+    "a summary that cannot be read": 'mkdir "$REPORT/report.md"',
+}
+
 
 def test_every_input_is_an_option_of_the_gate() -> None:
     assert {f"--{name}" for name in ACTION["inputs"]} == OPTIONS - {"--resume"}
@@ -43,11 +52,13 @@ def test_every_step_is_an_action_of_a_version_or_a_script_of_a_shell() -> None:
         assert "${{" not in step.get("run", ""), "an input would be read as a script"
 
 
-def ran(name: str, folder: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+def ran(
+    name: str, folder: Path, gate: str = FAKE, **inputs: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the script of a step with these inputs, as the runner would."""
     program = folder / "bin" / "invariants"
     program.parent.mkdir()
-    program.write_text(FAKE)
+    program.write_text(gate)
     program.chmod(0o755)
     usual = {name: given.get("default", "") for name, given in ACTION["inputs"].items()}
     variables = {}
@@ -90,6 +101,16 @@ def test_the_verdict_and_the_summary_are_handed_on_where_the_gate_fails(tmp_path
     assert ran("Gate", tmp_path, baseline="a", candidate="b").returncode == 1
     assert (tmp_path / "GITHUB_OUTPUT").read_text() == "verdict=worse\n"
     assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text() == "## worse\n"
+
+
+@pytest.mark.parametrize("left", BROKEN)
+def test_the_step_ends_as_the_gate_did_whatever_is_left_of_its_report(
+    left: str, tmp_path: Path
+) -> None:
+    undecided = f'#!/bin/sh\nmkdir -p "$REPORT"\n{BROKEN[left]}\nexit 2\n'
+    done = ran("Gate", tmp_path, undecided, baseline="a", candidate="b")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert (tmp_path / "GITHUB_OUTPUT").read_text() == "verdict=\n"
 
 
 @pytest.mark.parametrize("candidate", ["torch>=2,<3", "torch; rm -rf $HOME"])

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sample_result import HEADS, sample
 from shelf import put
+from tests_support import simple_case
 
+from invariants.cli import main
+from invariants.gate import bisecting, result_file, running
 from invariants.gate.bisecting import is_version, narrowed, released
+from invariants.gate.environments import Side
 from invariants.gate.errors import GateError
+from invariants.gate.result import Result, unjudged
 
 RELEASES = [f"1.{n}" for n in range(1, 10)]
 
@@ -47,6 +56,70 @@ def test_the_releases_between_come_from_good_to_bad(index: None) -> None:
     assert released("torch", "2.0", "1.1", sys.executable) == ["1.10", "1.2"]
     with pytest.raises(GateError, match=r"there is no torch 3; the newest is 2\.0"):
         released("torch", "1.0", "3", sys.executable)
+
+
+@pytest.fixture
+def pair(index: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate of two releases that has something new, with a case of it."""
+    (new,) = sample().worse
+    change = replace(new, folder="findings/a")
+
+    def decided(old: Side, new: Side, settings: object, report: Path, *given: object) -> Result:
+        (report / "findings" / "a").mkdir(parents=True)
+        (report / "findings" / "a" / "case.json").write_text(simple_case().to_json())
+        return replace(sample(), changes=(change,))
+
+    monkeypatch.setattr(running, "decided", decided)
+    monkeypatch.chdir(tmp_path)
+
+
+def bisect(monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a bisection."""
+    given = ("torch", "--good", "1.0", "--bad", "2.0")
+    monkeypatch.setattr(sys, "argv", ["invariants", "bisect", *given])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0)
+
+
+def test_the_pair_is_reported_before_the_releases_between_are_asked(
+    pair: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shows(side: Side, *given: object) -> bool:
+        assert Path("invariants-gate/report.html").is_file()
+        assert "the candidate is worse" in capsys.readouterr().out
+        monkeypatch.setattr(bisecting, "_shows", lambda side, *given: side.text > "torch==1.2")
+        return True
+
+    monkeypatch.setattr(bisecting, "_shows", shows)
+    assert bisect(monkeypatch) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("torch 1.2 is the first to show, 1.1 does not: upstream_gradients")
+
+
+def test_a_bisection_says_what_it_does_and_that_it_was_interrupted(
+    pair: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bisecting, "_shows", lambda *given: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    assert bisect(monkeypatch) == 2
+    told = capsys.readouterr()
+    assert told.err.strip() == "invariants: interrupted"
+    assert told.out.startswith("bisecting torch from 1.0 to 2.0: 3 releases between them\n")
+    assert result_file.read(Path("invariants-gate")).verdict == "worse"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_bisection_whose_pair_is_interrupted_writes_what_it_knows(
+    pair: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*given: object) -> None:
+        raise running.Interrupted(unjudged(*HEADS, "running"))
+
+    monkeypatch.setattr(running, "decided", interrupted)
+    assert bisect(monkeypatch) == 2
+    assert capsys.readouterr().err.strip() == "invariants: interrupted"
+    assert result_file.read(Path("invariants-gate")).interrupted == "running"
 
 
 def test_a_version_is_one() -> None:

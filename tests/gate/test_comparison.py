@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests_support import simple_case
 
@@ -14,7 +15,7 @@ from invariants.gate.change import Change, Kind
 from invariants.gate.comparison import changed_points, compared, kinds
 from invariants.gate.corpus import Entry
 from invariants.gate.distances import Sample
-from invariants.gate.drift import Drifts, family
+from invariants.gate.drift import Drifts, _spreads, family
 from invariants.gate.judging import Judged
 from invariants.gate.recording import Head
 from invariants.gate.result import counted, offers, unjudged
@@ -22,6 +23,7 @@ from invariants.gate.result_file import text
 from invariants.judge import Verdict, evidence_of, judge, verdict_on
 from invariants.ledger import known_issues
 from invariants.observation import Observation
+from invariants.oracle.rounding import Estimate
 
 VERSIONS = {"torch": [{"torch": "2.12.0"}, {"torch": "2.13.0"}]}
 ENTRY = Entry("torch", simple_case())
@@ -156,6 +158,16 @@ def test_drift_counts_in_spreads_what_has_other_bits() -> None:
         assert drift.equal == drift.arrays - 1
         assert 6.0 < drift.largest < 10.0
         assert 0.0 < drift.share < 1.0
+
+
+def test_what_differs_where_nothing_can_be_said_or_in_the_sign_of_a_zero_is_0_spreads_apart() -> (
+    None
+):
+    one, two, zero = np.ones(1), np.full(1, 2.0), np.zeros(1)
+    known, unknown = Estimate(one, np.full(1, 0.5)), Estimate(one, np.full(1, np.inf))
+    assert _spreads(one, one, known) is None
+    assert _spreads(one, two, known) == 2.0
+    assert _spreads(one, two, unknown) == _spreads(zero, -zero, known) == 0.0
 
 
 def test_where_one_side_is_wrong_there_is_no_drift() -> None:

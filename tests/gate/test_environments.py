@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from shelf import put
 
 from invariants.backends import versions
-from invariants.gate.environments import Side, made, resolved, side
+from invariants.gate.environments import Environment, Side, made, resolved, side
 from invariants.gate.errors import GateError
 from invariants.gate.installing import Pip, Uv, python_in, reason
+from invariants.gate.running import Settings, environment_of, environments_of
 
 
 @pytest.fixture
@@ -173,6 +182,45 @@ def test_the_same_set_is_built_once_and_another_beside_it(tmp_path: Path) -> Non
     assert made(asked, sys.executable, tmp_path, other, quiet).python != first.python
 
 
+class Together(Shelf):
+    """Does not go on before the other side installs as well."""
+
+    def __init__(self) -> None:
+        super().__init__("torch==2.13")
+        self.both = threading.Barrier(2)
+
+    def install(self, python: str, folder: Path, pins: object) -> None:
+        super().install(python, folder, pins)
+        self.both.wait(20)
+
+
+def test_two_sides_that_make_the_same_environment_are_not_in_one_anothers_way(
+    tmp_path: Path,
+) -> None:
+    tools = Together()
+
+    def one(name: str) -> Environment:
+        return made(side(name, ["torch"]), sys.executable, tmp_path, tools, quiet)
+
+    with ThreadPoolExecutor(2) as pool:
+        before, after = pool.map(one, ("baseline", "candidate"))
+    assert before.python == after.python
+    assert [path.name for path in tmp_path.iterdir()] == [Path(after.python).parts[-3]]
+
+
+@dataclass(frozen=True)
+class Telling:
+    """Who writes down what is said."""
+
+    told: list[str]
+
+    def say(self, line: str) -> None:
+        self.told.append(line)
+
+    def counting(self, what: str, total: int) -> AbstractContextManager[Callable[[], None]]:
+        return nullcontext(lambda: None)
+
+
 class Failing(Shelf):
     """Fails in the middle of it."""
 
@@ -190,6 +238,80 @@ def test_what_fails_half_way_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_named() -> None:
     with pytest.raises(GateError, match="cannot write to /proc/x"):
         made(side("baseline", ["torch"]), sys.executable, Path("/proc/x"), Shelf("a==1"), quiet)
+
+
+#: An installer that knows no torch 99, and that is not ready with any other before long.
+SLOW = """#!/bin/sh
+echo $$ >> "$STARTED"
+case "$1 $2" in
+  "pip compile")
+    asked=$(cat)
+    case "$asked" in *99*) until [ -d "$CACHE" ]; do sleep 0.1; done; sleep 0.3
+      echo "there is no torch 99" >&2; exit 1 ;; esac
+    echo "torch==2.12.0" ;;
+  "venv --quiet") mkdir -p "$5/bin" ;;
+  *) sleep 60 & echo $! >> "$STARTED"; wait ;;
+esac
+"""
+
+
+def is_running(process: str) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", process], capture_output=True).stdout
+    return state[:1] not in (b"", b"Z")
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of a gate whose installer takes its time."""
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(SLOW)
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{uv.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("STARTED", str(tmp_path / "started"))
+    monkeypatch.setenv("CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_where_one_side_does_not_resolve_the_others_installation_is_ended(
+    slow: Path, tmp_path: Path
+) -> None:
+    sides = [side("baseline", ["torch==2.12.0"]), side("candidate", ["torch==99"])]
+    told: list[str] = []
+    started = time.monotonic()
+    with pytest.raises(GateError, match="--candidate torch==99 numpy: there is no torch 99"):
+        environments_of(sides, Settings(cache=slow), Telling(told))
+    assert time.monotonic() - started < 20
+    assert any("installing 1 packages" in line for line in told), "it was on its way"
+    assert not [*slow.iterdir()]
+    assert not [p for p in (tmp_path / "started").read_text().split() if is_running(p)]
+
+
+class Interrupting(Telling):
+    """Who has had enough once the baseline is installed."""
+
+    def say(self, line: str) -> None:
+        if line.startswith("baseline: installing"):
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+def alone(cache: Path) -> None:
+    environment_of(side("baseline", ["torch"]), Settings(cache=cache), Interrupting([]))
+
+
+def side_by_side(cache: Path) -> None:
+    sides = [side("baseline", ["torch"]), side("candidate", ["torch>2"])]
+    environments_of(sides, Settings(cache=cache), Interrupting([]))
+
+
+@pytest.mark.parametrize("installing", [alone, side_by_side])
+def test_an_installation_that_is_interrupted_is_ended(
+    installing: Callable[[Path], None], slow: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        installing(slow)
+    assert not [*slow.iterdir()]
+    assert not [p for p in (tmp_path / "started").read_text().split() if is_running(p)]
 
 
 def test_a_tool_that_does_not_start_is_named() -> None:

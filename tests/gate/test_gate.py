@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests_support import BLOCKING, simple_case
 
 from invariants.backends.places import HERE
 from invariants.cli import main
-from invariants.gate import corpus, folder, recording
+from invariants.gate import corpus, folder, recording, running
 from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
@@ -248,7 +249,7 @@ def test_a_folder_of_findings_is_a_corpus(tmp_path: Path) -> None:
     (tmp_path / "findings" / "a").mkdir(parents=True)
     (tmp_path / "findings" / "a" / "case.json").write_text(simple_case().to_json())
     (tmp_path / "findings" / "a" / "repro.py").write_text("raise SystemExit")
-    entries = corpus.read(tmp_path, ["torch", "tensorflow"], silent)
+    entries = corpus.read(tmp_path).on(["torch", "tensorflow"], silent)
     assert [entry.backend for entry in entries] == ["torch", "tensorflow"]
 
 
@@ -257,7 +258,7 @@ def test_a_corpus_goes_on_where_a_backend_lacks_what_a_case_asks_for(tmp_path: P
     (tmp_path / "a.json").write_text(json.dumps(document))
     (tmp_path / "b.json").write_text(simple_case().to_json())
     told: list[str] = []
-    entries = corpus.read(tmp_path, ["torch", "tensorflow"], told.append)
+    entries = corpus.read(tmp_path).on(["torch", "tensorflow"], told.append)
     assert [(entry.backend, bool(entry.case.groups)) for entry in entries] == [
         ("torch", True),
         ("torch", False),
@@ -285,8 +286,43 @@ def test_a_file_that_is_no_case_is_named(
         (tmp_path / "case.json").write_text(simple_case().to_json())
         (tmp_path / name).write_text(text)
     with pytest.raises(GateError) as raised:
-        corpus.read(tmp_path, ["torch"], silent)
+        corpus.read(tmp_path).on(["torch"], silent)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("command", ["gate", "record"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no folder corpus"),
+        ("hello", "corpus/a.json: not JSON"),
+        ("", "corpus/a.json: not JSON"),
+    ],
+)
+def test_a_corpus_is_read_before_an_environment_is_made(
+    command: str,
+    content: str | None,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def made(*given: object) -> None:
+        raise GateError("an environment was made")
+
+    monkeypatch.setattr(running, "environments_of", made)
+    if content is not None:
+        (tmp_path / "corpus").mkdir()
+        (tmp_path / "corpus" / "a.json").write_text(content)
+    sides = {
+        "gate": ("--baseline", "torch==2.12.0", "--candidate", "torch==2.13.0"),
+        "record": ("-o", "a", "torch==2.12.0"),
+    }
+    given = (command, *sides[command], "--corpus", "corpus")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("invariants: --corpus: ")
+    assert words in said
 
 
 # --- recordings -----------------------------------------------------------------------------------
@@ -336,9 +372,24 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
     recorded(tmp_path / "a")
     other = replace(HEAD, python="3.12.0")
     with pytest.raises(GateError, match=r"of torch==2.13.0 in another environment"):
-        recording.written(tmp_path / "a", other, ENTRIES, HERE, nobody, resume=True)
+        recording.continued(tmp_path / "a", other, ENTRIES)
     with pytest.raises(GateError, match="of another corpus"):
-        recording.written(tmp_path / "a", HEAD, ENTRIES[1:], HERE, nobody, resume=True)
+        recording.continued(tmp_path / "a", HEAD, ENTRIES[1:])
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_regular_file_is_not_recorded_over(
+    make: Callable[[Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path / "a")
+    before = (tmp_path / "a").stat()
+    assert run("record", "-o", "a", cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    assert capsys.readouterr().err == "invariants: cannot write to a: it is no regular file\n"
+    assert (tmp_path / "a").stat().st_ino == before.st_ino
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 class Dying:

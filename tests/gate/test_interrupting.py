@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from tests_support import simple_case
 from invariants.cli import main
 from invariants.gate import judgement, recording, reducing, running
 from invariants.gate.corpus import Entry
+from invariants.gate.environments import Environment, Side
 
 ENTRIES = [Entry("torch", simple_case())]
 
@@ -55,14 +59,16 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         ]
         return sides, places
 
-    monkeypatch.setattr(running, "environments_of", lambda *given: [])
+    sides = zip(("baseline", "candidate"), HEADS, strict=True)
+    made = [Environment(Side(name, (h.asked,)), h.asked, h.pins) for name, h in sides]
+    monkeypatch.setattr(running, "environments_of", lambda *given: made)
     monkeypatch.setattr(running, "common", lambda *given: ["torch"])
     monkeypatch.setattr(running, "corpus_of", lambda *given: ENTRIES)
     monkeypatch.setattr(running, "recordings_of", recorded)
     monkeypatch.chdir(tmp_path)
 
-    def run() -> dict[str, Any]:
-        arguments = ("gate", "--baseline", "current", "--candidate", "torch==2.13.0")
+    def run(*more: str) -> dict[str, Any]:
+        arguments = ("gate", "--baseline", "current", "--candidate", "torch==2.13.0", *more)
         monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
         with pytest.raises(SystemExit) as left:
             main()
@@ -106,3 +112,89 @@ def test_what_was_judged_before_is_there(
     assert sum(line.startswith("::error ") for line in said) >= 2, "what is new, and the end"
     assert [c["status"] for c in document["changes"]].count("new") >= 1
     assert all(change["shown"] and not change["folder"] for change in document["changes"])
+
+
+# --- while cases run ------------------------------------------------------------------------------
+
+
+MANY = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(4)]
+RECORDINGS_OF = running.recordings_of
+
+
+class Ending(Raising):
+    """A place that is interrupted while it runs its last case, together with the other one."""
+
+    def __init__(self, cases: int, together: Barrier) -> None:
+        super().__init__(1)
+        self.left, self.together = cases, together
+
+    def run(self, *given: object) -> list[dict[str, object]]:
+        self.left -= 1
+        if not self.left:
+            if self.together.wait(60) == 0:
+                terminate()
+            time.sleep(1)  # the one who waits for both hears of it first
+        return super().run(*given)
+
+
+@pytest.fixture
+def ended(gated: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a gate that is interrupted when so many cases have run on either side."""
+
+    def run(baseline: int, candidate: int, *more: str) -> dict[str, Any]:
+        together, heads = Barrier(2), {head.asked: head for head in HEADS}
+        ran = dict(zip(heads, (baseline, candidate), strict=True))
+        places = {asked: Ending(cases, together) for asked, cases in ran.items()}
+        monkeypatch.setattr(running, "recordings_of", RECORDINGS_OF)
+        monkeypatch.setattr(running, "corpus_of", lambda *given: MANY)
+        monkeypatch.setattr(Environment, "place", lambda self, limit: places[self.python])
+        monkeypatch.setattr(recording, "head_of", lambda of, *given: heads[of.python])
+        monkeypatch.setattr(recording, "repeats", lambda case: False)
+        document: dict[str, Any] = gated(*more)
+        return document
+
+    return run
+
+
+def test_an_interrupted_gate_says_the_versions_and_how_much_has_run(
+    ended: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = ended(3, 2)
+    assert document["ran"] == {"cases": 4, "baseline": 3, "candidate": 2}
+    how_far = "3 of 4 cases have run in the baseline and 2 in the candidate"
+    report = Path("invariants-gate/report.md").read_text()
+    for said in (report, capsys.readouterr().out):
+        assert how_far in said
+        assert "torch 2.12.0, Python 3.11.7" in said
+        assert "torch 2.13.0, Python 3.11.7" in said
+
+
+def test_what_is_resumed_is_told_with_how_much_is_taken_over(
+    ended: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended(3, 1)
+    assert "resuming" not in capsys.readouterr().out
+    document = ended(1, 2, "--resume")
+    assert document["ran"] == {"cases": 4, "baseline": 4, "candidate": 3}
+    said = capsys.readouterr().out.splitlines()
+    for name, cases in (("baseline", 3), ("candidate", 1)):
+        file = f"invariants-gate/{name}.recording"
+        assert f"{name}: resuming, {cases} of 4 cases are taken from {file}" in said
+
+
+def test_a_gate_that_is_interrupted_before_it_runs_says_what_was_resolved(
+    gated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "corpus_of", terminate)
+    assert gated()["interrupted"] == "making environments"
+    said = capsys.readouterr().out.splitlines()
+    assert "baseline (torch==2.12.0): torch 2.12.0" in said
+    assert "candidate (torch==2.13.0): torch 2.13.0" in said
+
+
+def test_a_gate_that_is_interrupted_while_it_judges_says_how_much_is_judged(
+    gated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(judgement, "verdict", terminate)
+    gated()
+    assert "interrupted while judging, 0 of 1 cases are judged" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from sample_result import HEADS
 from tests_support import simple_case
 
 from invariants.backends.places import HERE
-from invariants.gate import judgement, recording
+from invariants.gate import judgement, judging, recording
 from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Recording
@@ -58,6 +58,35 @@ def test_who_judges_changes_nothing(
     assert shared.pairs[0][1].findings, "one that differs"
     assert shared.drifts.rows == alone.drifts.rows
     assert shared.errors.rows == alone.errors.rows
+
+
+#: What an exception says in some run, and in another one of another installation.
+SAID = tuple(
+    f'in user code: File "<case {n}>", line 23, in step * File "{site}/site-packages/keras/a.py", '
+    f"line 5: <case_{n}.Net object at 0x7f20ec3a5d0{n}> in {temporary}/m.h5"
+    for n, site, temporary in (
+        (6, "/opt/a b/lib/python3.11", "/tmp/tmpab1c_2d3"),
+        (8, "/opt", "/var/tmp/tmpxyz00_00"),
+    )
+)
+
+
+@pytest.mark.parametrize("point", ["error", "warnings"])
+def test_what_an_exception_says_is_the_same_in_every_run_and_installation(point: str) -> None:
+    said = []
+    for text in SAID:
+        told = {"error": ("RuntimeError", text), "frames": []}
+        if point == "warnings":
+            told = {"warnings": [("UserWarning", text)]}
+        record = recording.Record(ENTRIES[0], [{"action": 2, **told}])
+        findings = judging.judged(record, judging.verdict(record, HEADS[0], "")).findings
+        said += [str(f.got) for f in findings if f.action == 2 and "user code" in str(f.got)]
+    first, other = said
+    assert first == other
+    assert first.partition(": ")[2] == (
+        'in user code: File "<case>", line 23, in step * File "keras/a.py", '
+        "line 5: <case.Net object at 0x…> in tmp/m.h5"
+    )
 
 
 class Interrupting(Nobody):

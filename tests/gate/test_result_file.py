@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,11 @@ import jsonschema
 import pytest
 from sample_result import AWKWARD, GRADIENT, HEADS, sample
 
-from invariants.gate import result_file
+from invariants.gate import command, result_file
 from invariants.gate.errors import GateError
 from invariants.gate.result import unjudged
 from invariants.gate.result_file import text
+from invariants.gate.writing import written
 
 SCHEMA = json.loads(Path("docs/result.schema.json").read_text())
 
@@ -109,6 +111,33 @@ def test_a_case_of_another_version_is_no_case_but_no_error() -> None:
     (change,) = result_file.parsed(json.dumps(document)).worse
     assert change.shown is not None
     assert change.shown.read() is None
+
+
+def full(path: Path, text: str, encoding: str) -> int:
+    """Writes half of what does not fit any more."""
+    path.write_bytes(text[: len(text) // 2].encode(encoding))
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_files_that_were_there_and_no_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "result.json", tmp_path / "report.md"
+    written({old: "old"})
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        written({old: "newer", new: "new"})
+    assert [*tmp_path.iterdir()] == [old]
+    assert old.read_text() == "old"
+
+
+def test_a_gate_on_a_full_disk_is_one_line_and_leaves_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(GateError, match=f"cannot write to {tmp_path}: No space left on device"):
+        command._told(sample(), 0.0, tmp_path, command._watcher())
+    assert not [*tmp_path.iterdir()]
 
 
 def test_awkward_words_are_kept() -> None:

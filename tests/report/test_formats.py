@@ -9,12 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from sample_result import HEADS, sample
+from sample_result import HEADS, ISSUE, sample
 
 from invariants.cli import main
 from invariants.gate import result_file
+from invariants.gate.change import Change
 from invariants.gate.result import unjudged
-from invariants.report import formats
+from invariants.report import formats, markdown
 from invariants.report.gate import advice
 
 WORSE = sample()
@@ -61,6 +62,62 @@ def test_what_is_new_and_known_upstream_is_told_with_its_script(name: str) -> No
     assert f"invariants/known_issues/{issue}.py" in text
 
 
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_the_table_of_drift_is_explained(name: str) -> None:
+    text = " ".join(rendered(name).split())
+    assert "σ is the spread of an element" in text
+    assert "0 σ: bits differ, but only in elements of which nothing can be said" in text
+    assert "σ is the spread" not in rendered(name, replace(WORSE, drift=(), counts={}))
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "html"])
+def test_it_is_said_why_one_side_has_more_to_judge(name: str) -> None:
+    why = "a side is judged up to what it raises at"
+    assert why not in rendered(name)
+    held = WORSE.counts["torch"]
+    fewer = replace(held, gradients=(held.gradients[0], held.gradients[1] - 1))
+    assert why in " ".join(rendered(name, replace(WORSE, counts={"torch": fewer})).split())
+
+
+def known(number: int = 0) -> Change:
+    """A change for the worse that goes by the name of a known issue."""
+    (new,) = WORSE.worse
+    severities = ("", "known issue")
+    kind = replace(new.kind, issue=f"torch-muon-epsilon{number or ''}")
+    return replace(new, kind=kind, severities=severities, folder="findings/a")
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "junit", "html", "annotations"])
+def test_a_known_issue_that_is_new_is_said_to_count_as_worse(name: str) -> None:
+    said = "worse: it is known, but the baseline does not have it"
+    assert said in rendered(name, replace(WORSE, changes=(known(),)))
+    assert said not in rendered(name)
+    assert said not in rendered(name, replace(WORSE, changes=(replace(known(), status="both"),)))
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "junit", "sarif", "annotations"])
+def test_the_script_of_a_finding_is_named_from_the_working_directory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = replace(WORSE, changes=(known(),))
+    for folder in (Path("gate"), tmp_path / "gate", Path("x/../gate")):
+        text = formats.render(name, result, folder)
+        assert re.search(r"(?<![\w/])gate/findings/a/repro\.py", text), text
+    text = formats.render(name, result, tmp_path.parent / "gate")
+    assert f"{tmp_path.parent}/gate/findings/a/repro.py" in text
+
+
+def test_the_terminal_names_a_few_of_what_is_in_both_and_breaks_the_line() -> None:
+    both = tuple(replace(known(n), status="both") for n in range(1, 21))
+    text = rendered("terminal", replace(WORSE, changes=both))
+    said = " ".join(text.partition("20 in both: ")[2].splitlines()[:2])
+    assert said.startswith("torch-muon-epsilon1, ")
+    assert "torch-muon-epsilon5, … and 15 more" in " ".join(said.split())
+    assert "torch-muon-epsilon6" not in text
+    assert max(map(len, text.partition("drift")[2].splitlines())) <= 110
+
+
 # --- Markdown -------------------------------------------------------------------------------------
 
 
@@ -82,8 +139,29 @@ def test_markdown_leaves_no_html_of_a_finding_and_no_broken_table() -> None:
 
 def test_markdown_draws_the_network_of_what_is_new() -> None:
     text = rendered("markdown")
-    assert text.count("<details>") == text.count("</details>") == len(WORSE.worse)
+    assert text.count("<details>") == text.count("</details>") == len(WORSE.worse) + 1
     assert "dense_0" in text.partition("```text")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("a gradient of zeros, said simply.", "a gradient of zeros, said simply."),
+        ("layer (exclude_layers), or b_1.", "layer (`exclude_layers`), or `b_1`."),
+        ("compile() and train_on_batch()", "compile() and `train_on_batch()`"),
+        ("script: a/b_c-d/repro.py", "script: `a/b_c-d/repro.py`"),
+        ("x)y_z a_b)*c <b> 2|3", r"x)`y_z` `a_b`)`*c` `<b>` `2\|3`"),
+    ],
+)
+def test_markdown_has_paths_and_identifiers_as_code(words: str, shown: str) -> None:
+    assert markdown._plain(words) == shown
+
+
+def test_markdown_folds_what_is_in_both() -> None:
+    text = rendered("markdown")
+    folded = text.partition("<details><summary>1 in both</summary>")[2].partition("</details>")[0]
+    assert f"- torch: `{ISSUE.id}`: " in folded
+    assert ISSUE.id not in text.replace(folded, "")
 
 
 # --- JUnit ----------------------------------------------------------------------------------------
