@@ -254,6 +254,14 @@ def compared_sides(
     )
 
 
+def _recorded_before(baseline: Path, settings: Settings) -> Recording:
+    """The recording of an earlier day, which brings its own cases; raises GateError."""
+    for option, given in (("--corpus", settings.corpus), ("--mode", settings.modes)):
+        if given:
+            raise GateError(f"{option}: the cases are those of {baseline}; leave it out")
+    return recording.read(baseline)
+
+
 def decided(
     baseline: Side | Path,
     candidate: Side,
@@ -273,7 +281,7 @@ def decided(
     heads = _asked(baseline, candidate)
     try:
         if isinstance(baseline, Path):
-            old = recording.read(baseline)
+            old = _recorded_before(baseline, settings)
             heads[0] = old.head
             found = environments_of([candidate], settings, watcher)
             heads[1:] = map(recording.asked, found)

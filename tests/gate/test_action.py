@@ -57,7 +57,7 @@ def ran(
 ) -> subprocess.CompletedProcess[str]:
     """Runs the script of a step with these inputs, as the runner would."""
     program = folder / "bin" / "invariants"
-    program.parent.mkdir()
+    program.parent.mkdir(exist_ok=True)
     program.write_text(gate)
     program.chmod(0o755)
     usual = {name: given.get("default", "") for name, given in ACTION["inputs"].items()}
@@ -110,6 +110,13 @@ def test_the_step_ends_as_the_gate_did_whatever_is_left_of_its_report(
     undecided = f'#!/bin/sh\nmkdir -p "$REPORT"\n{BROKEN[left]}\nexit 2\n'
     done = ran("Gate", tmp_path, undecided, baseline="a", candidate="b")
     assert (done.returncode, done.stderr) == (2, "")
+    assert (tmp_path / "GITHUB_OUTPUT").read_text() == "verdict=\n"
+
+
+def test_the_report_of_an_earlier_run_is_not_handed_on(tmp_path: Path) -> None:
+    assert ran("Gate", tmp_path, baseline="a", candidate="b").returncode == 1
+    (tmp_path / "GITHUB_OUTPUT").write_text("")
+    assert ran("Gate", tmp_path, "#!/bin/sh\nexit 2\n", baseline="a", candidate="b").returncode == 2
     assert (tmp_path / "GITHUB_OUTPUT").read_text() == "verdict=\n"
 
 

@@ -339,6 +339,20 @@ def recorded(path: Path) -> recording.Recording:
     return recording.written(path, HEAD, ENTRIES, HERE, nobody)
 
 
+@pytest.mark.parametrize("option", [("--corpus", "corpus"), ("--mode", "eager")])
+def test_a_recorded_baseline_brings_its_own_cases(
+    option: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recorded(tmp_path / "old.recording")
+    given = ("gate", "--baseline", "old.recording", "--candidate", "current", *option)
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == f"invariants: {option[0]}: the cases are those of old.recording; leave it out"
+
+
 def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = recorded(tmp_path / "a")
     read = recording.read(tmp_path / "a")
