@@ -10,18 +10,24 @@ import pytest
 from forging import at, gradient_of, since, torch_case
 from rich.console import Console
 
-from invariants.architecture.layers.activations import Tanh
+from invariants.architecture.layers.activations import Softplus, Tanh
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.grouping import RmsNorm
+from invariants.architecture.layers.shaping import Reshape
 from invariants.backends import BACKENDS
-from invariants.case import Case
+from invariants.case import Case, frozen
 from invariants.hazards import ZEROS
 from invariants.judge import gather, judge
+from invariants.objective import Term
 from invariants.optimizer import SGD, Adam
 from invariants.program import Compile, Freeze, Gradient, Reload, Step
 from invariants.properties import findings
 from invariants.properties.evidence import Evidence
 from invariants.report.terminal import closing
 from invariants.suite.tally import Tally
+
+#: Of three samples whose gradients come to 0, but for rounding.
+TARGETS = (1.0, 1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 0.5, -1.0, 0.5, -0.5, 0.5)
 
 PROGRAM = (Step(0), Freeze("dense_2"), Gradient(0), Step(0), Step(0))
 
@@ -56,6 +62,40 @@ def test_momentum_averages_and_decay_are_a_hazard_at_each_step(optimizer: Any) -
 
 def test_plain_descent_keeps_the_bits() -> None:
     assert not hazards(gather(case(SGD()), "torch"))
+
+
+@pytest.mark.parametrize("way", ["tensor_requires_grad_", "gradient_hook"])
+def test_what_rounding_has_left_of_a_gradient_of_0_moves_it_as_well(way: str) -> None:
+    """The cosine of one number is its sign, and what flows back through it is rounding alone."""
+    scale = "rms_norm_2.scale"
+    layers = (Softplus(), Dense(units=4, use_bias=False), RmsNorm(), Reshape(shape=(1, 4, 1)))
+    program = (Step(0), Freeze(scale), Step(0))
+    made = torch_case(
+        layers, program, inputs=(1,), objective=(Term(loss="cosine"),), dtype="float32"
+    )
+    (batch,) = made.batches
+    batch = replace(
+        batch.first(3),
+        inputs=(frozen(np.array([[0.0], [1.0], [-0.5]])),),
+        targets=(frozen(np.array(TARGETS).reshape(3, 1, 4, 1)),),
+    )
+    options = {"optimizer_loop": "for-loop", "zero_grad": "zeros"}
+    realisation = replace(
+        made.realisations["torch"],
+        mode="autocast_float16",
+        ways=(None, way, None),
+        options=options,
+    )
+    made = replace(
+        made,
+        weights={name: frozen(np.ones_like(array)) for name, array in made.weights.items()},
+        batches=(batch,),
+        optimizer=SGD(learning_rate=0.125, momentum=0.5),
+        realisations={"torch": realisation},
+    )
+    evidence = gather(made.check(), "torch")
+    assert gradient_of(evidence, 0, scale).any()
+    assert {f.severity for f in findings(evidence)} == {"hazard"}
 
 
 @pytest.mark.parametrize("between", [Compile(), Reload()])

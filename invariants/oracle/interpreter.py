@@ -473,9 +473,11 @@ class _Interpreter:
         self.world.weights_version += 1
         before = self.world.arrays
         moved = self.stepper.step(before, result.gradients, result.lookups, moving, now)
+        carried = {n: self.stepper.carried(n, now) for n in (*parts, *dragging)}
         if self.case.optimizer.kind not in REMAKING:
-            moved |= {n: kept(before[n], moved[n], parts[n]) for n in parts if n in moved}
-        stay = {n for n in dragging if unmoved(before[n], moved[n])}
+            held = {n: parts[n] & ~carried[n] for n in parts if n in moved}
+            moved |= {n: kept(before[n], moved[n], part) for n, part in held.items()}
+        stay = {n for n in dragging if unmoved(before[n], moved[n]) and not carried[n].any()}
         self.world.move({name: array for name, array in moved.items() if name not in stay})
         return self.stepper.dragged.union(dragging) - stay
 

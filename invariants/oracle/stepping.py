@@ -30,6 +30,10 @@ class Layout(Protocol):
     def to_canonical(self, array: Array) -> Array: ...
 
 
+#: The slots that move a weight on where its gradient is 0.
+_CARRYING = ("m", "momentum")
+
+
 def unmoved(before: Array, after: Array) -> bool:
     """Whether a step keeps a weight as it is, as far as it is known."""
     return bool(np.isfinite(after[0]).all()) and np.array_equal(before[0], after[0])
@@ -201,6 +205,20 @@ class Stepper:
         ):
             return {"z": np.zeros_like(array)}
         return {}
+
+    def carried(self, name: str, now: Moment) -> Array:
+        """Which elements of a weight a slot moves on, be it by what rounding has left there.
+
+        A gradient that is a sum of 0 is one in the undisturbed sample alone.
+        """
+        slots = self.slots.get(name, {})
+        held = [slots[slot] for slot in _CARRYING if slot in slots]
+        if name in now.still or not held:
+            return np.zeros(1, bool)
+        (samples,) = held
+        if name in self.layouts:
+            samples = np.stack([self.layouts[name].to_canonical(sample) for sample in samples])
+        return np.asarray((samples != 0.0).any(axis=0))
 
     def _step_together(
         self, arrays: Arrays, gradients: Arrays, moving: Sequence[str], now: Moment
