@@ -132,6 +132,8 @@ _FLOOR = float(np.float32(1e-12))
 
 def binary_likelihood(logits: Value, target: Array, contract: Contract, term: Term) -> Value:
     """-(t·log p + (1 - t)·log(1 - p)) of the probabilities p = σ(x), t of 0 or 1."""
+    if contract["softmax_in_a_graph"] == "taken_apart":
+        return binary_cross_entropy(logits, target, contract, term)
     p, t = logits.apply("sigmoid"), _known(logits, target)
     if contract["probability_floor"] is None:
         least = p.tape.rounding.precision.smallest_normal

@@ -51,6 +51,7 @@ _WITHOUT_CONFIG = (
     "spectral_norm_conv2d",
     "gelu",
     "celu",
+    "log_softmax",
     "hard_shrink",
     "softshrink",
     "slice",
@@ -866,8 +867,9 @@ TENSORFLOW = Contract(
             "taken_apart",
             "Silent. When softmax activation function is used for output operation, we use logits "
             "from the softmax function directly to compute loss in order to prevent collapsing "
-            "zero when training, its source says: nothing is clipped then. Only the tensor of a "
-            "graph knows its operation; op by op, the probabilities are taken as they are.",
+            "zero when training, its source says, and does so with a sigmoid: nothing is clipped "
+            "then. Only the tensor of a graph knows its operation; op by op, the probabilities are "
+            "taken as they are.",
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/backend/tensorflow/nn.py",
         ),
         "penalty_factor": Clause(

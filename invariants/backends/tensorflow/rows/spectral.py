@@ -49,9 +49,6 @@ class SpectralNormDense(keras.layers.Dense):
         super().__init__(units, **options)
         self.iterations = iterations
 
-    def get_config(self):
-        return {**super().get_config(), "iterations": self.iterations}
-
     def build(self, input_shape):
         super().build(input_shape)
         add_vectors(self)
@@ -68,9 +65,6 @@ class SpectralNormConv2D(keras.layers.Conv2D):
     def __init__(self, filters, kernel_size, iterations=1, **options):
         super().__init__(filters, kernel_size, **options)
         self.iterations = iterations
-
-    def get_config(self):
-        return {**super().get_config(), "iterations": self.iterations}
 
     def build(self, input_shape):
         super().build(input_shape)
