@@ -12,12 +12,13 @@ from invariants.oracle.contract import Mode
 class Profile:
     """One profile.
 
-    examples: cases for each backend. batch: cases drawn by one Hypothesis run; long runs go in
-    batches, since one run holds on to memory. reduce_seconds: for each property found violated.
-    of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one takes up to
-    so many seconds; the first that fits. of_a_quick_mode: for each of the others, where so few are
-    drawn among all that one might have none; Hypothesis starts with the simplest case. of_an_issue:
-    for each backend, after so many cases at most a known issue that others seldom meet is given up.
+    examples: cases for each backend in quick modes. batch: cases drawn by one Hypothesis run; long
+    runs go in batches, since one run holds on to memory. reduce_seconds: for each property found
+    violated. of_a_mode: (seconds, cases): for each mode that is not quick so many cases, if one
+    takes up to so many seconds; the first that fits. of_a_quick_mode: for each of the others, of
+    those that all have together, where a mode might have too few; Hypothesis starts with the
+    simplest case. of_an_issue: for each backend, after so many cases at most a known issue that
+    others seldom meet is given up.
     """
 
     examples: Mapping[str, int]

@@ -118,7 +118,9 @@ class Options:
             elif self.modes:
                 continue
             else:
-                shares = {**({} if self.max_examples else modes), "": total}
+                own = {} if self.max_examples else modes
+                apart = sum(own.get(m.name, 0) for m in CONTRACTS[backend].modes if m.quick)
+                shares = {**own, "": total - apart}
                 plans += [] if self.max_examples else self._sought(backend, missing)
             for mode, left in shares.items():
                 plans += self._batches(backend, mode, left)
