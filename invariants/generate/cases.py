@@ -61,7 +61,7 @@ class Wanted:
     are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
     equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
     setting: "clip", "schedule", "average", "accumulation" or "input_gradient", which others have at
-    times.
+    times; "frozen_first", a step with everything frozen before something is thawed.
     """
 
     layer: str = ""
@@ -334,7 +334,16 @@ def _cases(
         kept = len(dtypes) < 2 or any(not_cast(averaged, contract) for contract in contracts)
         castable = () if kept else dtypes
         follows = averaged or adds
-        program = draw_program(choice, architecture, batches, fitted, scheduled, follows, castable)
+        program = draw_program(
+            choice,
+            architecture,
+            batches,
+            fitted,
+            scheduled,
+            follows,
+            castable,
+            frozen_first=wanted.setting == "frozen_first",
+        )
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
         if not architecture.asked & choice.lacking and not (mode and fitted and written):
@@ -430,7 +439,7 @@ def _settled(case: Case) -> Case:
 
 
 #: What `Wanted.setting` names.
-SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient")
+SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "frozen_first")
 
 
 def cases(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from invariants.architecture.graph import Architecture
 from invariants.freezing import Flags
 from invariants.generate.choice import Drawn
-from invariants.generate.masks import Mask, draw_mask, draw_stages, transition
+from invariants.generate.masks import Mask, draw_mask, draw_stages, everything, transition
 from invariants.program import (
     Action,
     Cast,
@@ -110,6 +110,15 @@ class _Program:
                 self.event()
             self.actions.extend([Step(self.batch())] * (2 if self.choice.chance(3) else 1))
 
+    def thaw_after_a_step(self) -> None:
+        """A step with everything frozen and one with less of it, at times of another model."""
+        self.freeze(everything(self.choice, self.architecture))
+        self.actions.append(Step(self.batch()))
+        if self.choice.boolean():
+            self.actions.append(Reload())
+        self.change()
+        self.actions.append(Step(self.batch()))
+
     def stretch(self) -> None:
         """Gradients and steps, at times under two masks."""
         kind = self.choice.one_of(self.segments)
@@ -140,6 +149,7 @@ def draw_program(
     scheduled: bool = False,
     averaged: bool = False,
     castable: Sequence[Dtype] = (),
+    frozen_first: bool = False,
 ) -> tuple[Action, ...]:
     """Freeze, then one to three stretches, the mask changing in between.
 
@@ -147,15 +157,17 @@ def draw_program(
 
     fitted: for a model that trains by itself, which is compiled after most changes. scheduled,
     averaged: with what goes from step to step, so of steps alone. castable: the dtypes that it may
-    change to.
+    change to. frozen_first: it begins with everything frozen.
     """
     program = _Program(choice, architecture, batches, fitted, scheduled, averaged, castable)
     stages = draw_stages(choice, architecture) if choice.chance(_STAGED) else []
-    if stages:
+    if frozen_first:
+        program.thaw_after_a_step()
+    elif stages:
         program.stages(stages)
     else:
         program.change()
-    for segment in range(bool(stages), choice.integer(1, 3)):
+    for segment in range(frozen_first or bool(stages), choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:
             break
         if segment and choice.boolean():

@@ -224,6 +224,20 @@ def test_a_case_is_drawn_with_what_is_wanted(case: Case) -> None:
 
 
 @settings(max_examples=15)
+@given(cases(("torch",), setting="frozen_first"))
+def test_the_first_step_of_what_is_frozen_first_has_nothing_to_train(case: Case) -> None:
+    flags = Flags.initial(case.architecture)
+    for action in case.program:
+        if isinstance(action, Step):
+            break
+        if isinstance(action, Freeze | Thaw):
+            freezes = isinstance(action, Freeze)
+            flags = (flags.freeze if freezes else flags.thaw)(action.target, False)
+    assert flags.frozen == set(case.architecture.weights)
+    assert sum(isinstance(action, Step) for action in case.program) > 1
+
+
+@settings(max_examples=15)
 @given(cases(("tensorflow",), loss="hinge", dtype="float16", setting="clip"))
 def test_a_loss_a_dtype_and_a_setting_are_wanted_too(case: Case) -> None:
     first = [term.loss for term in case.objective if term.output == 0]
