@@ -254,11 +254,11 @@ def compared_sides(
     )
 
 
-def _recorded_before(baseline: Path, settings: Settings) -> Recording:
-    """The recording of an earlier day, which brings its own cases; raises GateError."""
+def _recorded_before(baseline: Path, settings: Settings, watcher: Watcher) -> Recording:
+    """The recording of an earlier day, which brings its own cases."""
     for option, given in (("--corpus", settings.corpus), ("--mode", settings.modes)):
         if given:
-            raise GateError(f"{option}: the cases are those of {baseline}; leave it out")
+            watcher.say(f"{option} is of no effect: the cases are those of {baseline}")
     return recording.read(baseline)
 
 
@@ -281,7 +281,7 @@ def decided(
     heads = _asked(baseline, candidate)
     try:
         if isinstance(baseline, Path):
-            old = _recorded_before(baseline, settings)
+            old = _recorded_before(baseline, settings, watcher)
             heads[0] = old.head
             found = environments_of([candidate], settings, watcher)
             heads[1:] = map(recording.asked, found)

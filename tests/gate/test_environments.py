@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -278,10 +277,8 @@ def test_where_one_side_does_not_resolve_the_others_installation_is_ended(
 ) -> None:
     sides = [side("baseline", ["torch==2.12.0"]), side("candidate", ["torch==99"])]
     told: list[str] = []
-    started = time.monotonic()
     with pytest.raises(GateError, match="--candidate torch==99 numpy: there is no torch 99"):
         environments_of(sides, Settings(cache=slow), Telling(told))
-    assert time.monotonic() - started < 20
     assert any("installing 1 packages" in line for line in told), "it was on its way"
     assert not [*slow.iterdir()]
     assert not [p for p in (tmp_path / "started").read_text().split() if is_running(p)]
@@ -304,6 +301,7 @@ def side_by_side(cache: Path) -> None:
     environments_of(sides, Settings(cache=cache), Interrupting([]))
 
 
+@pytest.mark.usefixtures("interrupt_key")
 @pytest.mark.parametrize("installing", [alone, side_by_side])
 def test_an_installation_that_is_interrupted_is_ended(
     installing: Callable[[Path], None], slow: Path, tmp_path: Path

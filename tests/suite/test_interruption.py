@@ -12,6 +12,8 @@ from invariants.suite import hunt
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.interruption import interruptible
 
+pytestmark = pytest.mark.usefixtures("interrupt_key")
+
 #: Where pytest hears of an exception that Python drops.
 dropped = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
