@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from forging import LAYERS, at, last_bit_flipped, point_of, torch_case
 
+from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.spectral import SpectralNormDense
 from invariants.average import Average
 from invariants.backends import BACKENDS, installed
 from invariants.case import Case, CaseError, Realisation
@@ -31,9 +33,13 @@ def case(average: Average, program: tuple[Any, ...] = PROGRAM, **options: Any) -
 
 
 def on_keras(
-    average: Average, program: tuple[Any, ...], mode: str = "tape", **options: str
+    average: Average,
+    program: tuple[Any, ...],
+    mode: str = "tape",
+    layers: tuple[Any, ...] = LAYERS,
+    **options: str,
 ) -> Case:
-    plain = torch_case(LAYERS, (Step(0),), optimizer=SGD(), dtype="float32")
+    plain = torch_case(layers, (Step(0),), optimizer=SGD(), dtype="float32")
     ways = {Freeze: "layer_trainable", Reload: "finalize_variable_values", Thaw: "layer_trainable"}
     realisation = Realisation(mode, tuple(ways.get(type(a)) for a in program), options)
     realisations = {"tensorflow": realisation}
@@ -67,8 +73,6 @@ AVERAGES = (
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("average", AVERAGES, ids=str)
 def test_torch_averages_as_documented(average: Average, dtype: str) -> None:
-    from invariants.architecture.layers.dense import Dense
-
     layers = (Dense(units=3), Dense(units=2), Dense(units=1))
     program = (Step(0), Freeze("dense_1"), Step(0), Gradient(0), Thaw("dense_1"), Step(0))
     sound(torch_case(layers, program, average=average, dtype=dtype))
@@ -271,3 +275,14 @@ class TestKeras:
         point = point_of(verdict.evidence.observation, 2)
         assert not point.weights[FROZEN].any()
         assert "keras-average-of-zeros" in {f.issue for f in verdict.findings}
+
+    def test_a_fit_that_fails_for_want_of_averages_has_run_its_steps(self) -> None:
+        """It raises at its end: the vectors of a frozen layer that trains on have moved by then."""
+        vector = "spectral_norm_dense_1.vector_u"
+        layers = (Dense(units=3), SpectralNormDense(units=2))
+        program = (Freeze(""), Compile(), Step(0), Compile())
+        made = on_keras(Average(decay=0.5), program, "fit", layers, optimizer_build="first_step")
+        verdict = judge(made, "tensorflow")
+        assert {f.issue for f in verdict.findings} == {"keras-average-of-nothing"}
+        after = point_of(verdict.evidence.observation, 3).weights[vector]
+        assert not same_bits(after, made.weights[vector].astype(np.float32))
