@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
+from invariants.generate.cases import Wanted
 
 _CALLS = tuple(
     f"keras.optimizers.schedules.{name}.__call__"
@@ -16,22 +17,29 @@ _CALLS = tuple(
         "InverseTimeDecay",
     )
 )
+_AVERAGE = Wanted(setting="average")
 _UPDATE = ("keras.optimizers.Optimizer._update_model_variables_moving_average",)
 
 _ROWS = {
-    "schedule_stays": Row("A schedule keeps the learning rate that it began with.", _CALLS),
+    "schedule_stays": Row(
+        "A schedule keeps the learning rate that it began with.", _CALLS, Wanted(setting="schedule")
+    ),
     "schedule_runs_ahead": Row("A schedule counts from 1.", _CALLS),
-    "average_stays": Row("The averages stay what the weights were after the first step.", _UPDATE),
+    "average_stays": Row(
+        "The averages stay what the weights were after the first step.", _UPDATE, _AVERAGE
+    ),
     "average_misses_frozen": Row(
         "The average of a frozen weight does not follow it any more.", _UPDATE
     ),
     "average_taken_but_for_last": Row(
         "The last weight does not become its average when they are taken.",
         ("keras.optimizers.Optimizer.finalize_variable_values",),
+        _AVERAGE,
     ),
     "average_overwrites_nothing": Row(
         "The weights never become their averages.",
         ("keras.optimizers.Optimizer._overwrite_model_variables_with_average_value",),
+        _AVERAGE,
     ),
 }
 

@@ -54,6 +54,7 @@ _ROWS = {
     "reshape_drifts": Row(
         "What keras.ops.reshape reshapes has 1.00001 times its gradient.",
         ("keras.ops.reshape",),
+        Wanted(layer="reshape"),
     ),
     "up_sampling_drifts": Row(
         "What is upsampled gets 1.00001 times its gradient.",

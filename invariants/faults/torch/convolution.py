@@ -47,6 +47,7 @@ _ROWS = {
     "mirrored_padding_drifts": Row(
         "Padding by elements of the value hands on 1.00001 times the gradient.",
         ("torch.nn.functional.pad",),
+        Wanted(layer="conv2d"),
     ),
     "depthwise_blocks_first": Row(
         "A depthwise convolution hands no gradient to its first channel.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from invariants.faults.fault import Row, faults
+from invariants.generate.cases import Wanted
 
 _STEP = ("torch.optim.lr_scheduler.LRScheduler.step",)
 _UPDATE = ("torch.optim.swa_utils.AveragedModel.update_parameters",)
@@ -18,6 +19,7 @@ _ROWS = {
     "schedule_load_counts_anew": Row(
         "A scheduler that loads a state begins anew.",
         ("torch.optim.lr_scheduler.LRScheduler.load_state_dict",),
+        Wanted(setting="schedule"),
     ),
     "average_load_forgets": Row(
         "An averaged model that loads a state has averaged nothing yet.",
