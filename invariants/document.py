@@ -40,13 +40,12 @@ Number = Annotated[
 
 def plainly(errors: Sequence[Any]) -> str:
     """The first of pydantic's errors in the words of a file, with what else the field may hold."""
-    place, whole = _place(errors[0]), ".".join(str(part) for part in errors[0]["loc"])
-    if errors[0]["type"] == "json_invalid":
-        return _said(errors[0])
-    if len(place) == len(errors[0]["loc"]):
-        return f"{whole}: {_said(errors[0])}"
-    allowed = dict.fromkeys(_said(error) for error in errors if _place(error) == place)
-    return f"{'.'.join(str(part) for part in place)}: {', or '.join(allowed)}"
+    first, place = errors[0], _place(errors[0])
+    if first["type"] == "json_invalid":
+        return _said(first)
+    alike = errors if len(place) < len(first["loc"]) else [first]
+    allowed = dict.fromkeys(_said(error) for error in alike if _place(error) == place)
+    return f"{'.'.join(map(str, place))}: {', or '.join(allowed)}"
 
 
 def _place(error: Any) -> tuple[Any, ...]:

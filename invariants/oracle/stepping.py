@@ -126,8 +126,7 @@ class Stepper:
                 name,
                 self.loaded_at.get(name),
             )
-            if name in self.layouts:
-                after = np.stack([self.layouts[name].to_canonical(sample) for sample in after])
+            after = self._canonical(name, after)
             left = self.rounded or self._is_left(arrays[name]) or self._is_misread(arrays[name])
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
@@ -216,9 +215,7 @@ class Stepper:
         if name in now.still or not held:
             return np.zeros(1, bool)
         (samples,) = held
-        if name in self.layouts:
-            samples = np.stack([self.layouts[name].to_canonical(sample) for sample in samples])
-        return np.asarray((samples != 0.0).any(axis=0))
+        return np.asarray((self._canonical(name, samples) != 0.0).any(axis=0))
 
     def _step_together(
         self, arrays: Arrays, gradients: Arrays, moving: Sequence[str], now: Moment
@@ -290,6 +287,12 @@ class Stepper:
         if name not in self.layouts:
             return samples
         return np.stack([self.layouts[name].to_native(sample) for sample in samples])
+
+    def _canonical(self, name: str, samples: Array) -> Array:
+        """A weight or a slot of it, from as the optimizer sees it."""
+        if name not in self.layouts:
+            return samples
+        return np.stack([self.layouts[name].to_canonical(sample) for sample in samples])
 
     def _is_left(self, array: Array) -> bool:
         """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.

@@ -29,7 +29,7 @@ class Profile:
     of_an_issue: Mapping[str, int] = field(default_factory=dict)
 
     def share(self, mode: Mode) -> int:
-        """How many cases a mode gets beside those that are drawn in all quick modes."""
+        """How many cases a mode has by itself: a quick one of those that all quick modes share."""
         if mode.quick:
             return self.of_a_quick_mode
         return next((count for seconds, count in self.of_a_mode if mode.seconds <= seconds), 0)

@@ -231,6 +231,11 @@ def test_bad_input_gets_one_line_and_exit_2(
 # --- the corpus -----------------------------------------------------------------------------------
 
 
+def made(*given: object) -> None:
+    """In the place of what makes environments: what is tried without them ends there."""
+    raise GateError("an environment was made")
+
+
 def silent(line: str) -> None:
     raise AssertionError(line)
 
@@ -307,9 +312,6 @@ def test_a_corpus_is_read_before_an_environment_is_made(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def made(*given: object) -> None:
-        raise GateError("an environment was made")
-
     monkeypatch.setattr(running, "environments_of", made)
     if content is not None:
         (tmp_path / "corpus").mkdir()
@@ -346,9 +348,6 @@ def test_a_recorded_baseline_brings_its_own_cases(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def made(*given: object) -> None:
-        raise GateError("an environment was made")
-
     monkeypatch.setattr(running, "environments_of", made)
     recorded(tmp_path / "old.recording")
     given = ("gate", "--baseline", "old.recording", "--candidate", "current", *option)
