@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from forging import torch_case
 
 from invariants.architecture.layers.dense import Dense
 from invariants.backends import installed
-from invariants.case import Case, Realisation
+from invariants.case import Case, Realisation, frozen
 from invariants.judge import judge
 from invariants.ledger import known_issues
+from invariants.objective import Term
 from invariants.optimizer import Muon
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
@@ -63,24 +65,55 @@ def test_keras_traces_so(mode: str) -> None:
     assert "keras-flags-count-when-traced" in {finding.issue for finding in verdict.findings}
 
 
-@pytest.mark.skipif(not installed("tensorflow"), reason="tensorflow is not installed")
-def test_a_fit_whose_first_trace_has_raised_raises_something_else_from_then_on() -> None:
-    """Muon under a schedule raises in float64, in the trace in which it makes its variables."""
-    made = case_in("fit")
-    realisation = replace(made.realisations["tensorflow"], ways=(None, None, None))
-    case = replace(
+def muon_under_a_schedule(mode: str, build: str, outputs: int) -> Case:
+    """Three steps, each of which raises in float64 while it is traced."""
+    made = case_in(mode)
+    options = made.realisations["tensorflow"].options | {"optimizer_build": build}
+    if outputs == 2:
+        made = replace(
+            made,
+            architecture=replace(made.architecture, taps=(1,)),
+            objective=(Term(), Term(output=1)),
+            batches=tuple(
+                replace(b, targets=(*b.targets, frozen(np.ones((b.size, 2)))), weights=(None, None))
+                for b in made.batches
+            ),
+        )
+    return replace(
         made,
         dtype="float64",
         optimizer=Muon(),
         schedule=Linear(first=1.0, last=0.5, steps=2),
-        program=(Step(0), Step(0), Step(0)),
-        realisations={"tensorflow": realisation},
+        program=(Step(0), Step(0), Step(1)),
+        realisations={"tensorflow": Realisation(mode, (None, None, None), options)},
     ).check()
-    verdict = judge(case, "tensorflow")
+
+
+@pytest.mark.skipif(not installed("tensorflow"), reason="tensorflow is not installed")
+@pytest.mark.parametrize(
+    ("mode", "build", "outputs", "then"),
+    [
+        ("fit", "first_step", 1, "'Toutput_types'"),
+        ("fit", "ahead", 2, "'Toutput_types'"),
+        ("fit", "ahead", 1, "of 'Mul' Op has type"),
+        ("train_on_batch", "first_step", 1, None),
+        ("train_on_batch", "ahead", 2, None),
+        ("train_on_batch", "ahead", 1, "of 'Mul' Op has type"),
+    ],
+)
+def test_a_first_trace_that_raises_is_lost_with_the_variables_that_it_made(
+    mode: str, build: str, outputs: int, then: str | None
+) -> None:
+    """Those of the optimizer, or of the losses of several outputs."""
+    verdict = judge(muon_under_a_schedule(mode, build, outputs), "tensorflow")
     assert not verdict.violations
     errors = verdict.evidence.observation.errors
     assert "of 'Mul' Op has type" in errors[0].message
-    assert "'Toutput_types'" in errors[1].message
-    assert "'Toutput_types'" in errors[2].message
-    issues = {f.issue for f in verdict.findings if f.action == 1}
-    assert "tensorflow-function-emptied-by-a-failed-trace" in " ".join(issues)
+    if then is None:
+        assert set(errors) == {0}
+    else:
+        assert then in errors[1].message
+        assert then in errors[2].message
+    issues = " ".join(f.issue for f in verdict.findings if f.action == 1)
+    emptied = "tensorflow-function-emptied-by-a-failed-trace" in issues
+    assert emptied == (then != "of 'Mul' Op has type")

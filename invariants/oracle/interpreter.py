@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from invariants.course import Moment
 
 #: The function that fit() trains by, and what a call of it raises that gives nothing any more.
-FITTED = "fit"
+TRAINING = "training"
 EMPTIED = ("ValueError", "'Toutput_types'")
 
 #: The actions that compute gradients.
@@ -251,6 +251,11 @@ class _Interpreter:
         raises = self._raises(action, moment, asked)
         if "function" in self.mode.traits:
             raises = self._called(index, action, moment, raises)
+        elif self.blind and self.stepper.traced:
+            if self.functions.is_empty(TRAINING) and not self.fitted:
+                quiet = self._quiet(index, moment, self.world.still)
+                return replace(quiet, flags=moment.acting, skipped=True)
+            raises = self._trained(index, moment, raises)
         ran = raises == self.contract["average_of_nothing"]  # which `fit` does behind its steps
         if raises is not None and not ran and (self.stepper.traced or self._told_before(raises)):
             return self._raised_before(index, action, moment, raises)
@@ -402,13 +407,9 @@ class _Interpreter:
         late = raises == self.contract["variables_made_late"]
         quiet = self._quiet(index, moment, self.world.still)
         self.lost |= late
-        failed = self.fitted and self.functions.fails(FITTED)
         return replace(
             quiet,
             raises=raises,
-            may_raise=EMPTIED
-            if failed and self.contract["function_after_a_failed_trace"]
-            else None,
             flags=moment.acting,
             stops_midway=late,
             warns=self._warns(action, raises, moment),
@@ -419,10 +420,29 @@ class _Interpreter:
     ) -> tuple[str, str] | None:
         """What the call of a function raises that is traced; raises: what is in it."""
         name = (action.action, moment.training, len(getattr(action, "more", ())))
+        makes_variables = self._builds_the_optimizer(index, moment)
+        return self.functions.call(name, raises, makes_variables, moment.again)
+
+    def _trained(
+        self, index: int, moment: Moment, raises: tuple[str, str] | None
+    ) -> tuple[str, str] | None:
+        """What a step raises that a model makes by itself; raises: what is in it does.
+
+        `fit` wants of its function what a step gives, and raises where that is nothing. The first
+        trace makes what holds the loss of each output, too, where there are several.
+        """
+        if self.functions.is_empty(TRAINING):
+            return EMPTIED
+        several = len(self.case.objective) > 1
+        makes_variables = several or self._builds_the_optimizer(index, moment)
+        self.functions.call(TRAINING, raises, makes_variables, again=True)
+        return raises
+
+    def _builds_the_optimizer(self, index: int, moment: Moment) -> bool:
+        """Whether an action makes the variables of the optimizer while it runs."""
         before = self.moments[index - 1].held if index else None
         waited = self.options.get("optimizer_build") == "first_step" and before is None
-        makes_variables = waited and moment.held is not None
-        return self.functions.call(name, raises, makes_variables, moment.again)
+        return waited and moment.held is not None
 
     def _after_step(
         self, moment: Moment, ends: bool = True, made: bool = True, update: bool = True

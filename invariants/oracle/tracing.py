@@ -32,11 +32,9 @@ class Functions:
         for names in (self.called, self.failed, self.emptied):
             names.clear()
 
-    def fails(self, name: Any) -> bool:
-        """Notes that a call of one raises; whether one before has."""
-        before = name in self.failed
-        self.failed.add(name)
-        return before
+    def is_empty(self, name: Any) -> bool:
+        """Whether a call of one does nothing, for its trace was lost."""
+        return name in self.emptied and bool(self.contract["function_after_a_failed_trace"])
 
     def call(
         self, name: Any, raises: Raises | None, makes_variables: bool, again: bool
@@ -46,7 +44,7 @@ class Functions:
         raises: what is in it does. makes_variables: it does. again: its trace is there already.
         """
         late = name in self.called and makes_variables and not again
-        if name in self.emptied and self.contract["function_after_a_failed_trace"]:
+        if self.is_empty(name):
             return tuple(self.contract["function_after_a_failed_trace"])
         if name not in self.called and raises:
             self.failed.add(name)
