@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from invariants.architecture.graph import Architecture
 from invariants.architecture.kinds import SAMPLES, follows_others
@@ -11,7 +12,7 @@ from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.generate.choice import Drawn
-from invariants.generate.growing import Growing
+from invariants.generate.growing import NO_OPTIONS, Growing
 from invariants.generate.presets import PRESETS
 
 #: How many layers are drawn before the head, from what shrinking aims at to the largest.
@@ -74,24 +75,27 @@ def _draw_input(choice: Drawn, kind: str) -> Spec:
     return Spec((choice.integer(1, 6),))
 
 
-def _body(choice: Drawn, layer: str) -> Growing:
+def _body(choice: Drawn, layer: str, options: Mapping[str, Any]) -> Growing:
     """A network without its heads."""
     if not layer and choice.chance(10):
         return choice.one_of(tuple(PRESETS.values()))(choice)
     wanted = layer or choice.one_of(_wanted(choice.lacking))
-    growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted)
+    growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted, options)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
     growing.grant()
     return growing
 
 
-def draw_architecture(choice: Drawn, losses: Sequence[str], layer: str = "") -> Architecture:
+def draw_architecture(
+    choice: Drawn, losses: Sequence[str], layer: str = "", options: Mapping[str, Any] = NO_OPTIONS
+) -> Architecture:
     """A network with an output for each of `losses` that fits it; output 0 is for the first.
 
-    layer: a kind of layer that it is to have, where its values allow.
+    layer: a kind of layer that it is to have, where its values allow; options: what of it is to be
+    so, where they allow.
     """
-    growing = _body(choice, layer)
+    growing = _body(choice, layer, options)
     body, loose = growing.latest, set(growing.unused)
     taps: list[int] = []
     for loss in losses[1:]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -37,7 +37,7 @@ from invariants.generate.objectives import (
     draw_terms,
 )
 from invariants.generate.optimizers import DRAWN, draw_clip, draw_optimizer
-from invariants.generate.programs import draw_program
+from invariants.generate.programs import BEGINNINGS, draw_program
 from invariants.generate.schedules import draw_average, draw_schedule
 from invariants.objective import Term
 from invariants.optimizer import SGD, loops
@@ -61,10 +61,11 @@ class Wanted:
     are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
     equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
     setting: "clip", "schedule", "average", "accumulation" or "input_gradient", which others have at
-    times; "frozen_first", a step with everything frozen before something is thawed.
+    times, or how the program begins (`BEGINNINGS`). options: those of the layer.
     """
 
     layer: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     optimizer: str = ""
     mode: str = ""
     ties: bool = False
@@ -313,7 +314,7 @@ def _cases(
     choice = Drawn(draw, contracts)
     while True:
         losses = draw_losses(choice, wanted.loss)
-        architecture = draw_architecture(choice, losses, wanted.layer)
+        architecture = draw_architecture(choice, losses, wanted.layer, wanted.options)
         terms = draw_terms(choice, losses)
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
@@ -342,7 +343,8 @@ def _cases(
             scheduled,
             follows,
             castable,
-            frozen_first=wanted.setting == "frozen_first",
+            beginning=wanted.setting if wanted.setting in BEGINNINGS else "",
+            layer=wanted.layer,
         )
         training = (True,) * len(program)
         written = not fitted or not_compiled(program, training, terms, architecture)
@@ -439,7 +441,7 @@ def _settled(case: Case) -> Case:
 
 
 #: What `Wanted.setting` names.
-SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "frozen_first")
+SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", *BEGINNINGS)
 
 
 def cases(
@@ -473,6 +475,9 @@ def _checked(
     kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
     _one_of("layer", wanted.layer, kinds)
     rules = [k for k in DRAWN if all(k in contract["optimizers"] for contract in contracts)]
+    options = [one.name for one in fields(LAYERS[wanted.layer])] if wanted.layer else []
+    for option in wanted.options:
+        _one_of("options", option, options)
     _one_of("optimizer", wanted.optimizer, rules)
     _one_of("loss", wanted.loss, [*LOSSES])
     _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])

@@ -7,8 +7,10 @@ joined at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
 
 from invariants.architecture.graph import MAX_DEPTH, Architecture, Block, Member, Node
 from invariants.architecture.layers import LAYERS
@@ -40,6 +42,11 @@ def _kinds(specs: tuple[Spec, ...], merging: bool, lacking: frozenset[str]) -> t
 #: How often a layer is drawn until it has weights and leaves a value that the wanted layer takes.
 _TRIES = 4
 
+#: How often the wanted layer is drawn until it has the options that it is wanted with.
+_TRIES_OF_OPTIONS = 50
+
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
 _GROWTH = ("layer",) * 12 + ("again",) * 2 + ("merge",) * 2 + ("block",) * 2
 
 
@@ -54,8 +61,18 @@ def _takes(layer: Layer, specs: Sequence[Spec]) -> bool:
 class Growing:
     """A block in the making."""
 
-    def __init__(self, choice: Drawn, inputs: Sequence[Spec], depth: int, wanted: str = "") -> None:
-        """wanted: a kind of layer that the network is to have, where its values allow."""
+    def __init__(
+        self,
+        choice: Drawn,
+        inputs: Sequence[Spec],
+        depth: int,
+        wanted: str = "",
+        options: Mapping[str, Any] = NO_OPTIONS,
+    ) -> None:
+        """wanted: a kind of layer that the network is to have, where its values allow, and options:
+        with what of its options.
+        """
+        self.options = options
         self.choice = choice
         self.depth = depth
         self.wanted = wanted
@@ -142,7 +159,7 @@ class Growing:
     def _grant(self, value: int) -> bool:
         """The wanted layer, where it takes the value, alone or with an earlier one."""
         if self._takes_alone(self.specs[value]):
-            layer = self._drawn(self.wanted, value)
+            layer = self._drawn_as_wanted(value)
             if layer is None:
                 return False
             self.add_layer(layer, [value])
@@ -150,6 +167,14 @@ class Growing:
             return False
         self.wanted = ""
         return True
+
+    def _drawn_as_wanted(self, value: int) -> Layer | None:
+        """The wanted layer for a value, with the options that it is wanted with if possible."""
+        for _ in range(_TRIES_OF_OPTIONS):
+            layer = self._drawn(self.wanted, value)
+            if all(getattr(layer, name, None) == kept for name, kept in self.options.items()):
+                break
+        return layer
 
     def _takes_alone(self, spec: Spec) -> bool:
         """Whether the wanted layer takes a value of `spec`."""

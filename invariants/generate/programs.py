@@ -14,11 +14,13 @@ from invariants.program import (
     Compile,
     Dtype,
     Evaluate,
+    Freeze,
     Gradient,
     Reload,
     SetMode,
     SetRate,
     Step,
+    Thaw,
 )
 
 _SEGMENTS = (
@@ -43,6 +45,11 @@ _LONGEST = 12
 
 #: One program in so many thaws or freezes its layers in stages.
 _STAGED = 12
+
+
+#: Beginnings of programs that are asked for: a step with everything frozen before something is
+#: thawed; a layer that is frozen and thawed before the first step.
+BEGINNINGS = ("frozen_first", "thawed_again")
 
 
 class _Program:
@@ -110,6 +117,24 @@ class _Program:
                 self.event()
             self.actions.extend([Step(self.batch())] * (2 if self.choice.chance(3) else 1))
 
+    def begin(self, setting: str, kind: str) -> None:
+        """How it begins where a setting asks for it (`BEGINNINGS`); kind: that of a layer."""
+        if setting == "frozen_first":
+            self.thaw_after_a_step()
+        else:
+            self.thaw_again(kind)
+
+    def thaw_again(self, kind: str) -> None:
+        """A layer of a kind, if there is one, is frozen and thawed, at times in a copy; a step."""
+        placed = [p.path for p in self.architecture.layers if p.layer.kind == kind]
+        target = self.choice.one_of(placed or self.architecture.modules)
+        self.actions.append(Freeze(target))
+        if self.choice.boolean():
+            self.actions.append(Reload())
+        self.actions.append(Thaw(target))
+        self.flags = self.flags.freeze(target, True).thaw(target, True)
+        self.actions.append(Step(self.batch()))
+
     def thaw_after_a_step(self) -> None:
         """A step with everything frozen and one with less of it, at times of another model."""
         self.freeze(everything(self.choice, self.architecture))
@@ -149,7 +174,8 @@ def draw_program(
     scheduled: bool = False,
     averaged: bool = False,
     castable: Sequence[Dtype] = (),
-    frozen_first: bool = False,
+    beginning: str = "",
+    layer: str = "",
 ) -> tuple[Action, ...]:
     """Freeze, then one to three stretches, the mask changing in between.
 
@@ -157,17 +183,18 @@ def draw_program(
 
     fitted: for a model that trains by itself, which is compiled after most changes. scheduled,
     averaged: with what goes from step to step, so of steps alone. castable: the dtypes that it may
-    change to. frozen_first: it begins with everything frozen.
+    change to. beginning: how it begins, one of BEGINNINGS. layer: the kind of which it freezes one
+    there.
     """
     program = _Program(choice, architecture, batches, fitted, scheduled, averaged, castable)
     stages = draw_stages(choice, architecture) if choice.chance(_STAGED) else []
-    if frozen_first:
-        program.thaw_after_a_step()
+    if beginning:
+        program.begin(beginning, layer)
     elif stages:
         program.stages(stages)
     else:
         program.change()
-    for segment in range(frozen_first or bool(stages), choice.integer(1, 3)):
+    for segment in range(bool(beginning or stages), choice.integer(1, 3)):
         if segment and len(program.actions) >= _LONGEST:
             break
         if segment and choice.boolean():

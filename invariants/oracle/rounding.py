@@ -102,6 +102,27 @@ def _factors(precision: Precision, ulps: float) -> Array:
     return factors
 
 
+#: 2^64 over the golden ratio.
+_FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
+_HALF_OF_THE_REST, _REST, _PLACES = np.uint64(128), np.uint64(8), np.uint64(64 - _POOL_BITS)
+
+
+def _hashed(value: Array) -> Array | None:
+    """A column of the pool for each number of sample 0, equal ones for equal numbers.
+
+    Fibonacci hashing (Knuth, The Art of Computer Programming 3, §6.4) of the leading 44 bits of
+    the significand: two sums of the same terms differ in the last bits of float64. None for a
+    single number, which is equal to no other.
+    """
+    if value.size == len(value):
+        return None
+    hashes = value[0].reshape(-1).view(np.uint64) + _HALF_OF_THE_REST
+    hashes >>= _REST
+    hashes *= _FIBONACCI
+    hashes >>= _PLACES
+    return hashes.view(np.intp)
+
+
 class Rounding:
     """Disturbs results as an implementation in `precision` may round them.
 
@@ -126,12 +147,12 @@ class Rounding:
         self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF
         return self._state % (_POOL - width + 1)
 
-    def _columns(self, pool: Array, value: Array) -> Array:
-        """`pool` numbers for the elements of `value`, for equal ones the same in some samples."""
-        shape = value.shape[1:]
-        width = 1
-        for extent in shape:
-            width *= extent
+    def _columns(self, pool: Array, value: Array, hashed: Array | None) -> Array:
+        """`pool` numbers for the elements of `value`, for equal ones the same in some samples.
+
+        hashed: `_hashed` of them; None for a single one.
+        """
+        width = value.size // len(value)
         if width <= _POOL:
             start = self._offset(width)
             columns = pool[:, start : start + width].copy()
@@ -143,20 +164,10 @@ class Rounding:
                 pieces.append(pool[:, start : start + piece])
                 left -= piece
             columns = np.concatenate(pieces, axis=1)
-        if width > 1:
-            columns[_ALIKE] = pool[_ALIKE].take(self._places(value[0]), axis=1)
-        return columns.reshape((SAMPLES + 1, *shape))
-
-    def _places(self, numbers: Array) -> Array:
-        """A column of the pool for each number, equal ones for equal numbers.
-
-        Fibonacci hashing (Knuth, The Art of Computer Programming 3, §6.4) of the leading 44 bits of
-        the significand: two sums of the same terms differ in the last bits of float64.
-        """
-        bits = np.ascontiguousarray(numbers, dtype=np.float64).view(np.uint64).reshape(-1)
-        hashes = ((bits + np.uint64(128)) >> np.uint64(8)) * np.uint64(0x9E3779B97F4A7C15)
-        places = (hashes >> np.uint64(64 - _POOL_BITS)).astype(np.intp)
-        return (places + self._offset(1)) & (_POOL - 1)
+        if hashed is not None:
+            places = (hashed + self._offset(1)) & (_POOL - 1)
+            columns[_ALIKE] = pool[_ALIKE].take(places, axis=1)
+        return columns.reshape(SAMPLES + 1, *value.shape[1:])
 
     def disturb(self, value: Array, ulps: float = 1.0, magnitude: Array | None = None) -> Array:
         """`value` with every sample but 0 moved by the rounding of one application.
@@ -167,12 +178,15 @@ class Rounding:
             magnitude: for a reduction √k·√Σ(aᵢbᵢ)² of its k terms, shape (1 or SAMPLES + 1, ...):
                 the intermediate sums are rounded too, relative to their own size.
         """
-        moved = value * self._columns(_factors(self.precision, ulps), value)
+        hashed = _hashed(value)
+        moved = self._columns(_factors(self.precision, ulps), value, hashed)
+        moved *= value
         if magnitude is not None:
-            noise = self._columns(_noise(False), value)
-            moved += (self.unit * magnitude) * noise
+            noise = self._columns(_noise(False), value, hashed)
+            noise *= self.unit * magnitude
+            moved += noise
         if self.precision.absolute:
-            moved += self.precision.absolute * self._columns(_noise(False), value)
+            moved += self.precision.absolute * self._columns(_noise(False), value, hashed)
         return moved
 
     def flush(self, value: Array, times: Array | float) -> Array:
@@ -180,7 +194,7 @@ class Rounding:
 
         An implementation may flush a factor of it to zero there.
         """
-        noise = self._columns(_noise(False), value)
+        noise = self._columns(_noise(False), value, _hashed(value))
         return value + (self.precision.smallest_normal * times) * noise
 
 

@@ -16,6 +16,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import seed as seeded
 
 from invariants.architecture.graph import Architecture, Placed, join, within
+from invariants.architecture.layers.skipping import MaskedGRU
 from invariants.case import Case
 from invariants.freezing import Flags
 from invariants.generate.cases import cases
@@ -34,7 +35,7 @@ from invariants.judge import Measures, Verdict
 from invariants.observation import Observation
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import Expectation
-from invariants.program import Freeze, Step, Thaw
+from invariants.program import Freeze, Reload, Step, Thaw
 from invariants.properties.evidence import Evidence
 from invariants.suite.hunt import Hunt, Plan
 from invariants.suite.tally import Tally, total
@@ -237,6 +238,40 @@ def test_the_first_step_of_what_is_frozen_first_has_nothing_to_train(case: Case)
     assert sum(isinstance(action, Step) for action in case.program) > 1
 
 
+def test_a_layer_is_drawn_with_the_options_that_it_is_wanted_with() -> None:
+    """But for an input of one step and one index, which it is of no use for."""
+    drawn = []
+
+    @drawing(20)
+    @given(cases(("tensorflow",), layer="masked_gru", options={"skipped": "zeros", "ends": 2}))
+    def draw(case: Case) -> None:
+        drawn.append([p.layer for p in case.architecture.layers if isinstance(p.layer, MaskedGRU)])
+
+    draw()
+    having = [layers for layers in drawn if layers]
+    assert len(having) > 15
+    for layers in having:
+        assert any(layer.skipped == "zeros" and layer.ends == 2 for layer in layers)
+
+
+def test_a_layer_is_frozen_and_thawed_before_the_first_step() -> None:
+    beginnings = []
+
+    @drawing(20)
+    @given(cases(("tensorflow",), layer="masked_mean", setting="thawed_again"))
+    def draw(case: Case) -> None:
+        kinds = {placed.path: placed.layer.kind for placed in case.architecture.layers}
+        frozen, thawed, step = [a for a in case.program[:4] if not isinstance(a, Reload)][:3]
+        assert isinstance(frozen, Freeze)
+        assert thawed == Thaw(frozen.target)
+        assert isinstance(step, Step)
+        beginnings.append((kinds.get(frozen.target), isinstance(case.program[1], Reload)))
+
+    draw()
+    assert sum(kind == "masked_mean" for kind, _ in beginnings) > 15
+    assert {reloaded for _, reloaded in beginnings} == {False, True}
+
+
 @settings(max_examples=15)
 @given(cases(("tensorflow",), loss="hinge", dtype="float16", setting="clip"))
 def test_a_loss_a_dtype_and_a_setting_are_wanted_too(case: Case) -> None:
@@ -262,6 +297,11 @@ def test_what_goes_from_step_to_step_is_there_where_it_is_wanted(setting: str) -
 def test_what_there_is_not_cannot_be_wanted(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'luck'"):
         cases(("torch",), **{field: "luck"})
+
+
+def test_an_option_that_a_layer_does_not_have_cannot_be_wanted() -> None:
+    with pytest.raises(ValueError, match=r"options must be one of .*units.*; got 'luck'"):
+        cases(("torch",), layer="dense", options={"luck": 1})
 
 
 def test_an_optimizer_that_some_backend_lacks_is_refused() -> None:
