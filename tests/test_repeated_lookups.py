@@ -12,12 +12,12 @@ from invariants.architecture.graph import Architecture
 from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.architecture.layers.lora import EmbeddingWithLora
+from invariants.architecture.layers.lora import EmbeddingWithLora, LoraEmbedding
 from invariants.architecture.layers.shaping import Embedding, Flatten
 from invariants.backends import installed
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import judge
-from invariants.objective import Term
+from invariants.objective import Penalty, Term
 from invariants.optimizer import Adam, RMSprop
 from invariants.program import Action, Step, Thaw
 
@@ -77,6 +77,16 @@ def test_a_table_that_is_adapted_is_looked_up_in_a_graph_or_of_one_row(
     assert {f.issue for f in verdict.findings} == (
         {"keras-adam-repeated-lookups"} if found else set()
     )
+
+
+def test_a_penalty_adds_the_gradient_of_a_table_up() -> None:
+    """It reaches every row, so that no lookups are left; those of the table beside it are."""
+    case = looking_up(LoraEmbedding(features=2, rank=1), "tape", Step(0), Step(0))
+    penalised = {"lora_embedding_0.embeddings": Penalty(kind="l1", factor=0.0625)}
+    verdict = judge(replace(case, penalties=penalised).check(), "tensorflow")
+    assert {(f.severity, f.issue, f.subject) for f in verdict.findings} == {
+        ("known issue", "keras-adam-repeated-lookups", "lora_embedding_0.lora_a")
+    }
 
 
 def test_a_variance_below_0_of_lookups_raises_as_the_issue_says() -> None:

@@ -184,6 +184,7 @@ class Passes:
             name: tape.lookups[leaf.index]
             for name, (leaf, *_) in leaves.items()
             if leaf.index in tape.lookups
+            and name not in case.penalties  # whose gradient is of every row, and all of it added up
             and (leaf.index not in tape.adapted or self._keeps_slices(leaf.shape))
         }
         return Pass(loss.data, gradients, state, lookups, overflowing)
