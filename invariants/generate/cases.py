@@ -60,8 +60,8 @@ class Wanted:
     kind of their optimizer. mode: the one that the backend which has it runs in; "" for those that
     are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
     equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
-    setting: "clip", "schedule", "average", "accumulation" or "input_gradient", which others have at
-    times, or how the program begins (`BEGINNINGS`). options: those of the layer.
+    settings: what others have at times (`SETTINGS`), and how the program begins (`BEGINNINGS`).
+    options: those of the layer.
     """
 
     layer: str = ""
@@ -71,7 +71,7 @@ class Wanted:
     ties: bool = False
     loss: str = ""
     dtype: str = ""
-    setting: str = ""
+    settings: Sequence[str] = field(default=(), hash=False)
 
 
 #: Cases of every kind.
@@ -319,9 +319,9 @@ def _cases(
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
         # In half of the cases that show no gradient, the change of a weight is its gradient.
-        bare = fitted and not (wanted.optimizer or wanted.setting) and choice.boolean()
+        bare = fitted and not (wanted.optimizer or wanted.settings) and choice.boolean()
         scheduled, averaged, adds = (
-            not bare and (choice.chance(often) or wanted.setting == setting)
+            not bare and (choice.chance(often) or setting in wanted.settings)
             for setting, often in (("schedule", 6), ("average", 8), ("accumulation", 8))
         )
         adds = adds and choice.offers("gradient_accumulation")
@@ -343,7 +343,7 @@ def _cases(
             scheduled,
             follows,
             castable,
-            beginning=wanted.setting if wanted.setting in BEGINNINGS else "",
+            beginning=next((one for one in wanted.settings if one in BEGINNINGS), ""),
             layer=wanted.layer,
         )
         training = (True,) * len(program)
@@ -374,9 +374,9 @@ def _cases(
         program=program,
         optimizer=optimizer,
         objective=terms,
-        penalties=draw_penalties(choice, architecture),
+        penalties=draw_penalties(choice, architecture, certain="penalty" in wanted.settings),
         groups=groups,
-        clip=None if bare else draw_clip(choice, certain=wanted.setting == "clip"),
+        clip=None if bare else draw_clip(choice, certain="clip" in wanted.settings),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
         average=draw_average(choice) if averaged else None,
         accumulation=choice.integer(2, 3) if adds else 1,
@@ -384,7 +384,7 @@ def _cases(
         dtype=dtype,
         training=fitted or not choice.chance(5),
         input_gradient=not fitted
-        and (choice.chance(4) or wanted.setting == "input_gradient")
+        and (choice.chance(4) or "input_gradient" in wanted.settings)
         and any(spec.vocabulary is None for spec in architecture.inputs),
         seed=choice.integer(0, 7),
         realisations={
@@ -440,8 +440,8 @@ def _settled(case: Case) -> Case:
     return case
 
 
-#: What `Wanted.setting` names.
-SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", *BEGINNINGS)
+#: What `Wanted.settings` name, beside how a program begins.
+SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "penalty")
 
 
 def cases(
@@ -481,7 +481,8 @@ def _checked(
     _one_of("optimizer", wanted.optimizer, rules)
     _one_of("loss", wanted.loss, [*LOSSES])
     _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])
-    _one_of("setting", wanted.setting, SETTINGS)
+    for setting in wanted.settings:
+        _one_of("settings", setting, [*SETTINGS, *BEGINNINGS])
     return tuple(backends), wanted, device
 
 

@@ -67,9 +67,11 @@ def _term(choice: Drawn, loss: LossName, output: int) -> Term:
 _PENALISED = (("kernel",), ("kernel",), ("kernel", "bias", "norm"), ("bias", "norm"))
 
 
-def draw_penalties(choice: Drawn, architecture: Architecture) -> dict[str, Penalty]:
+def draw_penalties(
+    choice: Drawn, architecture: Architecture, *, certain: bool = False
+) -> dict[str, Penalty]:
     """Penalties on a few weights, in one case of eight: on kernels, more often than not alone."""
-    if not choice.chance(8):
+    if not choice.chance(8) and not certain:
         return {}
     groups = choice.one_of(_PENALISED)
     weights = [w for w in architecture.weights if architecture.parameters[w].group in groups]

@@ -48,8 +48,9 @@ _STAGED = 12
 
 
 #: Beginnings of programs that are asked for: a step with everything frozen before something is
-#: thawed; a layer that is frozen and thawed before the first step.
-BEGINNINGS = ("frozen_first", "thawed_again")
+#: thawed; a layer that is frozen and thawed before the first step; another model, or averages that
+#: are taken, before it.
+BEGINNINGS = ("frozen_first", "thawed_again", "reloaded_first")
 
 
 class _Program:
@@ -121,8 +122,10 @@ class _Program:
         """How it begins where a setting asks for it (`BEGINNINGS`); kind: that of a layer."""
         if setting == "frozen_first":
             self.thaw_after_a_step()
-        else:
+        elif setting == "thawed_again":
             self.thaw_again(kind)
+        else:
+            self.actions += [Reload(), Step(self.batch())]
 
     def thaw_again(self, kind: str) -> None:
         """A layer of a kind, if there is one, is frozen and thawed, at times in a copy; a step."""

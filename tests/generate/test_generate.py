@@ -225,7 +225,7 @@ def test_a_case_is_drawn_with_what_is_wanted(case: Case) -> None:
 
 
 @settings(max_examples=15)
-@given(cases(("torch",), setting="frozen_first"))
+@given(cases(("torch",), settings=("frozen_first",)))
 def test_the_first_step_of_what_is_frozen_first_has_nothing_to_train(case: Case) -> None:
     flags = Flags.initial(case.architecture)
     for action in case.program:
@@ -258,7 +258,7 @@ def test_a_layer_is_frozen_and_thawed_before_the_first_step() -> None:
     beginnings = []
 
     @drawing(20)
-    @given(cases(("tensorflow",), layer="masked_mean", setting="thawed_again"))
+    @given(cases(("tensorflow",), layer="masked_mean", settings=("thawed_again",)))
     def draw(case: Case) -> None:
         kinds = {placed.path: placed.layer.kind for placed in case.architecture.layers}
         frozen, thawed, step = [a for a in case.program[:4] if not isinstance(a, Reload)][:3]
@@ -273,7 +273,7 @@ def test_a_layer_is_frozen_and_thawed_before_the_first_step() -> None:
 
 
 @settings(max_examples=15)
-@given(cases(("tensorflow",), loss="hinge", dtype="float16", setting="clip"))
+@given(cases(("tensorflow",), loss="hinge", dtype="float16", settings=("clip",)))
 def test_a_loss_a_dtype_and_a_setting_are_wanted_too(case: Case) -> None:
     first = [term.loss for term in case.objective if term.output == 0]
     assert first in (["hinge"], [])  # an output may stand outside of the objective
@@ -286,17 +286,30 @@ def test_a_loss_a_dtype_and_a_setting_are_wanted_too(case: Case) -> None:
 @pytest.mark.parametrize("setting", ["schedule", "average", "accumulation"])
 def test_what_goes_from_step_to_step_is_there_where_it_is_wanted(setting: str) -> None:
     @settings(max_examples=5)
-    @given(cases(("tensorflow",), setting=setting, mode="tape", optimizer="adam"))
+    @given(cases(("tensorflow",), settings=(setting,), mode="tape", optimizer="adam"))
     def drawn(case: Case) -> None:
         assert getattr(case, setting) not in (None, 1)
 
     drawn()
 
 
-@pytest.mark.parametrize("field", ["loss", "dtype", "setting", "layer", "mode"])
+@settings(max_examples=15)
+@given(cases(("tensorflow",), settings=("average", "accumulation", "reloaded_first", "penalty")))
+def test_several_settings_are_wanted_at_once(case: Case) -> None:
+    fitted = CONTRACTS["tensorflow"].mode(case.realisations["tensorflow"].mode).trains_itself
+    assert case.average
+    assert case.accumulation > 1 or case.optimizer.kind == "muon" or fitted
+    assert isinstance(case.program[0], Reload)
+    assert isinstance(case.program[1], Step)
+    assert case.penalties or not case.architecture.weights
+
+
+@pytest.mark.parametrize("field", ["loss", "dtype", "layer", "mode"])
 def test_what_there_is_not_cannot_be_wanted(field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} must be one of .*; got 'luck'"):
         cases(("torch",), **{field: "luck"})
+    with pytest.raises(ValueError, match=r"settings must be one of .*; got 'luck'"):
+        cases(("torch",), settings=("luck",))
 
 
 def test_an_option_that_a_layer_does_not_have_cannot_be_wanted() -> None:

@@ -17,12 +17,14 @@ _CALLS = tuple(
         "InverseTimeDecay",
     )
 )
-_AVERAGE = Wanted(setting="average")
+_AVERAGE = Wanted(settings=("average",))
 _UPDATE = ("keras.optimizers.Optimizer._update_model_variables_moving_average",)
 
 _ROWS = {
     "schedule_stays": Row(
-        "A schedule keeps the learning rate that it began with.", _CALLS, Wanted(setting="schedule")
+        "A schedule keeps the learning rate that it began with.",
+        _CALLS,
+        Wanted(settings=("schedule",)),
     ),
     "schedule_runs_ahead": Row("A schedule counts from 1.", _CALLS),
     "average_stays": Row(

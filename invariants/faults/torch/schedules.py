@@ -19,7 +19,7 @@ _ROWS = {
     "schedule_load_counts_anew": Row(
         "A scheduler that loads a state begins anew.",
         ("torch.optim.lr_scheduler.LRScheduler.load_state_dict",),
-        Wanted(setting="schedule"),
+        Wanted(settings=("schedule",)),
     ),
     "average_load_forgets": Row(
         "An averaged model that loads a state has averaged nothing yet.",
