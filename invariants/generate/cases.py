@@ -61,7 +61,7 @@ class Wanted:
     are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
     equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
     settings: what others have at times (`SETTINGS`), and how the program begins (`BEGINNINGS`).
-    options: those of the layer.
+    options: those of the layer. realised: those of the script, where they can be so.
     """
 
     layer: str = ""
@@ -71,6 +71,7 @@ class Wanted:
     ties: bool = False
     loss: str = ""
     dtype: str = ""
+    realised: Mapping[str, str] = field(default_factory=dict, hash=False)
     settings: Sequence[str] = field(default=(), hash=False)
 
 
@@ -138,6 +139,7 @@ def _realisation(
     mode: str,
     scheduled: bool,
     averaged: bool,
+    wanted: Mapping[str, str],
 ) -> Realisation:
     """A mode, the options, and for each action that has them a way whose outcome is documented."""
     preferred = set() if averaged else _preferred(choice, contract, program)
@@ -199,7 +201,8 @@ def _realisation(
                 not_by(way, optimizer, groups, {option.name: value}, contract) for way in taken
             )
         ]
-        options[option.name] = choice.one_of(values)
+        asked = [value for value in values if value == wanted.get(option.name)]
+        options[option.name] = choice.one_of(asked or values)
     return Realisation(mode, tuple(ways), options)
 
 
@@ -313,9 +316,10 @@ def _cases(
     asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     choice = Drawn(draw, contracts)
     while True:
-        losses = draw_losses(choice, wanted.loss)
+        left_out = "left_out" in wanted.settings
+        losses = draw_losses(choice, wanted.loss, several=left_out)
         architecture = draw_architecture(choice, losses, wanted.layer, wanted.options)
-        terms = draw_terms(choice, losses)
+        terms = draw_terms(choice, losses, leaves_out=left_out)
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
         # In half of the cases that show no gradient, the change of a weight is its gradient.
@@ -409,6 +413,7 @@ def _cases(
                 ),
                 scheduled,
                 averaged,
+                wanted.realised,
             )
             for name in backends
         },
@@ -441,7 +446,7 @@ def _settled(case: Case) -> Case:
 
 
 #: What `Wanted.settings` name, beside how a program begins.
-SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "penalty")
+SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "penalty", "left_out")
 
 
 def cases(
@@ -478,6 +483,9 @@ def _checked(
     options = [one.name for one in fields(LAYERS[wanted.layer])] if wanted.layer else []
     for option in wanted.options:
         _one_of("options", option, options)
+    realised = [option.name for contract in contracts for option in contract.options]
+    for option in wanted.realised:
+        _one_of("realised", option, realised)
     _one_of("optimizer", wanted.optimizer, rules)
     _one_of("loss", wanted.loss, [*LOSSES])
     _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])

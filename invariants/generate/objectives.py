@@ -25,23 +25,25 @@ _LOSSES: tuple[LossName, ...] = (
 )
 
 
-def draw_losses(choice: Drawn, first: str = "") -> tuple[LossName, ...]:
+def draw_losses(choice: Drawn, first: str = "", *, several: bool = False) -> tuple[LossName, ...]:
     """A loss for each output of a network, one output more often than not.
 
-    first: that of the first output; "" for any.
+    first: that of the first output; "" for any. several: there is more than one.
     """
-    count = choice.one_of((1,) * 12 + (2, 2, 3))
+    count = choice.one_of((1,) * 12 * (not several) + (2, 2, 3))
     losses = [choice.one_of(_LOSSES) for _ in range(count)]
     known: list[LossName] = [loss for loss in _LOSSES if loss == first]
     return (*known[:1], *losses[bool(known) :])
 
 
-def draw_terms(choice: Drawn, losses: tuple[LossName, ...]) -> tuple[Term, ...]:
-    """A term for each output, at times none for the last: a head that the objective leaves out."""
+def draw_terms(
+    choice: Drawn, losses: tuple[LossName, ...], *, leaves_out: bool = False
+) -> tuple[Term, ...]:
+    """A term for each output, at times none for one: a head that the objective leaves out."""
     terms = [_term(choice, loss, output) for output, loss in enumerate(losses)]
     if len(terms) > 1:
         terms = [replace(t, weight=choice.one_of((1.0, 0.5, 0.25, 2.0))) for t in terms]
-        if choice.chance(3):
+        if choice.chance(3) or leaves_out:
             terms.pop(choice.integer(0, len(terms) - 1))
     return tuple(terms)
 

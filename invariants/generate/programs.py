@@ -49,8 +49,8 @@ _STAGED = 12
 
 #: Beginnings of programs that are asked for: a step with everything frozen before something is
 #: thawed; a layer that is frozen and thawed before the first step; another model, or averages that
-#: are taken, before it.
-BEGINNINGS = ("frozen_first", "thawed_again", "reloaded_first")
+#: are taken, before it; a freeze and then another model between two steps.
+BEGINNINGS = ("frozen_first", "thawed_again", "reloaded_first", "resumed")
 
 
 class _Program:
@@ -125,6 +125,9 @@ class _Program:
         elif setting == "thawed_again":
             self.thaw_again(kind)
         else:
+            if setting == "resumed":
+                self.actions.append(Step(self.batch()))
+                self.change()
             self.actions += [Reload(), Step(self.batch())]
 
     def thaw_again(self, kind: str) -> None:

@@ -6,7 +6,8 @@ is scaled by another factor.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
 it was. It needs no oracle, so it also judges layers that are random: their random state is the same
-at both. What has been clipped depends on the other gradients and is not compared.
+at both. What has been clipped depends on the other gradients and is not compared. A gradient that
+is added to zeros has no -0.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from invariants.properties.frozen_weights import first_difference
 def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], tuple[ObservedPoint, ExpectedPoint]] = {}
     clipping = CONTRACTS[evidence.backend]["clipping"]
+    added = evidence.case.options(evidence.backend).get("zero_grad") == "zeros"
     in_place = evidence.case.clip is not None and clipping == "in_place"
     within_spread = (
         evidence.mode.optimised
@@ -52,6 +54,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             for masked in (then.masked.get(name), expected.masked.get(name)):
                 if masked is not None and masked.shape == gradient.shape == before.shape:
                     gradient = np.where(masked, before, gradient)
+            if added:
+                before, gradient = before + 0, gradient + 0
             if same_bits(before, gradient):
                 continue
             estimate = expected.gradients.get(name)

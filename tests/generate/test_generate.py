@@ -33,6 +33,7 @@ from invariants.generate.masks import (
 from invariants.generate.series import drawing
 from invariants.judge import Measures, Verdict
 from invariants.observation import Observation
+from invariants.optimizer import loops
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import Expectation
 from invariants.program import Freeze, Reload, Step, Thaw
@@ -249,7 +250,7 @@ def test_a_layer_is_drawn_with_the_options_that_it_is_wanted_with() -> None:
 
     draw()
     having = [layers for layers in drawn if layers]
-    assert len(having) > 15
+    assert len(having) > 10
     for layers in having:
         assert any(layer.skipped == "zeros" and layer.ends == 2 for layer in layers)
 
@@ -268,7 +269,7 @@ def test_a_layer_is_frozen_and_thawed_before_the_first_step() -> None:
         beginnings.append((kinds.get(frozen.target), isinstance(case.program[1], Reload)))
 
     draw()
-    assert sum(kind == "masked_mean" for kind, _ in beginnings) > 15
+    assert sum(kind == "masked_mean" for kind, _ in beginnings) > 10
     assert {reloaded for _, reloaded in beginnings} == {False, True}
 
 
@@ -302,6 +303,17 @@ def test_several_settings_are_wanted_at_once(case: Case) -> None:
     assert isinstance(case.program[0], Reload)
     assert isinstance(case.program[1], Step)
     assert case.penalties or not case.architecture.weights
+
+
+@settings(max_examples=15)
+@given(cases(("torch",), settings=("left_out", "resumed"), realised={"optimizer_loop": "foreach"}))
+def test_an_output_is_left_out_and_a_script_realised_as_wanted(case: Case) -> None:
+    assert len(case.objective) < len(case.architecture.outputs)
+    first, *others = case.program
+    assert isinstance(first, Step)
+    assert isinstance(next(a for a in others if not isinstance(a, Freeze | Thaw)), Reload)
+    if loops(case.optimizer.kind, CONTRACTS["torch"], ["foreach"]):
+        assert case.realisations["torch"].options["optimizer_loop"] == "foreach"
 
 
 @pytest.mark.parametrize("field", ["loss", "dtype", "layer", "mode"])

@@ -30,6 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from invariants.architecture.layers.dense import Dense
+from invariants.case import frozen
 from invariants.finding import Finding
 from invariants.judge import gather
 from invariants.observation import Array, ObservedPoint, Raised
@@ -573,6 +574,35 @@ def test_where_kernels_depend_on_flags_the_spread_is_allowed(
     value = known.value[1, 1] + spreads * LAMBDA * known.spread[1, 1]
     moved = with_element(known.value, (1, 1), value)
     evidence = at(evidence, 2, "gradients", "dense_0.kernel", moved)
+    assert [finding.property_ for finding in findings(evidence)] == properties
+
+
+@pytest.mark.parametrize(
+    ("zero_grad", "properties"),
+    [("set_to_none", ["freezing_is_transparent"]), ("zeros", [])],
+)
+def test_a_gradient_that_is_added_to_zeros_has_no_negative_zero(
+    zero_grad: str, properties: list[str]
+) -> None:
+    """The first one is not, for there is nothing yet that could be zeros."""
+    program = (Gradient(0), Freeze("dense_1"), Gradient(0))
+    case = torch_case((Dense(units=2), Dense(units=1)), program)
+    (batch,) = case.batches
+    inputs = batch.inputs[0].copy()
+    inputs[:, 1] = 0.0
+    realisation = case.realisations["torch"]
+    options = {**realisation.options, "zero_grad": zero_grad}
+    case = replace(
+        case,
+        batches=(replace(batch, inputs=(frozen(inputs),)),),
+        realisations={"torch": replace(realisation, options=options)},
+    )
+    evidence = gather(case.check(), "torch")
+    for action, zero in ((0, -0.0), (2, 0.0)):
+        real = gradient_of(evidence, action, "dense_0.kernel")
+        assert real[1, 0] == 0.0
+        signed = with_element(real, (1, 0), zero)
+        evidence = at(evidence, action, "gradients", "dense_0.kernel", signed)
     assert [finding.property_ for finding in findings(evidence)] == properties
 
 
