@@ -11,6 +11,10 @@ _LOAD_MODEL = ("keras.models.load_model",)
 
 _LOAD_OPTIMIZER = ("keras.optimizers.Optimizer.load_own_variables",)
 
+#: A model is made anew of one that is frozen; an optimizer goes on behind a step.
+_COPIED = Wanted(mode="tape", settings=("thawed_again",))
+_RESUMED = Wanted(mode="tape", settings=("resumed",))
+
 _ROWS = {
     "set_weights_skips_frozen": Row(
         "set_weights leaves out what is not trainable.", ("keras.layers.Layer.set_weights",)
@@ -26,18 +30,24 @@ _ROWS = {
         "load_weights makes everything trainable.", ("keras.Model.load_weights",)
     ),
     "clone_forgets_trainable": Row(
-        "What clone_model gives is trainable.", ("keras.models.clone_model",)
+        "What clone_model gives is trainable.", ("keras.models.clone_model",), _COPIED
     ),
     "from_config_forgets_trainable": Row(
-        "A model that is made from its config is trainable.", ("keras.Model.from_config",)
+        "A model that is made from its config is trainable.", ("keras.Model.from_config",), _COPIED
     ),
-    "load_model_forgets_trainable": Row("What load_model gives is trainable.", _LOAD_MODEL),
-    "load_model_rounds": Row("load_model rounds the weights to float16.", _LOAD_MODEL),
+    "load_model_forgets_trainable": Row(
+        "What load_model gives is trainable.", _LOAD_MODEL, _COPIED
+    ),
+    "load_model_rounds": Row(
+        "load_model rounds the weights to float16.",
+        _LOAD_MODEL,
+        _RESUMED,
+    ),
     "optimizer_load_forgets_slots": Row(
-        "An optimizer loads its count and its rate, and no slots.", _LOAD_OPTIMIZER
+        "An optimizer loads its count and its rate, and no slots.", _LOAD_OPTIMIZER, _RESUMED
     ),
     "optimizer_load_counts_anew": Row(
-        "An optimizer that is loaded counts from 0.", _LOAD_OPTIMIZER
+        "An optimizer that is loaded counts from 0.", _LOAD_OPTIMIZER, _RESUMED
     ),
     "compile_thaws": Row("compile makes everything trainable.", ("keras.Model.compile",)),
     "predict_trains_averages": Row(
