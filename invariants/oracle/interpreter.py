@@ -650,13 +650,18 @@ class _Interpreter:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
         unknown = moment.held is not None and set(trainable) - moment.held
-        if unknown and self.contract["unknown_weight"]:
+        at_once = self.contract["unknown_weight_told"] == "before_the_step"
+        if unknown and at_once and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
         if self._stops(moment):
             return self._stops(moment)
         return None if moment.receiving else self.contract["step_without_gradients"]
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:
+        """The exception of a step that has moved some of the weights by then."""
+        unknown = moment.held is not None and {*moment.receiving} - moment.held
+        if unknown and self.contract["unknown_weight_told"] == "at_the_weight":
+            return self.contract["unknown_weight"]
         return self.stepper.stops(self.world.arrays, moment.with_gradients, moment)
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     made_ahead = options.get("optimizer_build") == "ahead"  # slots of all weights, at the start
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
-    contract = CONTRACTS[evidence.backend]
+    contract = evidence.contract
     with_the_optimizer = evidence.case.optimizer.kind in contract["slots_made_with_the_optimizer"]
     shared = evidence.case.optimizer.kind in contract["slots_of_all_weights"]
     at_once = with_the_optimizer or contract["slots_made"] == "for_all_at_once"

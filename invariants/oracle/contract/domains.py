@@ -85,9 +85,11 @@ _MESSAGES = frozenset(
 
 
 def _said(point: str) -> list[Any]:
-    """What the contracts say at a point, of any mode."""
+    """What the contracts say at a point, of any mode and release."""
     modes = (mode for contract in CONTRACTS.values() for mode in contract.modes)
+    releases = [release for contract in CONTRACTS.values() for release in contract.releases]
     values = [contract.clauses[point].value for contract in CONTRACTS.values()]
+    values += [one.clauses[point].value for one in releases if point in one.clauses]
     return values + [mode.otherwise[point] for mode in modes if point in mode.otherwise]
 
 

@@ -444,6 +444,11 @@ TORCH = Contract(
             "no optimizer knows of it.",
             _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
         ),
+        "averages_follow": Clause(
+            "all_weights",
+            "update_parameters goes through all parameters of the model.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
         "first_average": Clause(
             "the_weight",
             "When update_parameters is called for the first time the parameters of model are "
@@ -1117,6 +1122,27 @@ TORCH = Contract(
             ("ValueError", "optimizer got an empty parameter list"),
             "Silent; an optimizer needs something to optimize.",
             _TORCH + "optim.html#constructing-it",
+        ),
+        "unknown_weight_told": Clause(
+            "before_the_step",
+            "Silent; the optimizer holds every parameter it was made with.",
+            _TORCH + "optim.html#constructing-it",
+        ),
+        "flags_around": Clause(
+            "do_not_count",
+            "requires_grad is a flag of each parameter; a module keeps none.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.requires_grad_",
+        ),
+        "attention_scales": Clause(
+            (True, False),
+            "scaled_dot_product_attention(query, key, value, scale=None): "
+            "the scale is 1 / √E unless another is given.",
+            _TORCH + "generated/torch.nn.functional.scaled_dot_product_attention.html",
+        ),
+        "hard_sigmoid": Clause(
+            "a_sixth",
+            "Hardsigmoid(x): 0 if x <= -3, 1 if x >= 3, x / 6 + 1 / 2 otherwise.",
+            _TORCH + "generated/torch.nn.Hardsigmoid.html",
         ),
         "unknown_weight": Clause(
             None,
