@@ -184,6 +184,7 @@ def _realisation(
     for option in contract.options:
         settled_here = contract.mode(mode).traits.get(option.name)
         values = [settled_here] if settled_here else list(option.values)
+        values = [v for v in values if f"{option.name}={v}" not in contract.without]
         if option.name == "optimizer_loop":
             values = loops(optimizer, contract, values)
         if option.name == "zero_grad":

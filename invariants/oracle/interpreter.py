@@ -58,7 +58,7 @@ class _Interpreter:
         self.backend = backend
         self.draws = draws
         self.contract = contract
-        self.options = case.options(backend)
+        self.options = contract.chosen(case.realisations[backend].options)
         self.mode = case.runs_in(backend)
         self.blind = self.mode.trains_itself
         self.world = World(case, self.mode.traits.get("autocast"))
@@ -358,7 +358,9 @@ class _Interpreter:
         alone = {n: part for n, part in untouched.items() if n not in dragged | replaced}
         point = replace(point, rewritten=point.rewritten | dragged | replaced, left=alone)
         if point.stops_midway:
-            broken = (*point.moving, *dragging)
+            strayed = self._decayed_unknown(moment)
+            point = replace(point, rewritten=point.rewritten | strayed)
+            broken = (*point.moving, *dragging, *strayed)
             self.world.move(
                 {name: np.full_like(self.world.arrays[name], np.nan) for name in broken}
             )
@@ -369,7 +371,7 @@ class _Interpreter:
         shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
         gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
         if moved:
-            left = self.stepper.left_behind(gradients, moved)
+            left = self.stepper.left_behind(gradients, moved, before)
             gradients |= left
             point = replace(point, forward=(*forward, index)) if left else point
         return replace(
@@ -663,6 +665,17 @@ class _Interpreter:
         if unknown and self.contract["unknown_weight_told"] == "at_the_weight":
             return self.contract["unknown_weight"]
         return self.stepper.stops(self.world.arrays, moment.with_gradients, moment)
+
+    def _decayed_unknown(self, moment: Moment) -> frozenset[str]:
+        """The weights that a step has decayed before it has found that it does not know them."""
+        by_one = self.contract["unknown_weight_told"] == "at_the_weight"
+        if (
+            moment.held is None
+            or not by_one
+            or not getattr(self.case.optimizer, "weight_decay", 0.0)
+        ):
+            return frozenset()
+        return frozenset(moment.receiving) - moment.held
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""

@@ -252,6 +252,14 @@ def _release(release: Release) -> Iterator[str]:
             for point, clause in release.clauses.items()
         ],
     )
+    if release.means:
+        yield from table(
+            ["option", "comes to", "documented"],
+            [
+                [f"`{option}`", _value(clause.value), documented(clause)]
+                for option, clause in release.means.items()
+            ],
+        )
     yield from table(["lacks", "reason"], [*release.lacks.items(), *release.without.items()])
 
 

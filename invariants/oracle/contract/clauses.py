@@ -199,7 +199,7 @@ class Release:
 
     clauses: the points that have other values there. lacks: the kinds of layers that they do not
     have, and why. without: what else of a case they do not have, by the names of `Case.parts`, and
-    why.
+    why. means: a value of an option, "option=value", that is by default another one there.
     """
 
     name: str
@@ -208,6 +208,7 @@ class Release:
     clauses: Mapping[str, Clause] = field(default_factory=dict)
     lacks: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, Clause] = field(default_factory=dict)
 
     def holds(self, installed: Mapping[str, str]) -> bool:
         """Whether it is what these versions of packages follow."""
@@ -236,6 +237,7 @@ class Contract:
     releases: tuple[Release, ...] = ()
     release: str = ""  # the name of the one that it is of; "" of today's
     without: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, Clause] = field(default_factory=dict)
     asked: set[str] | None = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, point: str) -> Any:
@@ -264,6 +266,7 @@ class Contract:
                     clauses={**self.clauses, **release.clauses},
                     lacks={**self.lacks, **release.lacks},
                     without={**self.without, **release.without},
+                    means=release.means,
                 )
         return self
 
@@ -303,8 +306,10 @@ class Contract:
         return next(device for device in self.devices if device.name == name)
 
     def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
-        """The value of each option; one that is left out has its first."""
-        return {o.name: options.get(o.name, o.values[0]) for o in self.options}
+        """What each option comes to; one that is left out has its first value."""
+        chosen = {o.name: options.get(o.name, o.values[0]) for o in self.options}
+        others = {name: self.means.get(f"{name}={value}") for name, value in chosen.items()}
+        return chosen | {name: other.value for name, other in others.items() if other}
 
     def evaluation(self, name: str) -> Evaluation:
         return next(evaluation for evaluation in self.evaluations if evaluation.name == name)

@@ -87,7 +87,8 @@ KERAS_2 = Release(
         ),
         "unknown_weight_told": Clause(
             "at_the_weight",
-            "Silent; one variable after the other is looked up and updated.",
+            "Silent; weight decay moves all variables, then one after the other is looked up and "
+            "updated.",
             _OPTIMIZER,
         ),
         "unreached_warning": Clause(

@@ -541,6 +541,22 @@ TENSORFLOW = Contract(
             "nothing says that an embedding's is clipped lookup by lookup.",
             _KERAS + "optimizers/",
         ),
+        "gradient_kept_by_decay": Clause(
+            True,
+            "Tensors are immutable.",
+            _TF + "Tensor",
+        ),
+        "nadam_product": Clause(
+            "of_all",
+            "Silent; Nadam is Adam with Nesterov momentum, after Dozat, whose product is that of "
+            "all momenta.",
+            _KERAS + "optimizers/nadam/",
+        ),
+        "batch_norm_momentum": Clause(
+            "exact",
+            "moving_mean = moving_mean * momentum + mean(batch) * (1 - momentum).",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
+        ),
         "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
         "fused_sgd_in_16_bits": Clause(
             "moves", "An optimizer of Keras has one implementation.", _KERAS + "optimizers/"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.torch_1 import TORCH_1
 from invariants.oracle.contract.torch_actions import ACTIONS
 from invariants.oracle.contract.torch_devices import DEVICES
 from invariants.oracle.contract.torch_modes import MODES
@@ -573,6 +574,21 @@ TORCH = Contract(
             "as_a_whole",
             "The gradient of an embedding is a tensor like any other, unless it is sparse.",
             _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "gradient_kept_by_decay": Clause(
+            True,
+            "step() updates the parameters; users expect that it leaves their gradients.",
+            _TORCH + "generated/torch.optim.Optimizer.step.html",
+        ),
+        "nadam_product": Clause(
+            "of_all",
+            "m_t / (1 - ∏ μ_i), i from 1 to t + 1: each momentum counts once.",
+            _TORCH + "generated/torch.optim.NAdam.html",
+        ),
+        "batch_norm_momentum": Clause(
+            "exact",
+            "x_new = (1 - momentum) * x + momentum * x_t.",
+            _TORCH + "generated/torch.nn.BatchNorm1d.html",
         ),
         "gradient_kept_by_step": Clause(
             True,
@@ -1336,6 +1352,7 @@ TORCH = Contract(
     ),
     modes=MODES,
     devices=DEVICES,
+    releases=(TORCH_1,),
     options=(
         Option(
             "optimizer_scope",
