@@ -78,8 +78,11 @@ class Recorder:
         self.model = model
         self.weights = {}
         for path, layer in named_layers(model):
-            # Made from its config, a stack of cells has other names, in the same order.
-            names = self.within.setdefault(path, names_within(layer))
+            names = names_within(layer)
+            if not KERAS_2:
+                # Made from its config, a stack of cells has other names, in the same order. In
+                # Keras 2 it has the same, and an order by what is trainable.
+                names = self.within.setdefault(path, names)
             self.weights.update((path + "." + n, w) for n, w in zip(names, layer.weights))
         self.names = {id(weight): name for name, weight in self.weights.items()}
 

@@ -42,6 +42,9 @@ EMPTIED = ("ValueError", "'Toutput_types'")
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
 
+#: The layers that assign a normalised kernel to the kernel in a forward pass.
+SPECTRAL = ("spectral_normalization_dense", "spectral_normalization_conv2d")
+
 
 class _Interpreter:
     """Walks through the program; holds weights, state and slots as samples between actions."""
@@ -573,6 +576,9 @@ class _Interpreter:
         """What each of the issues that an action may meet raises there; none where it is not."""
         steps, changing = action.action == "step", {*moment.acting.trainable, *asked}
         yield self.refused_view
+        normalises = any(p.layer.kind in SPECTRAL for p in self.case.architecture.layers)
+        if normalises and self.stepper.traced and moment.training:
+            yield self.contract["spectral_normalization_when_traced"]
         if steps and self.fitted and self.averages and self.averages.misplaces(moment):
             yield MISPLACED
         if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):

@@ -74,6 +74,11 @@ KERAS_2 = Release(
             "hard_sigmoid: 0 if x < -2.5, 1 if x > 2.5, 0.2 * x + 0.5 in between.",
             _API + "activations/hard_sigmoid",
         ),
+        "probability_offset": Clause(
+            1e-7,
+            "Silent; binary_crossentropy takes the logarithm of output + epsilon(), a fuzz factor.",
+            _SOURCE + "backend.py",
+        ),
         "step_with_nothing": Clause(
             None,
             "It is possible that the grad is empty. In this case, apply_gradients is a no-op.",
@@ -130,6 +135,11 @@ KERAS_2 = Release(
     without={
         "variable_trainable": _FLAG,
         "each_variable": _FLAG,
+        **dict.fromkeys(
+            ("mixed_float16_scaled", "mixed_float16_skipped", "fit_mixed_float16"),
+            "a LossScaleOptimizer of Keras 2 leaves it to the loop to unscale gradients, and is "
+            "made with a scale that nothing sets afterwards",
+        ),
         "forward_mode": "a model of Keras 2 has no stateless_call",
         "bfloat16": "set_floatx of Keras 2 takes float16, float32 and float64",
         "batch_norm in float16": "Keras 2 raises the parameters of a batch norm from float16 to "

@@ -880,6 +880,16 @@ TENSORFLOW = Contract(
             "number of losses, sum, mean, mean_with_sample_weight or None.",
             _KERAS + "losses/probabilistic_losses/#kldivergence-class",
         ),
+        "probability_offset": Clause(
+            0.0,
+            "Silent; BinaryCrossentropy is -(y log(p) + (1 - y) log(1 - p)).",
+            _KERAS + "losses/probabilistic_losses/#binarycrossentropy-class",
+        ),
+        "spectral_normalization_when_traced": Clause(
+            None,
+            "Silent; users expect a layer to run in fit() as it does eagerly.",
+            _KERAS + "layers/normalization_layers/spectral_normalization/",
+        ),
         "probability_floor": Clause(
             1e-7,
             "Silent, but for KLDivergence: y_true and y_pred are clipped to [epsilon, 1]; "

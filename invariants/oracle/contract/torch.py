@@ -906,6 +906,16 @@ TORCH = Contract(
             "reduction='sum': the output will be summed, over all its elements.",
             _TORCH + "generated/torch.nn.MSELoss.html",
         ),
+        "probability_offset": Clause(
+            0.0,
+            "BCELoss: l_n = -w_n (y_n log x_n + (1 - y_n) log(1 - x_n)).",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
+        "spectral_normalization_when_traced": Clause(
+            None,
+            "Silent; torch has no layer that assigns a kernel.",
+            _TORCH + "nn.html",
+        ),
         "probability_floor": Clause(
             None,
             "Silent for log and NLLLoss, which take the probabilities as they are; BCELoss clamps "
