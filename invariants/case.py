@@ -363,8 +363,8 @@ class Case(Document):
     def parts(self, backend: str) -> Iterator[str]:
         """What a case is made of on a backend beside layers, as releases may name what they lack.
 
-        Its dtypes, the kinds of layers in each ("batch_norm in float16"), its mode, ways and
-        options, and a "masked mean".
+        Its dtypes, the kinds of layers in each ("batch_norm in float16"), its mode, ways, those of
+        a layer also by its kind ("constructor of masked_gru"), options, and a "masked mean".
         """
         realisation = self.realisations[backend]
         dtypes = dict.fromkeys((self.dtype, *self.dtypes))
@@ -373,6 +373,10 @@ class Case(Document):
         yield from (f"{kind} in {dtype}" for kind in kinds for dtype in dtypes)
         yield realisation.mode
         yield from dict.fromkeys(way for way in realisation.ways if way)
+        of = {placed.path: placed.layer.kind for placed in self.architecture.layers}
+        for action, way in zip(self.program, realisation.ways, strict=True):
+            if isinstance(action, Freeze | Thaw) and action.target in of:
+                yield f"{way} of {of[action.target]}"
         yield from (f"{name}={value}" for name, value in self.options(backend).items())
         if any(term.weighting == "mask" and term.reduction == "mean" for term in self.objective):
             yield "masked mean"

@@ -91,6 +91,9 @@ SPARED: dict[str, dict[str, str]] = {
     },
     "keras-spectral-normalization-moves-frozen": {"training=True": "training=False"},
     "keras-thawed-but-unwatched": {"outer.trainable = False\n": ""},
+    "tensorflow-2.15-gelu-float32-divisor": {
+        "tf.nn.gelu": "(lambda x: x / 2 * (1 + tf.math.erf(x / math.sqrt(2))))"
+    },
     "tensorflow-bilinear-curvature": {
         "tf.image.resize(x, (2, 2))": "tf.repeat(tf.repeat(x, 2, 1), 2, 2)"
     },
@@ -115,6 +118,7 @@ SPARED: dict[str, dict[str, str]] = {
     "tensorflow-recompute-moves-states-twice": {"@tf.recompute_grad\n": ""},
     "tensorflow-recompute-zeros-for-unreached": {"tf.recompute_grad": ""},
     "torch-1-foreach-adds-decay-to-gradients": {"foreach=True": "foreach=False"},
+    "torch-1-foreach-radam-without-epsilon": {"foreach=True": "foreach=False"},
     "torch-1-nadam-counts-momentum-twice": {"(False, True)": "(True, True)"},
     "torch-autocast-keeps-casts": {'("cpu")': '("cpu", cache_enabled=False)'},
     "torch-causal-hint-hides-added-keys": {"is_causal=True": "is_causal=False"},

@@ -154,7 +154,7 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
 _PASSING_ON = frozenset(
     {
         *("__getattr__", "__init__", "__new__", "get"),
-        *("deserialize", "deserialize_keras_object", "set_floatx", "validate"),
+        *("deserialize", "deserialize_keras_object", "set_floatx", "validate", "_method_wrapper"),
     }
 )
 

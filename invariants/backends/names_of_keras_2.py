@@ -46,6 +46,9 @@ def apply(optimizer, gradients, variables):
 keras.optimizers.Optimizer.apply = apply
 for kind in (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D):
     kind.kernel = property(lambda layer: layer.depthwise_kernel)
+for name in ("query", "key", "value", "output"):
+    part = property(lambda layer, held="_" + name + "_dense": getattr(layer, held))
+    setattr(keras.layers.MultiHeadAttention, name + "_dense", part)
 # Random layers draw from a generator that can be reset, as those of Keras 3 do.
 keras.backend.experimental.enable_tf_random_generator()
 

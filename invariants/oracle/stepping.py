@@ -114,6 +114,14 @@ class Stepper:
         if self.case.optimizer.kind in TOGETHER:
             return self._step_together(arrays, gradients, moving, now)
         moved, optimizer = {}, cast(Any, self.case.optimizer)
+        foreach = self.options.get("optimizer_loop") == "foreach"
+        # Asked of what could differ alone.
+        if (
+            optimizer.kind == "radam"
+            and foreach
+            and self.contract["radam_denominator"] == "without"
+        ):
+            optimizer = replace(optimizer, epsilon=0.0)
         for name in moving:
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             rate = 0.0 if name in now.still else self.rate(self.case.rate(name), now)

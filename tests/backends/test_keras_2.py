@@ -133,6 +133,8 @@ class Old(types.ModuleType):
         self.layers.LeakyReLU = type("LeakyReLU", (Told,), {})
         for name in ("DepthwiseConv1D", "DepthwiseConv2D"):
             setattr(self.layers, name, type(name, (), {"depthwise_kernel": "its kernel"}))
+        attention = {f"_{name}_dense": name for name in ("query", "key", "value", "output")}
+        self.layers.MultiHeadAttention = type("MultiHeadAttention", (), attention)
         self.losses.Loss = type("Loss", (Told,), {})
         self.losses.Huber = type("Huber", (self.losses.Loss,), {})
         self.optimizers.Optimizer = type(
@@ -164,6 +166,8 @@ def test_options_have_the_names_of_keras_2(named: Any) -> None:
     assert named.losses.Huber().options == {}
     assert named.optimizers.Optimizer().apply([1, 2], ["a", "b"]) == [(1, "a"), (2, "b")]
     assert named.layers.DepthwiseConv2D().kernel == "its kernel"
+    attention = named.layers.MultiHeadAttention()
+    assert (attention.query_dense, attention.output_dense) == ("query", "output")
 
 
 def test_what_keras_2_lacks_it_says_itself(named: Any) -> None:

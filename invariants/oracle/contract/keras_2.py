@@ -140,6 +140,13 @@ KERAS_2 = Release(
             "a LossScaleOptimizer of Keras 2 leaves it to the loop to unscale gradients, and is "
             "made with a scale that nothing sets afterwards",
         ),
+        **dict.fromkeys(
+            (
+                *("constructor of masked_mean", "constructor of masked_simple_rnn"),
+                *("constructor of masked_lstm", "constructor of masked_gru"),
+            ),
+            "a Sequential of Keras 2 takes no trainable when it is made",
+        ),
         "forward_mode": "a model of Keras 2 has no stateless_call",
         "bfloat16": "set_floatx of Keras 2 takes float16, float32 and float64",
         "batch_norm in float16": "Keras 2 raises the parameters of a batch norm from float16 to "

@@ -546,6 +546,11 @@ TENSORFLOW = Contract(
             "Tensors are immutable.",
             _TF + "Tensor",
         ),
+        "radam_denominator": Clause(
+            "with_epsilon",
+            "Silent; keras.optimizers has no RAdam.",
+            _KERAS + "optimizers/",
+        ),
         "nadam_product": Clause(
             "of_all",
             "Silent; Nadam is Adam with Nesterov momentum, after Dozat, whose product is that of "

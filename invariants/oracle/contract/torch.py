@@ -580,6 +580,11 @@ TORCH = Contract(
             "step() updates the parameters; users expect that it leaves their gradients.",
             _TORCH + "generated/torch.optim.Optimizer.step.html",
         ),
+        "radam_denominator": Clause(
+            "with_epsilon",
+            "l_t = sqrt(1 - β₂^t) / (sqrt(v_t) + ε).",
+            _TORCH + "generated/torch.optim.RAdam.html",
+        ),
         "nadam_product": Clause(
             "of_all",
             "m_t / (1 - ∏ μ_i), i from 1 to t + 1: each momentum counts once.",

@@ -135,7 +135,10 @@ def radam(w: Value, g: Value, turn: Turn) -> Update:
     most = 2.0 / (1.0 - o.beta_2) - 1.0
     length = most - 2.0 * t * o.beta_2**t / (1.0 - o.beta_2**t)
     if length <= 5.0:
-        return w - after["m"] * rate, after
+        moved = w - after["m"] * rate
+        if not o.epsilon:  # as an issue has it: 0 times what is nothing where nothing was learned
+            moved = moved - after["m"] * 0.0 / after["v"].apply("sqrt")
+        return moved, after
     share = (length - 4.0) * (length - 2.0) * most / ((most - 4.0) * (most - 2.0) * length)
     factor = rate * math.sqrt(share * (1.0 - o.beta_2**t))
     return w - after["m"] * factor / (after["v"].apply("sqrt") + o.epsilon), after
