@@ -16,7 +16,7 @@ from invariants.backends.places import Apart
 from invariants.gate import corpus as corpora
 from invariants.gate import environments, recording, reducing, waivers
 from invariants.gate.change import Change
-from invariants.gate.comparison import changed_points, compared
+from invariants.gate.comparison import changed_points, compared, documented_otherwise
 from invariants.gate.corpus import Entry, Saved
 from invariants.gate.environments import Environment, Side
 from invariants.gate.errors import GateError, Stopped
@@ -262,7 +262,7 @@ def compared_sides(
         counts=counted(held.pairs),
         matrix=tuple(matrix(held.pairs)),
         changes=tuple(replace(c, shown=shown(c, by_name, heads)) for c in changes),
-        points=tuple(changed_points(changes)),
+        points=(*documented_otherwise(installed), *changed_points(changes)),
         drift=tuple(held.drifts.rows),
         errors=tuple(held.errors.rows),
         offers=tuple(offers(held.pairs)),
