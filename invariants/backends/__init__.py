@@ -155,6 +155,7 @@ _PASSING_ON = frozenset(
     {
         *("__getattr__", "__init__", "__new__", "get"),
         *("deserialize", "deserialize_keras_object", "set_floatx", "validate", "_method_wrapper"),
+        *("_call_impl", "_wrapped_call_impl"),  # a module of torch hands its arguments on there
     }
 )
 

@@ -136,6 +136,9 @@ class Averages:
         for name in names:
             array = self.world.arrays[name]
             synced = name in self.world.state_names and not self.average.buffers
+            if synced and self.contract["buffers_beside_averages"] == "stay":
+                self.held.setdefault(name, self.first[name])
+                continue
             starts = self.count == 0 and self.contract["first_average"] == "the_weight"
             plain = starts or synced
             self.held[name] = array if plain else self._next(self.held[name], array)

@@ -52,6 +52,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                 )
             if error is not None and error.kind == NOT_OFFERED:
                 part, _, reason = error.message.partition(": ")
+                kinds = {p.path: p.layer.kind for p in evidence.case.architecture.layers}
+                part = kinds.get(part, part)
                 message = f"{part} is not offered"
                 finding = replace(finding, severity="unsupported", message=message, got=reason)
             if error is not None and error.kind in DEATHS:

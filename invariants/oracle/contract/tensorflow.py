@@ -415,6 +415,11 @@ TENSORFLOW = Contract(
             "optimizer, for the variables that it was built with.",
             _KERAS + "optimizers/sgd/",
         ),
+        "buffers_beside_averages": Clause(
+            "follow",
+            "Silent; an optimizer averages the variables that it was built with.",
+            _KERAS + "optimizers/sgd/",
+        ),
         "averages_follow": Clause(
             "all_weights",
             "EMA consists of computing an exponential moving average of the weights of the model "

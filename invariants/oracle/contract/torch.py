@@ -445,6 +445,11 @@ TORCH = Contract(
             "no optimizer knows of it.",
             _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
         ),
+        "buffers_beside_averages": Clause(
+            "follow",
+            "use_buffers=False: buffers are kept in sync with those of the model.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
         "averages_follow": Clause(
             "all_weights",
             "update_parameters goes through all parameters of the model.",

@@ -21,6 +21,21 @@ TORCH_1 = Release(
     package="torch",
     before=(2,),
     clauses={
+        "buffers_beside_averages": Clause(
+            "stay",
+            "use_buffers: if True, it will compute running averages for both the parameters and "
+            "the buffers of the model; update_parameters of torch 1 touches no buffer otherwise.",
+            _DOCS + "optim.html#stochastic-weight-averaging",
+        ),
+        "missing_kernel": Clause(
+            (
+                *("not implemented for", "could not create a primitive descriptor for"),
+                "expected scalar type BFloat16 but found Float",
+            ),
+            "Silent; a norm under an autocast on the CPU has no kernel for an input of another "
+            "dtype than its weight.",
+            _DOCS + "amp.html#cpu-op-specific-behavior",
+        ),
         "optimizers": Clause(
             (
                 *("sgd", "adam", "adamw", "nadam", "radam", "adamax"),
