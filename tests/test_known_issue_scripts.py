@@ -31,7 +31,6 @@ WITHOUT_A_SCRIPT = {
 #: A script and what to replace in it, each time it occurs, so that it does not show its issue.
 SPARED: dict[str, dict[str, str]] = {
     "keras-2-batch-norm-float32-momentum": {"0.9": "0.875", "0.1": "0.125"},
-    "keras-2-clone-forgets-its-flag": {"model.layers[1].trainable = True\n": ""},
     "keras-2-fused-batch-norm-unbiased": {"2, 1, 1, 1": "2, 1"},
     "keras-2-nadam-float32-product": {"1e-12": "1e-6"},
     "keras-2-nadam-multiplies-when-traced": {"tf.function(": "("},

@@ -35,6 +35,11 @@ _ROWS = (
     (r'hasattr\(inner, "seed_generator"\)', 'hasattr(inner, "_random_generator")'),
     # What Keras 3 calls a variable holds one of TensorFlow's.
     (r"variable\.value for variable in variables", "variable for variable in variables"),
+    # A variable of a mixed precision policy does not cast what it is assigned.
+    (
+        r"(layer\.vector_[uv])\.assign\((.+)\)$",
+        r"\1.assign(tf.cast(\2, layer.variable_dtype))",
+    ),
     # A variable has no regularizer of its own there.
     (r"^( *)(\S+)\.regularizer = (.+)$", r"\1model.add_loss(lambda: \3(\2))"),
 )
