@@ -201,6 +201,25 @@ def test_where_one_side_is_wrong_there_is_no_drift() -> None:
     assert not drifts.rows
 
 
+def test_where_the_releases_document_other_values_there_is_no_drift() -> None:
+    drifts, verdict = Drifts(), judge(simple_case(), "torch")
+    points = [
+        replace(
+            point,
+            gradients={n: replace(e, value=e.value + 1.0) for n, e in point.gradients.items()},
+        )
+        for point in verdict.evidence.expectation.points
+    ]
+    expectation = replace(verdict.evidence.expectation, points=tuple(points))
+    other = replace(verdict, evidence=replace(verdict.evidence, expectation=expectation))
+    drifts.count(verdict, verdict)
+    of_all = sum(drift.arrays for drift in drifts.rows if drift.by == "mode")
+    drifts = Drifts()
+    drifts.count(verdict, other)
+    left = sum(drift.arrays for drift in drifts.rows if drift.by == "mode")
+    assert 0 < left < of_all  # the weights behind the step
+
+
 def test_a_family_is_named_like_its_file() -> None:
     assert (family("dense"), family("lstm")) == ("dense", "recurrent")
 
