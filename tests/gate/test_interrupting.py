@@ -33,6 +33,9 @@ class Raising:
     def prepare(self, backend: str) -> None:
         pass
 
+    def versions(self, backend: str, packages: tuple[str, ...]) -> dict[str, str]:
+        return dict.fromkeys(packages, "2.13.0")
+
     def run(self, *given: object) -> list[dict[str, object]]:
         return [{"action": self.action, "error": ("RuntimeError", "so it is"), "frames": []}]
 
