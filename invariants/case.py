@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -360,9 +360,33 @@ class Case(Document):
         """What Hypothesis prints of a failing case; the whole of it is in case.json."""
         printer.text(repr(self))
 
-    def lacking(self, backend: str) -> str:
-        """The first part of the case that a backend does not have, and why; "" where it has all."""
-        contract = CONTRACTS[backend]
+    def parts(self, backend: str) -> Iterator[str]:
+        """What a case is made of on a backend beside layers, as releases may name what they lack.
+
+        Its dtypes, the kinds of layers in each ("batch_norm in float16"), its mode, ways, those of
+        a layer also by its kind ("constructor of masked_gru"), options, and a "masked mean".
+        """
+        realisation = self.realisations[backend]
+        dtypes = dict.fromkeys((self.dtype, *self.dtypes))
+        kinds = dict.fromkeys(placed.layer.kind for placed in self.architecture.layers)
+        yield from dtypes
+        yield from (f"{kind} in {dtype}" for kind in kinds for dtype in dtypes)
+        yield realisation.mode
+        yield from dict.fromkeys(way for way in realisation.ways if way)
+        of = {placed.path: placed.layer.kind for placed in self.architecture.layers}
+        for action, way in zip(self.program, realisation.ways, strict=True):
+            if isinstance(action, Freeze | Thaw) and action.target in of:
+                yield f"{way} of {of[action.target]}"
+        yield from (f"{name}={value}" for name, value in self.options(backend).items())
+        if any(term.weighting == "mask" and term.reduction == "mean" for term in self.objective):
+            yield "masked mean"
+
+    def lacking(self, backend: str, contract: Contract | None = None) -> str:
+        """The first part of the case that a backend does not have, and why; "" where it has all.
+
+        contract: that of the releases that are asked about; by default of today's.
+        """
+        contract = contract or CONTRACTS[backend]
         for placed in self.architecture.layers:
             reason = unsupported(placed.layer, contract)
             if reason:
@@ -381,6 +405,10 @@ class Case(Document):
         ):
             if reason:
                 return f"{what}: {reason}"
+        if contract.without:
+            for part in self.parts(backend):
+                if part in contract.without:
+                    return f"{part}: {contract.without[part]}"
         return ""
 
     def offered(self) -> tuple[Case, dict[str, str]]:
@@ -707,6 +735,7 @@ def ways_of(
             way.name
             for way in contract.ways
             if way.reaches == reaches
+            and way.name not in contract.without
             and not (way.construction and isinstance(action, Thaw))
             and not (way.partial and whole)
             and not (way.by == "hook" and instead)
@@ -717,6 +746,7 @@ def ways_of(
             e.name
             for e in contract.evaluations
             if action.training in e.training
+            and e.name not in contract.without
             and (compiled or not e.compiled)
             and (averaged or not e.averaged)
         )
@@ -727,6 +757,7 @@ def ways_of(
             r.name
             for r in contract.reloads
             if not kinds & {*r.refuses}
+            and r.name not in contract.without
             and (compiled or not r.compiled)
             and (averaged or not r.averages)
         )

@@ -129,7 +129,7 @@ def flags_after(action: Any, way: str | None, flags: Flags, contract: Contract) 
         return after
     left = contract.reloading(way or "").flags if isinstance(action, Reload) else "kept"
     if left == "none":
-        return Flags.initial(flags.architecture)
+        return replace(Flags.initial(flags.architecture), around=flags.around)
     if left == "rebuilt":
         forgets = way == "clone_model" and contract["flag_of_a_clone"] == "forgotten"
         flags = replace(flags, flagged=flags.flagged - {""}) if forgets else flags
@@ -191,6 +191,7 @@ def _as_made(case: Case, realisation: Realisation, contract: Contract) -> Flags:
     """
     frozen = made_frozen(case, realisation, contract)
     flags = Flags.initial(case.architecture)
+    flags = replace(flags, around=contract["flags_around"] == "count")
     for action, way in sorted(frozen, key=lambda made: len(made[0].target), reverse=True):
         flags = flags_after(action, way, flags, contract)
     return flags
@@ -343,14 +344,18 @@ class _Course:
 
     def _silent(self) -> bool:
         """Whether a step that has nothing to train raises nothing."""
-        return self.options.get("optimizer_call") != "apply_gradients"
+        by_pairs = self.options.get("optimizer_call") == "apply_gradients"
+        return not by_pairs or self.contract["step_with_nothing"] is None
 
     def _stops(self, moment: Moment) -> bool:
         """Whether the optimizer raises for what it is given."""
         trainable = frozenset(moment.acting.trainable)
         if not trainable:
             return not self._silent()
-        unknown = moment.held is not None and trainable - moment.held
+        given = trainable
+        if self.contract["unknown_weight_told"] == "at_the_weight":
+            given = frozenset(moment.receiving)
+        unknown = moment.held is not None and given - moment.held
         at_one = not self.stopping.isdisjoint(moment.receiving)
         return bool(unknown) or not trainable & moment.reached or at_one
 

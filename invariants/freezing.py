@@ -51,13 +51,15 @@ class Flags:
     around it remember; but a model that remembers being frozen trains nothing (`acting`).
 
     frozen: the weights that are not trainable. flagged: the modules that remember being frozen.
-    apart: the weights that the flag of their module has not reached when it was made.
+    apart: the weights that the flag of their module has not reached when it was made. around: what
+    a module remembers holds back all that is in it, for as long as it does.
     """
 
     architecture: Architecture
     frozen: frozenset[str]
     flagged: frozenset[str]
     apart: frozenset[str] = frozenset()
+    around: bool = False
 
     @staticmethod
     def initial(architecture: Architecture) -> Flags:
@@ -74,7 +76,13 @@ class Flags:
 
     @property
     def acting(self) -> Flags:
-        """What a model trains by them: nothing while it is itself flagged."""
+        """What a model trains by them: nothing while it is itself flagged.
+
+        Where the modules around a weight count, nothing in one that is flagged.
+        """
+        if self.around:
+            held = [self.architecture.weights_in(module) for module in self.flagged]
+            return replace(self, frozen=self.frozen.union(*held))
         return self.freeze("", False) if "" in self.flagged else self
 
     def freeze(self, target: str, sets_flag: bool, equal_flag_ignored: bool = False) -> Flags:

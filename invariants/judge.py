@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
 from invariants.observation import Observation
+from invariants.oracle.contract import CONTRACTS
 from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
 from invariants.recall import expected
@@ -78,14 +79,24 @@ VIOLATED: dict[str, type[InvariantViolated]] = {
 
 def gather(case: Case, backend: str, repeat: bool = False, place: Place = HERE) -> Evidence:
     """Runs `case` on `backend` (twice, to judge determinism) and works out what to expect."""
-    observation = observe(case, backend, place)
-    return evidence_of(case, observation, observe(case, backend, place) if repeat else None)
+    seen = observe(case, backend, place)
+    again = observe(case, backend, place) if repeat else None
+    return evidence_of(case, seen, again, versions(backend, place))
 
 
-def evidence_of(case: Case, observation: Observation, again: Observation | None) -> Evidence:
-    """What was observed, with what is to be expected."""
-    backend = observation.backend
-    return Evidence(case, backend, observation, expected(case, backend, observation.draws), again)
+def evidence_of(
+    case: Case,
+    seen: Observation,
+    again: Observation | None,
+    installed: Mapping[str, str] | None = None,
+) -> Evidence:
+    """What was observed, with what is to be expected.
+
+    installed: the versions that ran it, by whose contract it is judged; by default today's.
+    """
+    contract = CONTRACTS[seen.backend].of(installed or {})
+    promised = expected(case, seen.backend, seen.draws, contract)
+    return Evidence(case, seen.backend, seen, promised, again, release=contract)
 
 
 def measure(evidence: Evidence) -> Measures:

@@ -293,15 +293,15 @@ def _met(evidence: Evidence, issues: Sequence[KnownIssue]) -> list[KnownIssue]:
     ran_in = {one.backend: one.mode.name for one in sides}
     issues = [i for i in issues if not i.modes or ran_in.get(i.backend) in i.modes]
     for one in sides:
-        changed = _expected(one, _changed(one.backend, issues))
+        changed = _expected(one, _changed(one, issues))
         asked |= {(one.backend, point) for point in one.expectation.asked | changed.asked}
     return [i for i in issues if any((i.backend, point) in asked for point in i.as_if)]
 
 
-def _changed(backend: str, issues: Sequence[KnownIssue]) -> Contract:
-    """The contract of a backend as its issues make it."""
-    mine = [issue for issue in issues if issue.backend == backend]
-    return CONTRACTS[backend].as_if({p: value for i in mine for p, value in i.as_if.items()})
+def _changed(evidence: Evidence, issues: Sequence[KnownIssue]) -> Contract:
+    """The contract of what ran, as its issues make it."""
+    mine = [issue for issue in issues if issue.backend == evidence.backend]
+    return evidence.contract.as_if({p: value for i in mine for p, value in i.as_if.items()})
 
 
 def _expected(evidence: Evidence, contract: Contract) -> Expectation:
@@ -315,5 +315,5 @@ def _as_if(evidence: Evidence, issues: Sequence[KnownIssue]) -> Evidence:
         evidence = replace(evidence, other=_as_if(evidence.other, issues))
     if all(issue.backend != evidence.backend for issue in issues):
         return evidence
-    contract = _changed(evidence.backend, issues)
+    contract = _changed(evidence, issues)
     return replace(evidence, expectation=_expected(evidence, contract))

@@ -19,6 +19,9 @@ def same_bits(a: Array, b: Array) -> bool:
 #: exception is.
 CRASHED, HUNG, KILLED, EXITED = DEATHS = ("Crashed", "Hung", "Killed", "Exited")
 
+#: The kind of the error of a case that was not run: a part of it is not in the release.
+NOT_OFFERED = "NotOffered"
+
 
 @dataclass(frozen=True)
 class Raised:

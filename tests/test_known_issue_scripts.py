@@ -30,7 +30,12 @@ WITHOUT_A_SCRIPT = {
 
 #: A script and what to replace in it, each time it occurs, so that it does not show its issue.
 SPARED: dict[str, dict[str, str]] = {
+    "keras-2-batch-norm-float32-momentum": {"0.9": "0.875", "0.1": "0.125"},
+    "keras-2-fused-batch-norm-unbiased": {"2, 1, 1, 1": "2, 1"},
+    "keras-2-nadam-float32-product": {"1e-12": "1e-6"},
+    "keras-2-nadam-multiplies-when-traced": {"tf.function(": "("},
     "keras-adam-repeated-lookups": {"[gradient]": "[tf.convert_to_tensor(gradient)]"},
+    "keras-2-spectral-normalization-in-a-graph": {"training=True": "training=False"},
     "keras-add-takes-heads-for-steps": {"(1, 2, 2, 1)": "(1, 3, 2, 1)"},
     "keras-attention-float32-scale": {"0.1": "0.125"},
     "keras-attention-is-built-thawed": {
@@ -85,6 +90,9 @@ SPARED: dict[str, dict[str, str]] = {
     },
     "keras-spectral-normalization-moves-frozen": {"training=True": "training=False"},
     "keras-thawed-but-unwatched": {"outer.trainable = False\n": ""},
+    "tensorflow-2.15-gelu-float32-divisor": {
+        "tf.nn.gelu": "(lambda x: x / 2 * (1 + tf.math.erf(x / math.sqrt(2))))"
+    },
     "tensorflow-bilinear-curvature": {
         "tf.image.resize(x, (2, 2))": "tf.repeat(tf.repeat(x, 2, 1), 2, 2)"
     },
@@ -108,6 +116,9 @@ SPARED: dict[str, dict[str, str]] = {
     "tensorflow-recompute-draws-anew": {"tf.recompute_grad": ""},
     "tensorflow-recompute-moves-states-twice": {"@tf.recompute_grad\n": ""},
     "tensorflow-recompute-zeros-for-unreached": {"tf.recompute_grad": ""},
+    "torch-1-foreach-adds-decay-to-gradients": {"foreach=True": "foreach=False"},
+    "torch-1-foreach-radam-without-epsilon": {"foreach=True": "foreach=False"},
+    "torch-1-nadam-counts-momentum-twice": {"(False, True)": "(True, True)"},
     "torch-autocast-keeps-casts": {'("cpu")': '("cpu", cache_enabled=False)'},
     "torch-causal-hint-hides-added-keys": {"is_causal=True": "is_causal=False"},
     "torch-celu-float32-alpha": {"0.3": "0.25"},

@@ -419,9 +419,9 @@ def test_an_issue_of_what_a_case_does_not_ask_for_is_not_tried(
     evidence = judged(monkeypatch, "leaky_relu_slope")
     tried: list[Any] = []
 
-    def noted(backend: str, issues: Any) -> Contract:
+    def noted(evidence: Evidence, issues: Any) -> Contract:
         tried.append([issue.id for issue in issues])
-        return CONTRACTS[backend]
+        return evidence.contract
 
     monkeypatch.setattr(ledger, "_changed", noted)
     label(findings(evidence), evidence, (SLOPE, VARIANCE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -22,7 +22,8 @@ from invariants.backends.source import (
     native_from,
 )
 from invariants.case import Case, numpy_dtype
-from invariants.observation import Array, Observation, ObservedPoint, Raised
+from invariants.observation import NOT_OFFERED, Array, Observation, ObservedPoint, Raised
+from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.losses import LOSSES
 
 
@@ -34,7 +35,7 @@ class Backend(Protocol):
     LOWERINGS: dict[str, Lowering]
     VALUE_AXES: dict[int, Axes]
 
-    def render(self, case: Case) -> str: ...
+    def render(self, case: Case, installed: Mapping[str, str] = ...) -> str: ...
 
 
 BACKENDS: dict[str, Any] = {_torch.NAME: _torch, _tensorflow.NAME: _tensorflow}
@@ -149,12 +150,28 @@ def observation(case: Case, backend: str, recorded: list[dict[str, Any]]) -> Obs
 
 
 #: Functions that may stand between a line and an error that is about the line itself; Keras looks
-#: up what is named by a text in functions called get.
-_PASSING_ON = frozenset({"__getattr__", "__init__", "__new__", "get"})
+#: up what is named by a text in functions called get, Keras 2 in some more.
+_PASSING_ON = frozenset(
+    {
+        *("__getattr__", "__init__", "__new__", "get"),
+        *("deserialize", "deserialize_keras_object", "set_floatx", "validate", "_method_wrapper"),
+        *("_call_impl", "_wrapped_call_impl"),  # a module of torch hands its arguments on there
+    }
+)
+
+
+#: A place of an error in code that AutoGraph has converted: file, function, line.
+_CODE_OF_A_USER = re.compile(r'^ *File "([^"]+)", line \d+, in (\w+) *\*?\n +(.+)$', re.M)
 
 
 def _raised(error: tuple[str, str], frames: Sequence[tuple[str, str, str]]) -> Raised:
     """An exception and where it came from; frames: (file, function, line), the outermost first."""
+    told = _CODE_OF_A_USER.findall(error[1])
+    if told:  # AutoGraph raises it anew, and tells in the message where it comes from
+        last = max(
+            (n for n, frame in enumerate(frames) if frame[0].startswith(runner.SCRIPT)), default=-1
+        )
+        frames = [*frames[: last + 1], *told]
     own = [n for n, (file, _, _) in enumerate(frames) if file.startswith(runner.SCRIPT)]
     inside = [function for _, function, _ in frames[own[-1] + 1 :]] if own else []
     lines = tuple(frames[n][2] for n in reversed(own))
@@ -243,9 +260,17 @@ def _point(
 
 
 def record(case: Case, backend: str, place: Place = HERE) -> list[dict[str, Any]]:
-    """Renders `case` and runs it on `backend`: the recorded points, in native names."""
+    """Renders `case` and runs it on `backend`: the recorded points, in native names.
+
+    One that asks for what the release there does not have is not run, and the reason its error.
+    """
+    installed = versions(backend, place)
+    lacks = case.lacking(backend, CONTRACTS[backend].of(installed))
+    if lacks:
+        return [{"action": -1, "error": (NOT_OFFERED, lacks), "frames": []}]
     seconds = case.runs_in(backend).seconds
-    source, arrays = BACKENDS[backend].render(case), native_arrays(case, backend)
+    source = BACKENDS[backend].render(case, installed)
+    arrays = native_arrays(case, backend)
     return place.run(backend, source, arrays, seconds)
 
 

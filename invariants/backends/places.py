@@ -56,6 +56,15 @@ class Place(Protocol):
     def refusal(self, backend: str, source: str) -> str: ...
 
 
+@cache
+def _installed(package: str) -> str:
+    """The version in this process, asked for once; "" where there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
 class Here:
     """This very process."""
 
@@ -64,13 +73,7 @@ class Here:
 
     def versions(self, backend: str, packages: tuple[str, ...]) -> dict[str, str]:
         """The installed versions, "" for what is not installed; nothing is imported."""
-        found = {}
-        for package in packages:
-            try:
-                found[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                found[package] = ""
-        return found
+        return {package: _installed(package) for package in packages}
 
     def run(
         self, backend: str, source: str, arrays: dict[str, Any], seconds: float = 0.0

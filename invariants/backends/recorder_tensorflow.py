@@ -2,11 +2,14 @@
 # Needs numpy and tensorflow alone, on any Python from 3.8 on; a repro script holds this text
 # verbatim.
 import contextlib
+import re
 import traceback
 import warnings
 
 import keras
 import tensorflow as tf
+
+KERAS_2 = keras.__version__.startswith("2.")
 
 
 def named_layers(model, prefix=""):
@@ -19,7 +22,42 @@ def named_layers(model, prefix=""):
 
 def names_within(layer):
     # Below the layer's own name: "kernel", or "cell/kernel" where a layer holds others.
+    if KERAS_2:
+        paths = paths_within(layer)
+        return [paths[id(weight)] for weight in layer.weights]
     return [weight.path.rpartition(layer.name + "/")[2] for weight in layer.weights]
+
+
+def paths_within(layer):
+    # In Keras 2 the name of a weight is no path to it where a layer has built another by hand, and
+    # the cell of a recurrent layer is numbered.
+    own = layer._trainable_weights + layer._non_trainable_weights
+    paths = {id(w): w.name.rpartition("/")[2].partition(":")[0] for w in own}
+    if isinstance(layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)):
+        paths = {key: path.replace("depthwise_kernel", "kernel") for key, path in paths.items()}
+    for part in layer._flatten_layers(recursive=False, include_self=False):
+        name = re.sub(r"_cell_\d+$", "_cell", part.name)
+        paths.update((key, name + "/" + path) for key, path in paths_within(part).items())
+    return paths
+
+
+def generator_of(layer):
+    # What a layer draws from, None where it does not draw. In Keras 2 recurrent layers have one
+    # for their own dropout, which is not asked for here.
+    if not KERAS_2:
+        return getattr(layer, "seed_generator", None)
+    if isinstance(layer, keras.layers.RNN) or not hasattr(layer, "_random_generator"):
+        return None
+    return layer._random_generator._generator
+
+
+def owners_of_slots(optimizer, weights):
+    # The weights that an optimizer was built with, in its order.
+    if hasattr(optimizer, "_trainable_variables"):
+        return optimizer._trainable_variables if optimizer.built else []
+    places = getattr(optimizer, "_index_dict", {})  # Keras 2, by its key of a variable
+    held = {places.get(optimizer._var_key(weight)): weight for weight in weights}
+    return [held[place] for place in range(len(places))]
 
 
 class Recorder:
@@ -40,15 +78,26 @@ class Recorder:
         self.model = model
         self.weights = {}
         for path, layer in named_layers(model):
-            # Made from its config, a stack of cells has other names, in the same order.
-            names = self.within.setdefault(path, names_within(layer))
+            names = names_within(layer)
+            if not KERAS_2:
+                # Made from its config, a stack of cells has other names, in the same order. In
+                # Keras 2 it has the same, and an order by what is trainable.
+                names = self.within.setdefault(path, names)
             self.weights.update((path + "." + n, w) for n, w in zip(names, layer.weights))
         self.names = {id(weight): name for name, weight in self.weights.items()}
 
     def note(self, number):
         # An action without gradients.
         point = self.snapshot(number)
-        point["flags"] = {name: bool(w.trainable) for name, w in self.weights.items()}
+        point["flags"] = self.flags()
+
+    def flags(self):
+        if not KERAS_2:
+            return {name: bool(w.trainable) for name, w in self.weights.items()}
+        # In Keras 2 a variable is trainable for good, and its layer says whether it is trained.
+        layers = (layer for _, layer in named_layers(self.model))
+        trained = {id(weight) for layer in layers for weight in layer.trainable_weights}
+        return {name: id(w) in trained for name, w in self.weights.items()}
 
     def finish(self):
         pass
@@ -85,8 +134,9 @@ class Recorder:
         # a counter of its own, which is put back.
         drawn = {}
         for path, layer in named_layers(self.model):
-            if hasattr(layer, "seed_generator"):
-                state = layer.seed_generator.state
+            generator = generator_of(layer)
+            if generator is not None:
+                state = generator.state
                 before = state.numpy()
                 ones = tf.ones((size, *layer.input.shape[1:]), layer.compute_dtype)
                 drawn[path] = [layer(ones, training=True).numpy()]
@@ -96,7 +146,7 @@ class Recorder:
     def record(self, number, loss, optimizer, variables, gradients, inputs=()):
         point = self.snapshot(number)
         point["loss"] = loss.numpy()
-        point["flags"] = {name: bool(w.trainable) for name, w in self.weights.items()}
+        point["flags"] = self.flags()
         point["gradients"] = dict.fromkeys(self.weights)
         for variable, gradient in zip(variables, gradients):
             point["gradients"][self.names[id(variable)]] = self.copy(gradient)
@@ -121,9 +171,7 @@ class Recorder:
         # Keras keeps one list for each kind of slot, parallel to the weights it was built with.
         # One that scales the loss has the one that steps inside.
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if not optimizer.built:
-            return {}
-        owners = optimizer._trainable_variables
+        owners = owners_of_slots(optimizer, self.weights.values())
         slots = {self.names[id(owner)]: {} for owner in owners}
         for kind, values in vars(optimizer).items():
             if kind in ("_trainable_variables", "_variables") or not isinstance(values, list):

@@ -19,6 +19,9 @@ from invariants.objective import Term
 
 Array = np.ndarray
 
+#: The versions of packages of a script that is for today's.
+NEWEST: Mapping[str, str] = {}
+
 #: Native axes from canonical ones: a number is that axis, several are merged into one in that
 #: order, none at all is an axis of one element.
 Axes = tuple[int | tuple[int, ...], ...]

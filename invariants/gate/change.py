@@ -89,7 +89,10 @@ class Change(Document):
 
 @dataclass(frozen=True)
 class ChangedPoint(Document):
-    """A point of a contract that the two sides keep otherwise, as a known issue has it."""
+    """A point of a contract that the two sides keep otherwise.
+
+    issue: the known issue that has it so, or the name of the older release that documents it so.
+    """
 
     backend: str
     point: str

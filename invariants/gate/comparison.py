@@ -145,3 +145,29 @@ def changed_points(changes: Iterable[Change]) -> list[ChangedPoint]:
             sides = (value, documented) if change.status == "gone" else (documented, value)
             found.append(ChangedPoint(issue.backend, point, documented, *sides, issue.id))
     return found
+
+
+def documented_otherwise(
+    installed: Mapping[str, Sequence[Mapping[str, str]]],
+) -> list[ChangedPoint]:
+    """The points that the releases of the two sides document otherwise.
+
+    installed: backend -> the versions of its packages in the baseline and in the candidate.
+    """
+    found = []
+    for backend, sides in installed.items():
+        today = CONTRACTS[backend]
+        before, after = (today.of(versions) for versions in sides)
+        release = before.release or after.release
+        for point in today.clauses:
+            old, new = before[point], after[point]
+            if old != new:
+                found.append(ChangedPoint(backend, point, today[point], old, new, release))
+        for name in sorted(before.means.keys() ^ after.means.keys()):
+            option, _, today_s = name.partition("=")
+            old, new = (
+                one.means[name].value if name in one.means else today_s for one in (before, after)
+            )
+            point = f"{option} by default"
+            found.append(ChangedPoint(backend, point, today_s, old, new, release))
+    return found

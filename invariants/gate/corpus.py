@@ -15,7 +15,7 @@ from invariants.gate.errors import GateError
 from invariants.generate.cases import cases
 from invariants.generate.series import drawing
 from invariants.ledger import known_issues, pinned_case
-from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.report.findings import FILES
 
 #: Cases drawn by one Hypothesis run, which holds on to memory.
@@ -34,19 +34,28 @@ class Entry:
         return f"{self.backend}-{self.case.name}"
 
 
-def drawn(backends: Sequence[str], count: int, seed: int, modes: Sequence[str]) -> list[Entry]:
+def drawn(
+    backends: Sequence[str],
+    count: int,
+    seed: int,
+    modes: Sequence[str],
+    releases: Mapping[str, Contract] = CONTRACTS,
+) -> list[Entry]:
     """`count` cases of each backend, in its quick modes or equally in each of `modes`.
 
     Before them stand those that show known issues, so that each of these is seen to come or go.
+    releases: of each backend the contract that they are drawn by.
     """
     corpus = pinned(backends, modes)
     for backend in backends:
-        contract = CONTRACTS[backend]
-        asked = [m for m in modes if m in contract.mode_names and m not in missing_modes(backend)]
+        contract = releases[backend]
+        absent = {*missing_modes(backend), *contract.without}
+        asked = [m for m in modes if m in contract.mode_names and m not in absent]
         shares = {m: count // len(asked) + (n < count % len(asked)) for n, m in enumerate(asked)}
         for mode, share in (shares or ({} if modes else {"": count})).items():
             place = 1 + contract.mode_names.index(mode) if mode else 0
-            corpus += _of_mode(backend, mode, share, seed * 1_000_003 + 10_007 * place)
+            start = seed * 1_000_003 + 10_007 * place
+            corpus += _of_mode(backend, mode, share, start, contract)
     return corpus
 
 
@@ -62,18 +71,22 @@ def pinned(backends: Sequence[str], modes: Sequence[str]) -> list[Entry]:
     return [*entries.values()]
 
 
-def _of_mode(backend: str, mode: str, count: int, seed: int) -> list[Entry]:
-    """`count` cases, each of them once."""
+def _of_mode(
+    backend: str, mode: str, count: int, seed: int, contract: Contract | None = None
+) -> list[Entry]:
+    """`count` cases that a release has, each of them once. contract: that of the release."""
     found: dict[str, Entry] = {}
+    releases = {backend: contract or CONTRACTS[backend]}
 
     def keep(case: Case) -> None:
         entry = Entry(backend, case)
-        found.setdefault(entry.name, entry)
+        if not case.lacking(backend, releases[backend]):
+            found.setdefault(entry.name, entry)
 
     while len(found) < count:
         # Each run begins with the simplest case, so one of a few might bring nothing new.
         draw = drawing(min(_BATCH, 10 + count - len(found)))
-        seeded(seed)(draw(given(cases((backend,), mode=mode))(keep)))()
+        seeded(seed)(draw(given(cases((backend,), mode=mode, releases=releases))(keep)))()
         seed += 101
     return [*found.values()][:count]
 

@@ -67,20 +67,30 @@ class Drifts:
 
 
 def _apart(mine: Evidence, theirs: Evidence) -> Iterator[tuple[str, float | None]]:
-    """Of each array that both have: its weight, and how far apart, None for the same bits."""
+    """Of each array that both have: its weight, and how far apart, None for the same bits.
+
+    Not where the two releases document another value of it: that is no drift.
+    """
     if not _same_draws(mine, theirs):
         return
+    others = {point.action: point for point in theirs.expectation.points}
     for expected, before in mine.comparable:
-        after = theirs.observation.at(expected.action)
-        if after is None:
+        after, other = theirs.observation.at(expected.action), others.get(expected.action)
+        if after is None or other is None:
             continue
         for name, estimate in expected.gradients.items():
             a, b = before.gradients.get(name), after.gradients.get(name)
-            if a is not None and b is not None:
+            if a is not None and b is not None and _alike(estimate, other.gradients.get(name)):
                 yield name, _spreads(a, b, estimate)
         for name, estimate in expected.weights.items():
-            if name in before.weights and name in after.weights:
+            both = name in before.weights and name in after.weights
+            if both and _alike(estimate, other.weights.get(name)):
                 yield name, _spreads(before.weights[name], after.weights[name], estimate)
+
+
+def _alike(mine: Estimate, theirs: Estimate | None) -> bool:
+    """Whether the same value is expected, to the last bit."""
+    return theirs is not None and np.array_equal(mine.value, theirs.value, equal_nan=True)
 
 
 def _same_draws(mine: Evidence, theirs: Evidence) -> bool:

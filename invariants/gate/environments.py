@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,14 +110,31 @@ def _beside(requirements: Sequence[str]) -> list[str]:
     return more
 
 
-def offered(environment: Environment) -> list[str]:
-    """The backends whose packages are there; importing them may still fail. Raises GateError."""
+#: Prints the packages among its arguments that are there, with the versions that they say.
+_PACKAGES = """\
+import sys
+from importlib import metadata, util
+
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+print({name: version(name) for name in sys.argv[1:] if util.find_spec(name)})
+"""
+
+
+def packages(environment: Environment) -> dict[str, str]:
+    """The packages of backends that are there, "" for one that is installed by another name.
+
+    Importing them may still fail. Raises GateError.
+    """
     names = [package for backend in BACKENDS.values() for package in backend.PACKAGES]
-    code = "import importlib.util as u, sys; print([n for n in sys.argv[1:] if u.find_spec(n)])"
     settings = {n: v for n, v in os.environ.items() if environment.side.own or n != "PYTHONPATH"}
     try:
         told = subprocess.run(
-            [environment.python, "-c", code, *names],
+            [environment.python, "-c", _PACKAGES, *names],
             env=settings,
             capture_output=True,
             text=True,
@@ -125,8 +142,13 @@ def offered(environment: Environment) -> list[str]:
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise GateError(f"{environment.python} does not start ({error})") from None
-    there = set(ast.literal_eval(told.stdout))
-    return [name for name, backend in BACKENDS.items() if there.issuperset(backend.PACKAGES)]
+    found: dict[str, str] = ast.literal_eval(told.stdout)
+    return found
+
+
+def offered(found: Mapping[str, str]) -> list[str]:
+    """The backends of which all packages are there."""
+    return [name for name, backend in BACKENDS.items() if found.keys() >= {*backend.PACKAGES}]
 
 
 def cache_folder() -> Path:

@@ -50,7 +50,7 @@ def verdict(record: Record, head: Head, path: str) -> Verdict | None:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         name = record.entry.name
         raise GateError(f"{path} is damaged: its case {name} does not fit: {error!r}") from None
-    return _labelled(evidence_of(case, observed, again), installed)
+    return _labelled(evidence_of(case, observed, again, installed), installed)
 
 
 def verdict_at(place: Place, case: Case, backend: str, repeat: bool) -> Verdict:

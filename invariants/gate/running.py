@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,7 +16,7 @@ from invariants.backends.places import Apart
 from invariants.gate import corpus as corpora
 from invariants.gate import environments, recording, reducing, waivers
 from invariants.gate.change import Change
-from invariants.gate.comparison import changed_points, compared
+from invariants.gate.comparison import changed_points, compared, documented_otherwise
 from invariants.gate.corpus import Entry, Saved
 from invariants.gate.environments import Environment, Side
 from invariants.gate.errors import GateError, Stopped
@@ -29,6 +29,7 @@ from invariants.gate.result import Part, Ran, Result, counted, offers, unjudged
 from invariants.gate.showing import shown
 from invariants.gate.waivers import Waiver
 from invariants.gate.watching import Watcher
+from invariants.oracle.contract import CONTRACTS
 
 _Given = TypeVar("_Given")
 _Done = TypeVar("_Done")
@@ -95,9 +96,14 @@ def _is_framework(pin: str) -> bool:
     return pin.partition("=")[0] in ("torch", "tensorflow", "keras")
 
 
-def common(found: Sequence[Environment], asked: Sequence[str]) -> list[str]:
-    """The backends to gate: those asked for, or all that every environment has."""
-    there = [environments.offered(environment) for environment in found]
+def common(
+    found: Sequence[Environment], asked: Sequence[str], held: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """The backends to gate: those asked for, or all that every environment has.
+
+    held: the packages of each.
+    """
+    there = [*map(environments.offered, held)]
     for backend in asked:
         for environment, offered in zip(found, there, strict=True):
             if backend not in offered:
@@ -123,12 +129,23 @@ def saved(settings: Settings) -> Saved | None:
 
 
 def corpus_of(
-    held: Saved | None, backends: Sequence[str], settings: Settings, watcher: Watcher
+    held: Saved | None,
+    backends: Sequence[str],
+    settings: Settings,
+    watcher: Watcher,
+    sides: Sequence[Mapping[str, str]],
 ) -> list[Entry]:
-    """The cases that both sides run: those that are saved, or drawn ones."""
+    """The cases that both sides run: those that are saved, or drawn ones.
+
+    sides: the versions of each; where one is of an older release, cases are drawn of what that has.
+    """
     if held is not None:
         return held.on(backends, watcher.say)
-    return corpora.drawn(backends, settings.cases, settings.seed, settings.modes)
+    releases = {backend: CONTRACTS[backend].oldest(sides) for backend in backends}
+    for backend, contract in releases.items():
+        if contract.release:
+            watcher.say(f"{backend}: cases are drawn from what {contract.release} has")
+    return corpora.drawn(backends, settings.cases, settings.seed, settings.modes, releases)
 
 
 def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
@@ -137,8 +154,9 @@ def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> 
         raise GateError(f"cannot write to {output}: it is no regular file")
     cases = saved(settings)
     (found,) = environments_of([side], settings, watcher)
-    backends = common([found], settings.backends)
-    corpus = corpus_of(cases, backends, settings, watcher)
+    packages = [environments.packages(found)]
+    backends = common([found], settings.backends, packages)
+    corpus = corpus_of(cases, backends, settings, watcher, packages)
     partial = output.with_name(f"{output.name}.partial")
     try:
         (written,), (place,) = recordings_of(
@@ -244,7 +262,7 @@ def compared_sides(
         counts=counted(held.pairs),
         matrix=tuple(matrix(held.pairs)),
         changes=tuple(replace(c, shown=shown(c, by_name, heads)) for c in changes),
-        points=tuple(changed_points(changes)),
+        points=(*documented_otherwise(installed), *changed_points(changes)),
         drift=tuple(held.drifts.rows),
         errors=tuple(held.errors.rows),
         offers=tuple(offers(held.pairs)),
@@ -285,15 +303,17 @@ def decided(
             heads[0] = old.head
             found = environments_of([candidate], settings, watcher)
             heads[1:] = map(recording.asked, found)
-            backends = common(found, settings.backends or tuple(old.head.packages))
+            packages = [*map(environments.packages, found)]
+            backends = common(found, settings.backends or tuple(old.head.packages), packages)
             old, entries = _of(old, backends)
             files, names = [mine], [str(baseline), str(mine)]
         else:
             cases = saved(settings)
             found = environments_of([baseline, candidate], settings, watcher)
             heads = [*map(recording.asked, found)]
-            backends = common(found, settings.backends)
-            entries = corpus_of(cases, backends, settings, watcher)
+            packages = [*map(environments.packages, found)]
+            backends = common(found, settings.backends, packages)
+            entries = corpus_of(cases, backends, settings, watcher, packages)
             files = [report / "baseline.recording", mine]
             names = [str(file) for file in files]
         part = "running"

@@ -187,6 +187,7 @@ def _realisation(
     for option in contract.options:
         settled_here = contract.mode(mode).traits.get(option.name)
         values = [settled_here] if settled_here else list(option.values)
+        values = [v for v in values if f"{option.name}={v}" not in contract.without]
         if option.name == "optimizer_loop":
             values = loops(optimizer, contract, values)
         if option.name == "zero_grad":
@@ -285,6 +286,7 @@ def _modes(
         return [asked]
     modes = [mode for mode in contract.modes if mode.trains_itself == fitted] or contract.modes
     modes = [mode for mode in modes if not not_placed(device, mode.name, (), contract)]
+    modes = [mode for mode in modes if mode.name not in contract.without]
     simple, *others = [mode.name for mode in modes if mode.quick and takes(mode)]
     return [*[simple] * (1 if fitted else 16), *others]
 
@@ -298,21 +300,21 @@ def _fitted(choice: Drawn, contracts: Sequence[Contract], asked: str) -> bool:
     return bool(trainers) and choice.chance(3)
 
 
-def _contracts(backends: Sequence[str], mode: str) -> list[Contract]:
+def _contracts(followed: Mapping[str, Contract], mode: str) -> list[Contract]:
     """Those of the backends, each in the mode that is asked for where it has that."""
-    contracts = [CONTRACTS[name] for name in backends]
+    contracts = followed.values()
     return [one.in_mode(mode) if mode in one.mode_names else one for one in contracts]
 
 
 @st.composite
 def _cases(
     draw: Callable[[st.SearchStrategy[Any]], Any],
-    backends: tuple[str, ...],
+    followed: Mapping[str, Contract],
     wanted: Wanted,
     device: str,
 ) -> Case:
-    mode = wanted.mode
-    contracts = _contracts(backends, mode)
+    mode, backends = wanted.mode, tuple(followed)
+    contracts = _contracts(followed, mode)
     asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     choice = Drawn(draw, contracts)
     while True:
@@ -335,6 +337,7 @@ def _cases(
             if all(dtype in p.layer.dtypes for p in architecture.layers)
             and all(not one.dtypes or dtype in one.dtypes for one in asked)
             and not any(not_placed(device, mode, (dtype,), contract) for contract in contracts)
+            and not any(dtype in contract.without for contract in contracts)
         ]
         kept = len(dtypes) < 2 or any(not_cast(averaged, contract) for contract in contracts)
         castable = () if kept else dtypes
@@ -394,14 +397,14 @@ def _cases(
         realisations={
             name: _realisation(
                 choice,
-                CONTRACTS[name],
+                followed[name],
                 architecture,
                 program,
                 bool(groups),
                 optimizer.kind,
                 choice.one_of(
                     _modes(
-                        CONTRACTS[name],
+                        followed[name],
                         not written,
                         mode,
                         device,
@@ -450,20 +453,25 @@ SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "pe
 
 
 def cases(
-    backends: Sequence[str] = tuple(CONTRACTS), *, device: str = "cpu", **wanted: Any
+    backends: Sequence[str] = tuple(CONTRACTS),
+    *,
+    device: str = "cpu",
+    releases: Mapping[str, Contract] = CONTRACTS,
+    **wanted: Any,
 ) -> st.SearchStrategy[Case]:
     """Random cases that every one of `backends` can run.
 
-    wanted: what they are drawn with, the fields of `Wanted`. device: what they run on.
+    wanted: what they are drawn with, the fields of `Wanted`. device: what they run on. releases:
+    the contracts of the backends' releases that they are for.
 
     Raises ValueError for a backend, a device or something wanted that there is not.
     """
-    return _cases(*_checked(backends, Wanted(**wanted), device))
+    return _cases(*_checked(backends, Wanted(**wanted), device, releases))
 
 
 def _checked(
-    backends: Sequence[str], wanted: Wanted, device: str
-) -> tuple[tuple[str, ...], Wanted, str]:
+    backends: Sequence[str], wanted: Wanted, device: str, releases: Mapping[str, Contract]
+) -> tuple[dict[str, Contract], Wanted, str]:
     """What cases are drawn from; raises ValueError."""
     known = ", ".join(CONTRACTS)
     if isinstance(backends, str):
@@ -472,7 +480,8 @@ def _checked(
         raise ValueError(f"backends must name some of {known}; got {list(backends)}")
     modes = [one for name in backends for one in CONTRACTS[name].mode_names]
     _one_of("mode", wanted.mode, modes)
-    contracts = _contracts(backends, wanted.mode)
+    followed = {name: releases[name] for name in backends}
+    contracts = _contracts(followed, wanted.mode)
     for contract in contracts:
         reason = not_placed(device, wanted.mode, (), contract)
         if reason:
@@ -491,7 +500,7 @@ def _checked(
     _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])
     for setting in wanted.settings:
         _one_of("settings", setting, [*SETTINGS, *BEGINNINGS])
-    return tuple(backends), wanted, device
+    return followed, wanted, device
 
 
 def _one_of(field: str, value: str, known: Sequence[str]) -> None:

@@ -44,6 +44,17 @@ class Drawn:
         #: lacks.
         self.lacking = frozenset(kind for contract in contracts for kind in contract.lacks)
 
+    @property
+    def reaches_weights(self) -> bool:
+        """Whether every contract has a way to freeze one weight of a layer and not another."""
+        return all(
+            any(
+                way.reaches == "weight" and way.name not in contract.without
+                for way in contract.ways
+            )
+            for contract in self._contracts
+        )
+
     def offered(self, point: str) -> tuple[Any, ...]:
         """The values of a point that every contract offers, in the order of the first."""
         first, *others = (contract[point] for contract in self._contracts)

@@ -263,10 +263,28 @@ def transition(choice: Drawn, flags: Flags, wanted: Mask) -> tuple[list[Change],
     part of it thawed, the reverse, settings of what is so already, in any order.
     `flags` counts every module that was frozen as a whole as flagged, whichever way that went.
     """
+    architecture = flags.architecture
+    if not choice.reaches_weights:
+        wanted = frozenset[str]().union(
+            *(architecture.weights_in(weight.rpartition(".")[0]) for weight in wanted)
+        )
     actions = _difference(choice, flags, wanted)
     if flags.architecture.weights and choice.chance(_OTHERWISE):
         actions = _written_otherwise(choice, flags, wanted, actions)
+    if not choice.reaches_weights:
+        actions = _of_layers(architecture, actions)
     return actions, _after(flags, actions)
+
+
+def _of_layers(architecture: Architecture, actions: Sequence[Change]) -> list[Change]:
+    """The same with whole layers in place of their weights, each once in a row."""
+    whole = [
+        type(action)(action.target.rpartition(".")[0])
+        if action.target in architecture.weights
+        else action
+        for action in actions
+    ]
+    return [action for n, action in enumerate(whole) if action not in whole[max(0, n - 1) : n]]
 
 
 def _after(flags: Flags, actions: Sequence[Change]) -> Flags:

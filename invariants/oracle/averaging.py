@@ -44,6 +44,7 @@ class Averages:
     def new_optimizer(self) -> None:
         """The averages of an optimizer are gone with it."""
         if self.contract["averages_belong_to"] == "the_optimizer":
+            self.first = dict(self.world.arrays)
             self.forget()
 
     def follow(self, moment: Moment, ends: bool, made: bool, update: bool) -> frozenset[str]:
@@ -58,6 +59,10 @@ class Averages:
             names = (*self.weights, *self.world.state_names)
         elif trainable:
             names = tuple(n for n in self.weights if n in (moment.held or ()))
+            if self.contract["first_average"] == "of_the_start":
+                self.held = {name: self.first[name] for name in names} | self.held
+            if self.contract["averages_follow"] == "what_moves":
+                names = tuple(name for name in names if name in moment.receiving)
         else:  # the step of an optimizer that has nothing to do
             names = ()
         always = self.contract["average_while_accumulating"] == "follows"
@@ -131,7 +136,11 @@ class Averages:
         for name in names:
             array = self.world.arrays[name]
             synced = name in self.world.state_names and not self.average.buffers
-            plain = self.count == 0 or synced
+            if synced and self.contract["buffers_beside_averages"] == "stay":
+                self.held.setdefault(name, self.first[name])
+                continue
+            starts = self.count == 0 and self.contract["first_average"] == "the_weight"
+            plain = starts or synced
             self.held[name] = array if plain else self._next(self.held[name], array)
 
     def _next(self, old: Array, new: Array) -> Array:

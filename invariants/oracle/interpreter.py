@@ -42,6 +42,9 @@ EMPTIED = ("ValueError", "'Toutput_types'")
 #: The actions that compute gradients.
 _LEARNING = ("gradient", "step")
 
+#: The layers that assign a normalised kernel to the kernel in a forward pass.
+SPECTRAL = ("spectral_normalization_dense", "spectral_normalization_conv2d")
+
 
 class _Interpreter:
     """Walks through the program; holds weights, state and slots as samples between actions."""
@@ -58,7 +61,7 @@ class _Interpreter:
         self.backend = backend
         self.draws = draws
         self.contract = contract
-        self.options = case.options(backend)
+        self.options = contract.chosen(case.realisations[backend].options)
         self.mode = case.runs_in(backend)
         self.blind = self.mode.trains_itself
         self.world = World(case, self.mode.traits.get("autocast"))
@@ -358,7 +361,9 @@ class _Interpreter:
         alone = {n: part for n, part in untouched.items() if n not in dragged | replaced}
         point = replace(point, rewritten=point.rewritten | dragged | replaced, left=alone)
         if point.stops_midway:
-            broken = (*point.moving, *dragging)
+            strayed = self._decayed_unknown(moment)
+            point = replace(point, rewritten=point.rewritten | strayed)
+            broken = (*point.moving, *dragging, *strayed)
             self.world.move(
                 {name: np.full_like(self.world.arrays[name], np.nan) for name in broken}
             )
@@ -369,7 +374,7 @@ class _Interpreter:
         shown = result.gradients if self.contract["clipping"] == "in_place" else unclipped
         gradients = {name: g for name, g in shown.items() if name in wanted and not self.blind}
         if moved:
-            left = self.stepper.left_behind(gradients, moved)
+            left = self.stepper.left_behind(gradients, moved, before)
             gradients |= left
             point = replace(point, forward=(*forward, index)) if left else point
         return replace(
@@ -571,6 +576,9 @@ class _Interpreter:
         """What each of the issues that an action may meet raises there; none where it is not."""
         steps, changing = action.action == "step", {*moment.acting.trainable, *asked}
         yield self.refused_view
+        normalises = any(p.layer.kind in SPECTRAL for p in self.case.architecture.layers)
+        if normalises and self.stepper.traced and moment.training:
+            yield self.contract["spectral_normalization_when_traced"]
         if steps and self.fitted and self.averages and self.averages.misplaces(moment):
             yield MISPLACED
         if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
@@ -650,14 +658,30 @@ class _Interpreter:
             silent = self.blind or self.options.get("optimizer_call") != "apply_gradients"
             return None if silent else self.contract["step_with_nothing"]
         unknown = moment.held is not None and set(trainable) - moment.held
-        if unknown and self.contract["unknown_weight"]:
+        at_once = self.contract["unknown_weight_told"] == "before_the_step"
+        if unknown and at_once and self.contract["unknown_weight"]:
             return self.contract["unknown_weight"]
         if self._stops(moment):
             return self._stops(moment)
         return None if moment.receiving else self.contract["step_without_gradients"]
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:
+        """The exception of a step that has moved some of the weights by then."""
+        unknown = moment.held is not None and {*moment.receiving} - moment.held
+        if unknown and self.contract["unknown_weight_told"] == "at_the_weight":
+            return self.contract["unknown_weight"]
         return self.stepper.stops(self.world.arrays, moment.with_gradients, moment)
+
+    def _decayed_unknown(self, moment: Moment) -> frozenset[str]:
+        """The weights that a step has decayed before it has found that it does not know them."""
+        by_one = self.contract["unknown_weight_told"] == "at_the_weight"
+        if (
+            moment.held is None
+            or not by_one
+            or not getattr(self.case.optimizer, "weight_decay", 0.0)
+        ):
+            return frozenset()
+        return frozenset(moment.receiving) - moment.held
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""

@@ -139,8 +139,9 @@ def binary_likelihood(logits: Value, target: Array, contract: Contract, term: Te
         least = p.tape.rounding.precision.smallest_normal
         return p.tape.apply("binary_likelihood", p, t, floor=_FLOOR if least < _FLOOR else 0.0)
     p = _clipped(p, contract)
-    one = p.tape.lift(1.0)
-    logs = _logarithm(p, contract), _logarithm(one - p, contract)
+    one, offset = p.tape.lift(1.0), contract["probability_offset"]
+    chances = (p + offset, one - p + offset) if offset else (p, one - p)
+    logs = _logarithm(chances[0], contract), _logarithm(chances[1], contract)
     return (t * logs[0] + (one - t) * logs[1]) * -1.0
 
 

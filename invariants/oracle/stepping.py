@@ -33,6 +33,9 @@ class Layout(Protocol):
 #: The slots that move a weight on where its gradient is 0.
 _CARRYING = ("m", "momentum")
 
+#: The optimizers whose weight decay is a part of the gradient, and that may add it to that itself.
+_DECAYING_GRADIENTS = ("adadelta", "adagrad", "adam", "adamax", "nadam", "radam", "rmsprop")
+
 
 def unmoved(before: Array, after: Array) -> bool:
     """Whether a step keeps a weight as it is, as far as it is known."""
@@ -60,7 +63,7 @@ class Stepper:
         self.contract = contract
         self.rounding = rounding
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
-        self.options = case.options(backend)
+        self.options = contract.chosen(case.realisations[backend].options)
         mode = case.runs_in(backend)
         self.traced = case.traced(backend)
         self.assigns = "functional" in mode.traits
@@ -111,6 +114,14 @@ class Stepper:
         if self.case.optimizer.kind in TOGETHER:
             return self._step_together(arrays, gradients, moving, now)
         moved, optimizer = {}, cast(Any, self.case.optimizer)
+        foreach = self.options.get("optimizer_loop") == "foreach"
+        # Asked of what could differ alone.
+        if (
+            optimizer.kind == "radam"
+            and foreach
+            and self.contract["radam_denominator"] == "without"
+        ):
+            optimizer = replace(optimizer, epsilon=0.0)
         for name in moving:
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
             rate = 0.0 if name in now.still else self.rate(self.case.rate(name), now)
@@ -128,6 +139,7 @@ class Stepper:
             )
             after = self._canonical(name, after)
             left = self.rounded or self._is_left(arrays[name]) or self._is_misread(arrays[name])
+            left = left or self._multiplies_again
             moved[name] = np.full_like(after, np.nan) if left else after
         return moved
 
@@ -294,6 +306,12 @@ class Stepper:
             return samples
         return np.stack([self.layouts[name].to_canonical(sample) for sample in samples])
 
+    @property
+    def _multiplies_again(self) -> bool:
+        """Whether Nadam may multiply its momenta once a weight instead of once a step."""
+        kept = not self.traced or self.contract["nadam_product"] != "unknown_when_traced"
+        return self.case.optimizer.kind == "nadam" and not kept
+
     def _is_left(self, array: Array) -> bool:
         """Whether torch's fused SGD works on 16 bits here, and the contract says that it fails.
 
@@ -350,12 +368,24 @@ class Stepper:
         """Whether Muon makes a weight orthogonal that is a matrix of one row."""
         return self._is_a_matrix(name, arrays) and self._laid_out(name, arrays[name]).shape[1] == 1
 
-    def left_behind(self, gradients: Arrays, moved: Sequence[str]) -> dict[str, Array]:
-        """What torch's foreach SGD with Nesterov's momentum adds up where the gradients are.
+    def left_behind(
+        self, gradients: Arrays, moved: Sequence[str], before: Arrays
+    ) -> dict[str, Array]:
+        """What torch's foreach optimizers add up where the gradients are.
 
-        One that maximizes has made others of them.
+        Nesterov's momentum of SGD, or weight decay. One that maximizes has made others of them.
+        before: the weights before the step.
         """
-        o = self.case.optimizer
+        o: Any = self.case.optimizer
+        decays = (
+            self.options.get("optimizer_loop") == "foreach"
+            and o.kind in _DECAYING_GRADIENTS
+            and o.weight_decay != 0.0
+            and not self.case.maximize
+        )
+        if decays and not self.contract["gradient_kept_by_decay"]:
+            disturb = self.rounding.disturb
+            return {n: disturb(gradients[n] + before[n] * o.weight_decay) for n in moved}
         if self.case.maximize or o.kind != "sgd" or not o.nesterov or o.weight_decay:
             return {}
         if self.options.get("optimizer_loop") != "foreach":

@@ -11,7 +11,7 @@ import numpy as np
 
 from invariants.case import NARROW, Case, cast
 from invariants.observation import Array, Observation, ObservedPoint, same_bits
-from invariants.oracle.contract import CONTRACTS, Device, Mode, Reloading
+from invariants.oracle.contract import CONTRACTS, Contract, Device, Mode, Reloading
 from invariants.oracle.expectation import Expectation, ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Deviation, deviation
 from invariants.program import Reload
@@ -37,6 +37,7 @@ class Evidence:
 
     repeat: a second run of the same script, where determinism is to be judged.
     other: the evidence of the same case on another backend, where the two are to be compared.
+    release: the contract of the versions that ran it, where it is not that of today's.
     """
 
     case: Case
@@ -45,6 +46,12 @@ class Evidence:
     expectation: Expectation
     repeat: Observation | None = None
     other: Evidence | None = None
+    release: Contract | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """What is documented of the versions that ran the case."""
+        return self.release or CONTRACTS[self.backend]
 
     @property
     def mode(self) -> Mode:
@@ -55,9 +62,7 @@ class Evidence:
         """How an action saves and loads, or copies; None where it does not."""
         if action < 0 or not isinstance(self.case.program[action], Reload):
             return None
-        return CONTRACTS[self.backend].reloading(
-            self.case.realisations[self.backend].ways[action] or ""
-        )
+        return self.contract.reloading(self.case.realisations[self.backend].ways[action] or "")
 
     @property
     def device(self) -> Device:

@@ -19,7 +19,6 @@ import numpy as np
 
 from invariants.finding import Finding
 from invariants.observation import Array, ObservedPoint, same_bits
-from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, Estimate, deviation
 from invariants.program import Learning, Step
@@ -29,7 +28,7 @@ from invariants.properties.frozen_weights import first_difference
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], tuple[ObservedPoint, ExpectedPoint]] = {}
-    clipping = CONTRACTS[evidence.backend]["clipping"]
+    clipping = evidence.contract["clipping"]
     added = evidence.case.options(evidence.backend).get("zero_grad") == "zeros"
     in_place = evidence.case.clip is not None and clipping == "in_place"
     within_spread = (
@@ -102,7 +101,7 @@ def _rescaled(evidence: Evidence) -> bool:
 
 def _kernels_depend_on_flags(evidence: Evidence) -> bool:
     """Whether the case has a layer that the contract names so, by kind and rank of its input."""
-    named = CONTRACTS[evidence.backend]["kernels_depend_on_flags"]
+    named = evidence.contract["kernels_depend_on_flags"]
     return any(
         (placed.layer.kind, placed.specs[0].rank) in named
         for placed in evidence.case.architecture.layers

@@ -30,7 +30,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     made_ahead = options.get("optimizer_build") == "ahead"  # slots of all weights, at the start
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
-    contract = CONTRACTS[evidence.backend]
+    contract = evidence.contract
     with_the_optimizer = evidence.case.optimizer.kind in contract["slots_made_with_the_optimizer"]
     shared = evidence.case.optimizer.kind in contract["slots_of_all_weights"]
     at_once = with_the_optimizer or contract["slots_made"] == "for_all_at_once"
@@ -42,6 +42,14 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             previous = _rounded(previous, expected.dtype)
         if not isinstance(evidence.case.program[expected.action], Learning):
             continue
+        # What a step had moved when it raised, no point in between shows.
+        since = -1 if previous is None else previous.action
+        halfway = {
+            name
+            for step in evidence.steps_between(since, expected.action)
+            if step.stops_midway
+            for name in step.moving
+        }
         for name in dict.fromkeys((*evidence.case.architecture.weights, *sorted(expected.idle))):
             frozen = name in expected.flags.frozen
             why = "is frozen" if frozen else "is reached by no loss"
@@ -67,7 +75,8 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     expected="none",
                     got=f"a gradient, largest element {float(np.abs(gradient).max(initial=0.0))!r}",
                 )
-            if previous is not None and not shared and name not in expected.stale:
+            judged = not shared and name not in expected.stale and name not in halfway
+            if previous is not None and judged:
                 new_ones = at_once and (not frozen or name in (expected.held or ()))
                 yield from _slots(common, why, previous, observed, may_be_new=new_ones)
         previous = observed

@@ -13,8 +13,7 @@ import numpy as np
 
 from invariants.case import Case
 from invariants.finding import Finding
-from invariants.observation import DEATHS, Raised
-from invariants.oracle.contract import CONTRACTS
+from invariants.observation import DEATHS, NOT_OFFERED, Raised
 from invariants.properties.evidence import Evidence
 
 
@@ -51,6 +50,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
                     message=f"{what} is not offered{part}",
                     got=f"{error.kind}: {said}",
                 )
+            if error is not None and error.kind == NOT_OFFERED:
+                part, _, reason = error.message.partition(": ")
+                kinds = {p.path: p.layer.kind for p in evidence.case.architecture.layers}
+                part = kinds.get(part, part)
+                message = f"{part} is not offered"
+                finding = replace(finding, severity="unsupported", message=message, got=reason)
             if error is not None and error.kind in DEATHS:
                 finding = replace(finding, relation="ends")
             yield finding
@@ -105,7 +110,7 @@ def _missing_kernel(evidence: Evidence, action: int, error: Raised) -> tuple[str
     dtype = evidence.mode.traits.get("autocast", held)
     if any(part in error.message for part in evidence.device.unoffered):
         return f" on {evidence.device.name}", line
-    said = CONTRACTS[evidence.backend]["missing_kernel"] if evidence.narrow else ()
+    said = evidence.contract["missing_kernel"] if evidence.narrow else ()
     return (f" in {dtype}", line) if any(part in error.message for part in said) else None
 
 
@@ -114,7 +119,7 @@ def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
 
     There the oracle says nothing of the numbers, and so nothing of who objects to them.
     """
-    said = CONTRACTS[evidence.backend]["refuses_overflow"]
+    said = evidence.contract["refuses_overflow"]
     if not any(part in message for part in said):
         return False
     points = [point for point in evidence.expectation.points if point.action <= action]
@@ -131,9 +136,10 @@ def _missing_part(evidence: Evidence, error: Raised) -> tuple[str, str] | None:
     """
     if not error.of_the_line:
         return None
-    for kind, pattern in CONTRACTS[evidence.backend]["missing_part"]:
+    for kind, pattern in evidence.contract["missing_part"]:
         found = re.search(pattern, error.message) if error.kind == kind else None
-        if found and re.search(rf"\b{found[1]}\b", error.lines[0]):
+        asks = found and re.compile(rf"\b{found[1]}\b")
+        if found and asks and any(asks.search(line) for line in error.lines):
             option = f" with {found[1]}" if kind == "TypeError" else ""
             return option, found[0]
     return None

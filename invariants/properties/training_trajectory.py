@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.rounding import LAMBDA, deviation
 from invariants.properties.evidence import Evidence
 
@@ -106,7 +105,7 @@ def _constant_averages(evidence: Evidence) -> Iterator[Finding]:
 
     Unless an evaluation of the averages themselves rewrites it.
     """
-    if CONTRACTS[evidence.backend]["average_of_a_constant"] != "kept":
+    if evidence.contract["average_of_a_constant"] != "kept":
         return
     points = [observed for _, observed in evidence.comparable if observed.averages]
     for before, after in itertools.pairwise(points):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from invariants.oracle.contract import CONTRACTS, Clause, Contract, Device, Mode
+from invariants.oracle.contract import CONTRACTS, Clause, Contract, Device, Mode, Release
 
 _INTRODUCTION = """\
 # What the frameworks document
@@ -241,11 +241,35 @@ def _of(contract: Contract) -> Iterator[str]:
         yield from table(["layer", "reason"], list(contract.lacks.items()))
 
 
+def _release(release: Release) -> Iterator[str]:
+    before = ".".join(map(str, release.before))
+    yield f"## {release.name}\n"
+    yield f"What {release.package} before {before} documents otherwise, and what it lacks.\n"
+    yield from table(
+        ["point", "value", "documented"],
+        [
+            [f"`{point}`", _value(clause.value), documented(clause)]
+            for point, clause in release.clauses.items()
+        ],
+    )
+    if release.means:
+        yield from table(
+            ["option", "comes to", "documented"],
+            [
+                [f"`{option}`", _value(clause.value), documented(clause)]
+                for option, clause in release.means.items()
+            ],
+        )
+    yield from table(["lacks", "reason"], [*release.lacks.items(), *release.without.items()])
+
+
 def page() -> str:
     """The whole page, as Markdown."""
     lines = [_INTRODUCTION, *_differences()]
     for contract in CONTRACTS.values():
         lines += _of(contract)
+        for release in contract.releases:
+            lines += _release(release)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -289,6 +289,6 @@ def script(case: Case, finding: Finding, installed: Mapping[str, str] | None = N
         arrays=_arrays(case, backend),
         recorder=recorder.rstrip(),
         threads=_THREADS[backend],
-        source=BACKENDS[backend].render(case).rstrip(),
+        source=BACKENDS[backend].render(case, held).rstrip(),
         check=_CHECKS[finding.relation](finding, name, element),
     )

@@ -17,7 +17,7 @@ from sample_result import HEADS
 from tests_support import simple_case
 
 from invariants.cli import main
-from invariants.gate import judgement, recording, reducing, running
+from invariants.gate import environments, judgement, recording, reducing, running
 from invariants.gate.corpus import Entry
 from invariants.gate.environments import Environment, Side
 
@@ -32,6 +32,9 @@ class Raising:
 
     def prepare(self, backend: str) -> None:
         pass
+
+    def versions(self, backend: str, packages: tuple[str, ...]) -> dict[str, str]:
+        return dict.fromkeys(packages, "2.13.0")
 
     def run(self, *given: object) -> list[dict[str, object]]:
         return [{"action": self.action, "error": ("RuntimeError", "so it is"), "frames": []}]
@@ -62,6 +65,7 @@ def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     sides = zip(("baseline", "candidate"), HEADS, strict=True)
     made = [Environment(Side(name, (h.asked,)), h.asked, h.pins) for name, h in sides]
     monkeypatch.setattr(running, "environments_of", lambda *given: made)
+    monkeypatch.setattr(environments, "packages", lambda found: {"torch": "2.13.0"})
     monkeypatch.setattr(running, "common", lambda *given: ["torch"])
     monkeypatch.setattr(running, "corpus_of", lambda *given: ENTRIES)
     monkeypatch.setattr(running, "recordings_of", recorded)

@@ -32,6 +32,17 @@ def test_every_clause_names_an_address() -> None:
             assert said.source.startswith("https://")
 
 
+def test_a_release_says_otherwise_at_points_that_there_are_and_why() -> None:
+    for contract in CONTRACTS.values():
+        for release in contract.releases:
+            assert f"## {release.name}" in page()
+            for point, clause in release.clauses.items():
+                assert clause.value != contract[point], point
+                assert clause.sentence
+                assert clause.source.startswith("https://")
+            assert all((release.lacks | release.without).values())
+
+
 def test_contracts_have_the_same_points() -> None:
     first, *others = (set(contract.clauses) for contract in CONTRACTS.values())
     assert all(other == first for other in others)

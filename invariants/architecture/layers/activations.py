@@ -93,6 +93,8 @@ class Gelu(Layer):
         cubic, root = 0.044715, math.sqrt(0.5)
         if call.contract["gelu_constants"] == "float32":
             cubic, root = float(np.float32(cubic)), float(np.float32(root))
+        if call.contract["gelu_constants"] == "float32_divisor":
+            cubic, root = float(np.float32(cubic)), 1.0 / float(np.float32(math.sqrt(2.0)))
         if self.approximate:
             inner = (x + (x * x * x) * cubic) * math.sqrt(2.0 / math.pi)
             return x * 0.5 * (inner.apply("tanh") + 1.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -134,7 +134,12 @@ class DotProductAttention(OverSequence):
 
     @classmethod
     def draw(cls, choice: Choice, specs: Sequence[Spec]) -> DotProductAttention:
-        return cls(scaled=choice.one_of((True, True, False)), causal=choice.boolean())
+        offered = choice.offered("attention_scales")
+        scales = [scaled for scaled in (True, True, False) if scaled in offered]
+        return cls(scaled=choice.one_of(scales), causal=choice.boolean())
+
+    def needs(self) -> Mapping[str, Any]:
+        return {"attention_scales": self.scaled}
 
     def forward(self, call: Call, *xs: Value) -> Value:
         (x,) = xs

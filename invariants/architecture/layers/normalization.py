@@ -202,17 +202,23 @@ class BatchNorm(Norm):
         mean, variance = moments(x, axes, call.contract)
         if self.tracked:
             count = math.prod(x.shape[axis] for axis in axes)
-            self._move_averages(call, mean, variance, count)
+            self._move_averages(call, mean, variance, count, len(x.shape))
         return standardised(x, mean, variance, self.epsilon, self.weights(call))
 
-    def _move_averages(self, call: Call, mean: Value, variance: Value, count: int) -> None:
-        """count: how many values of each channel the moments are of."""
-        running = variance
-        if call.contract["batch_norm_running_variance"] == "unbiased":
-            running = variance * (count / (count - 1))
+    def _move_averages(
+        self, call: Call, mean: Value, variance: Value, count: int, rank: int
+    ) -> None:
+        """count: how many values of each channel the moments are of. rank: of the batch."""
+        running, update = variance, self.update
+        said = call.contract["batch_norm_running_variance"]
+        fused = rank in (4, 5) and mean.tape.rounding.precision.name != "float64"
+        if said == "unbiased" or (said == "unbiased_when_fused" and fused):
+            running = variance * (count / max(count - 1, 1))
+        if call.contract["batch_norm_momentum"] == "float32":
+            update = float(np.float32(1.0 - (1.0 - update)))
         for name, moment in (("moving_mean", mean), ("moving_variance", running)):
-            kept = call.parameter(name) * (1.0 - self.update)
-            call.set_state(name, kept + moment.reshape(mean.shape[-1]) * self.update)
+            kept = call.parameter(name) * (1.0 - update)
+            call.set_state(name, kept + moment.reshape(mean.shape[-1]) * update)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ This room never imports TensorFlow; only what it renders does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from invariants.architecture.graph import Block, join
 from invariants.backends.source import (
+    NEWEST,
     arrays_of_a_batch,
     definitions,
     indented,
@@ -18,6 +20,7 @@ from invariants.backends.source import (
 )
 from invariants.backends.tensorflow import (
     actions,
+    dialects,
     learning,
     losses,
     modes,
@@ -219,11 +222,15 @@ def _constants(case: Case) -> list[str]:
     return sorted({p.name for p in parameters if p.role != "weight"})
 
 
-def render(case: Case) -> str:
-    """The source of the training script that runs `case`."""
+def render(case: Case, installed: Mapping[str, str] = NEWEST) -> str:
+    """The source of the training script that runs `case`.
+
+    installed: the versions of packages that it is for; by default today's.
+    """
     ways = case.realisations[NAME].ways
     imports, custom = actions.head(case, LOWERINGS)
     lines = [*imports, "import keras", "import tensorflow as tf", ""]
+    lines += dialects.names(installed)
     lines.append(f"keras.config.set_floatx({case.dtype!r})")
     # The default policy is derived from floatx once, when the first layer is made.
     lines.append(f"keras.config.set_dtype_policy({modes.policy(case)!r})")
@@ -242,7 +249,7 @@ def render(case: Case) -> str:
     lines += [*modes.scaling(case), *modes.pushing(case), *learning.definitions(case)]
     device = case.runs_on(NAME)
     lines += [*device.settings, f'with tf.device("{device.place}"):', *indented(_program(case))]
-    return "\n".join(lines) + "\n"
+    return dialects.spoken("\n".join(lines) + "\n", installed)
 
 
 def _program(case: Case) -> list[str]:

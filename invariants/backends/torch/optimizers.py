@@ -120,9 +120,9 @@ class MuonAndAdamW:
     def state(self):
         return {p: held for optimizer in self.optimizers for p, held in optimizer.state.items()}
 
-    def zero_grad(self, set_to_none=True):
+    def zero_grad(self, **options):
         for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none)
+            optimizer.zero_grad(**options)
 
     def step(self):
         for optimizer in self.optimizers:

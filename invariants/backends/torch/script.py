@@ -5,10 +5,12 @@ This room never imports torch; only what it renders does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from invariants.architecture.graph import Block, join
 from invariants.backends.source import (
+    NEWEST,
     arrays_of_a_batch,
     camel,
     definitions,
@@ -235,8 +237,11 @@ def _learn(case: Case, number: int, action: Gradient | Step) -> list[str]:
     return [*lines, f"record({number}, loss, optimizer{extra})"]
 
 
-def render(case: Case) -> str:
-    """The source of the training script that runs `case`."""
+def render(case: Case, installed: Mapping[str, str] = NEWEST) -> str:
+    """The source of the training script that runs `case`.
+
+    installed: the versions of packages that it is for; by default today's.
+    """
     ways = case.realisations[NAME].ways
     lines = [
         *actions.imports(case),

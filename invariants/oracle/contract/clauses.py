@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -193,10 +194,34 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Release:
+    """What releases of a package before a version document otherwise than today's.
+
+    clauses: the points that have other values there. lacks: the kinds of layers that they do not
+    have, and why. without: what else of a case they do not have, by the names of `Case.parts`, and
+    why. means: a value of an option, "option=value", that is by default another one there.
+    """
+
+    name: str
+    package: str
+    before: tuple[int, ...]
+    clauses: Mapping[str, Clause] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    without: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, Clause] = field(default_factory=dict)
+
+    def holds(self, installed: Mapping[str, str]) -> bool:
+        """Whether it is what these versions of packages follow."""
+        numbers = re.match(r"\d+(?:\.\d+)*", installed.get(self.package, ""))
+        return numbers is not None and tuple(map(int, numbers[0].split("."))) < self.before
+
+
+@dataclass(frozen=True)
 class Contract:
     """The clauses of one backend, by point.
 
-    asked: the points that have been asked for, where that is to be told.
+    releases: what older releases document otherwise, the oldest first. without: see there; of
+    today's nothing. asked: the points that have been asked for, where that is to be told.
     """
 
     backend: str
@@ -209,6 +234,10 @@ class Contract:
     devices: tuple[Device, ...]
     options: tuple[Option, ...]
     lacks: Mapping[str, str] = field(default_factory=dict)  # kind of a layer -> why it has none
+    releases: tuple[Release, ...] = ()
+    release: str = ""  # the name of the one that it is of; "" of today's
+    without: Mapping[str, str] = field(default_factory=dict)
+    means: Mapping[str, Clause] = field(default_factory=dict)
     asked: set[str] | None = field(default=None, compare=False, repr=False)
 
     def __getitem__(self, point: str) -> Any:
@@ -226,6 +255,27 @@ class Contract:
             point: replace(self.clauses[point], value=value) for point, value in clauses.items()
         }
         return replace(self, clauses={**self.clauses, **changed})
+
+    def of(self, installed: Mapping[str, str]) -> Contract:
+        """The contract of these versions of the backend's packages."""
+        for release in self.releases:
+            if release.holds(installed):
+                return replace(
+                    self,
+                    release=release.name,
+                    clauses={**self.clauses, **release.clauses},
+                    lacks={**self.lacks, **release.lacks},
+                    without={**self.without, **release.without},
+                    means=release.means,
+                )
+        return self
+
+    def oldest(self, sides: Iterable[Mapping[str, str]]) -> Contract:
+        """The contract of the oldest release among these versions."""
+        names = [release.name for release in self.releases]
+        found = [self.of(installed) for installed in sides]
+        older = [contract for contract in found if contract.release]
+        return min(older, key=lambda contract: names.index(contract.release), default=self)
 
     def in_mode(self, name: str) -> Contract:
         """The same contract with what its points have in a mode, and what is lacking there."""
@@ -256,8 +306,10 @@ class Contract:
         return next(device for device in self.devices if device.name == name)
 
     def chosen(self, options: Mapping[str, str]) -> dict[str, str]:
-        """The value of each option; one that is left out has its first."""
-        return {o.name: options.get(o.name, o.values[0]) for o in self.options}
+        """What each option comes to; one that is left out has its first value."""
+        chosen = {o.name: options.get(o.name, o.values[0]) for o in self.options}
+        others = {name: self.means.get(f"{name}={value}") for name, value in chosen.items()}
+        return chosen | {name: other.value for name, other in others.items() if other}
 
     def evaluation(self, name: str) -> Evaluation:
         return next(evaluation for evaluation in self.evaluations if evaluation.name == name)

@@ -19,6 +19,8 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "average_overwrites": ("held",),
     "averages_handed_out": ("by_position",),
     "beta_that_rounds_to_1": ("stops",),
+    "batch_norm_momentum": ("float32",),
+    "batch_norm_running_variance": ("unbiased_when_fused",),
     "bias_of_heads": ("along_steps",),
     "skipped_at_the_end": ("zeros",),
     "casts_of_a_fused_layer": ("severed",),
@@ -31,7 +33,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "flags_count": ("at_trace",),
     "fused_gradient": ("by_memory",),
     "fused_sgd_in_16_bits": ("unknown",),
-    "gelu_constants": ("float32",),
+    "gelu_constants": ("float32", "float32_divisor"),
     "group_norm_slope": ("cubed",),
     "hard_sigmoid_sixth": ("float32",),
     "instance_norm_gradient": ("unknown_before_steps_first",),
@@ -49,11 +51,13 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "muon_buffer": ("normalised_in_bfloat16",),
     "muon_floor": ("clamped",),
     "muon_momentum": ("averages",),
+    "nadam_product": ("counts_twice", "of_the_constants", "unknown_when_traced"),
     "norm_curvature_at_zero": ("unknown",),
     "optimizer_constants": ("float32",),
     "padding_row": ("trained",),
     "penalty_factor": ("float32",),
     "prelu_derivative_at_zero": ("zero",),
+    "radam_denominator": ("without",),
     "rebuilt_flags": ("of_modules",),
     "recomputed_draws": ("others",),
     "recomputed_state": ("moves_again",),
@@ -85,9 +89,11 @@ _MESSAGES = frozenset(
 
 
 def _said(point: str) -> list[Any]:
-    """What the contracts say at a point, of any mode."""
+    """What the contracts say at a point, of any mode and release."""
     modes = (mode for contract in CONTRACTS.values() for mode in contract.modes)
+    releases = [release for contract in CONTRACTS.values() for release in contract.releases]
     values = [contract.clauses[point].value for contract in CONTRACTS.values()]
+    values += [one.clauses[point].value for one in releases if point in one.clauses]
     return values + [mode.otherwise[point] for mode in modes if point in mode.otherwise]
 
 

@@ -10,6 +10,7 @@ from invariants.oracle.contract.clauses import (
     Reloading,
     Way,
 )
+from invariants.oracle.contract.keras_2 import KERAS_2
 from invariants.oracle.contract.tensorflow_actions import ACTIONS
 from invariants.oracle.contract.tensorflow_devices import DEVICES
 from invariants.oracle.contract.tensorflow_modes import MODES
@@ -414,6 +415,17 @@ TENSORFLOW = Contract(
             "optimizer, for the variables that it was built with.",
             _KERAS + "optimizers/sgd/",
         ),
+        "buffers_beside_averages": Clause(
+            "follow",
+            "Silent; an optimizer averages the variables that it was built with.",
+            _KERAS + "optimizers/sgd/",
+        ),
+        "averages_follow": Clause(
+            "all_weights",
+            "EMA consists of computing an exponential moving average of the weights of the model "
+            "(as the weight values change after each training batch).",
+            _KERAS + "optimizers/sgd/",
+        ),
         "first_average": Clause(
             "the_weight",
             "Silent; at the first step the momentum is 0.",
@@ -533,6 +545,27 @@ TENSORFLOW = Contract(
             "clipvalue: the gradient of each weight is clipped to be no higher than this value; "
             "nothing says that an embedding's is clipped lookup by lookup.",
             _KERAS + "optimizers/",
+        ),
+        "gradient_kept_by_decay": Clause(
+            True,
+            "Tensors are immutable.",
+            _TF + "Tensor",
+        ),
+        "radam_denominator": Clause(
+            "with_epsilon",
+            "Silent; keras.optimizers has no RAdam.",
+            _KERAS + "optimizers/",
+        ),
+        "nadam_product": Clause(
+            "of_all",
+            "Silent; Nadam is Adam with Nesterov momentum, after Dozat, whose product is that of "
+            "all momenta.",
+            _KERAS + "optimizers/nadam/",
+        ),
+        "batch_norm_momentum": Clause(
+            "exact",
+            "moving_mean = moving_mean * momentum + mean(batch) * (1 - momentum).",
+            _KERAS + "layers/normalization_layers/batch_normalization/",
         ),
         "gradient_kept_by_step": Clause(True, "Tensors are immutable.", _TF + "Tensor"),
         "fused_sgd_in_16_bits": Clause(
@@ -792,6 +825,11 @@ TENSORFLOW = Contract(
                 ("AttributeError", r"module '(?:keras|tensorflow)[\w.]*' has no attribute '(\w+)'"),
                 ("TypeError", r"unexpected keyword argument '(\w+)'"),
                 ("ValueError", r"Could not interpret activation function identifier: (\w+)"),
+                ("ValueError", r"Unknown activation function '(\w+)' cannot be deserialized"),
+                ("ValueError", r"Invalid Reduction Key: (\w+)"),
+                ("ValueError", r"Unknown `floatx` value: (\w+)"),
+                ("AttributeError", r"property '(\w+)' of '\w*Variable' object has no setter"),
+                ("AttributeError", r"can't set attribute '?(\w*)"),
                 ("ValueError", r"Argument\(s\) not recognized: \{'(\w+)'"),
                 ("ValueError", r"Unrecognized keyword arguments passed to \w+: \{'(\w+)'"),
             ),
@@ -851,6 +889,16 @@ TENSORFLOW = Contract(
             "KLDivergence: reduction should be sum_over_batch_size, which divides the sum by the "
             "number of losses, sum, mean, mean_with_sample_weight or None.",
             _KERAS + "losses/probabilistic_losses/#kldivergence-class",
+        ),
+        "probability_offset": Clause(
+            0.0,
+            "Silent; BinaryCrossentropy is -(y log(p) + (1 - y) log(1 - p)).",
+            _KERAS + "losses/probabilistic_losses/#binarycrossentropy-class",
+        ),
+        "spectral_normalization_when_traced": Clause(
+            None,
+            "Silent; users expect a layer to run in fit() as it does eagerly.",
+            _KERAS + "layers/normalization_layers/spectral_normalization/",
         ),
         "probability_floor": Clause(
             1e-7,
@@ -1097,6 +1145,28 @@ TENSORFLOW = Contract(
             "Silent; an optimizer is built for the variables that it is given, none included.",
             _KERAS + "optimizers/",
         ),
+        "unknown_weight_told": Clause(
+            "before_the_step",
+            "Silent; all variables are looked up before the first of them is updated.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/base_optimizer.py",
+        ),
+        "flags_around": Clause(
+            "do_not_count",
+            "Silent on a later setting of a child; users expect that the last one counts, whatever "
+            "the trainable of a model around it says.",
+            "https://keras.io/guides/transfer_learning/#recursive-setting-of-the-trainable-attribute",
+        ),
+        "attention_scales": Clause(
+            (True, False),
+            "keras.ops.dot_product_attention scales by 1 / √H unless told otherwise; "
+            "keras.layers.Attention by none.",
+            _KERAS + "ops/nn/#dotproductattention-function",
+        ),
+        "hard_sigmoid": Clause(
+            "a_sixth",
+            "hard_sigmoid: 0 if x <= -3, 1 if x >= 3, (x / 6) + 0.5 if -3 < x < 3.",
+            _KERAS + "layers/activations/#hardsigmoid-function",
+        ),
         "unknown_weight": Clause(
             ("ValueError", "Unknown variable"),
             "This optimizer can only be called for the variables it was originally built with. "
@@ -1256,6 +1326,7 @@ TENSORFLOW = Contract(
     ),
     modes=MODES,
     devices=DEVICES,
+    releases=(KERAS_2,),
     options=(
         Option(
             "run_eagerly",

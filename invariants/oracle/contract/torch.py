@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from invariants.oracle.contract.clauses import Clause, Contract, Evaluation, Option, Reloading, Way
+from invariants.oracle.contract.torch_1 import TORCH_1
 from invariants.oracle.contract.torch_actions import ACTIONS
 from invariants.oracle.contract.torch_devices import DEVICES
 from invariants.oracle.contract.torch_modes import MODES
@@ -444,6 +445,16 @@ TORCH = Contract(
             "no optimizer knows of it.",
             _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
         ),
+        "buffers_beside_averages": Clause(
+            "follow",
+            "use_buffers=False: buffers are kept in sync with those of the model.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
+        "averages_follow": Clause(
+            "all_weights",
+            "update_parameters goes through all parameters of the model.",
+            _TORCH + "generated/torch.optim.swa_utils.AveragedModel.html",
+        ),
         "first_average": Clause(
             "the_weight",
             "When update_parameters is called for the first time the parameters of model are "
@@ -568,6 +579,26 @@ TORCH = Contract(
             "as_a_whole",
             "The gradient of an embedding is a tensor like any other, unless it is sparse.",
             _TORCH + "generated/torch.nn.Embedding.html",
+        ),
+        "gradient_kept_by_decay": Clause(
+            True,
+            "step() updates the parameters; users expect that it leaves their gradients.",
+            _TORCH + "generated/torch.optim.Optimizer.step.html",
+        ),
+        "radam_denominator": Clause(
+            "with_epsilon",
+            "l_t = sqrt(1 - β₂^t) / (sqrt(v_t) + ε).",
+            _TORCH + "generated/torch.optim.RAdam.html",
+        ),
+        "nadam_product": Clause(
+            "of_all",
+            "m_t / (1 - ∏ μ_i), i from 1 to t + 1: each momentum counts once.",
+            _TORCH + "generated/torch.optim.NAdam.html",
+        ),
+        "batch_norm_momentum": Clause(
+            "exact",
+            "x_new = (1 - momentum) * x + momentum * x_t.",
+            _TORCH + "generated/torch.nn.BatchNorm1d.html",
         ),
         "gradient_kept_by_step": Clause(
             True,
@@ -885,6 +916,16 @@ TORCH = Contract(
             "reduction='sum': the output will be summed, over all its elements.",
             _TORCH + "generated/torch.nn.MSELoss.html",
         ),
+        "probability_offset": Clause(
+            0.0,
+            "BCELoss: l_n = -w_n (y_n log x_n + (1 - y_n) log(1 - x_n)).",
+            _TORCH + "generated/torch.nn.BCELoss.html",
+        ),
+        "spectral_normalization_when_traced": Clause(
+            None,
+            "Silent; torch has no layer that assigns a kernel.",
+            _TORCH + "nn.html",
+        ),
         "probability_floor": Clause(
             None,
             "Silent for log and NLLLoss, which take the probabilities as they are; BCELoss clamps "
@@ -1118,6 +1159,27 @@ TORCH = Contract(
             "Silent; an optimizer needs something to optimize.",
             _TORCH + "optim.html#constructing-it",
         ),
+        "unknown_weight_told": Clause(
+            "before_the_step",
+            "Silent; the optimizer holds every parameter it was made with.",
+            _TORCH + "optim.html#constructing-it",
+        ),
+        "flags_around": Clause(
+            "do_not_count",
+            "requires_grad is a flag of each parameter; a module keeps none.",
+            _TORCH + "generated/torch.nn.Module.html#torch.nn.Module.requires_grad_",
+        ),
+        "attention_scales": Clause(
+            (True, False),
+            "scaled_dot_product_attention(query, key, value, scale=None): "
+            "the scale is 1 / √E unless another is given.",
+            _TORCH + "generated/torch.nn.functional.scaled_dot_product_attention.html",
+        ),
+        "hard_sigmoid": Clause(
+            "a_sixth",
+            "Hardsigmoid(x): 0 if x <= -3, 1 if x >= 3, x / 6 + 1 / 2 otherwise.",
+            _TORCH + "generated/torch.nn.Hardsigmoid.html",
+        ),
         "unknown_weight": Clause(
             None,
             "The optimizer holds every parameter it was made with, trainable or not; one that is "
@@ -1310,6 +1372,7 @@ TORCH = Contract(
     ),
     modes=MODES,
     devices=DEVICES,
+    releases=(TORCH_1,),
     options=(
         Option(
             "optimizer_scope",

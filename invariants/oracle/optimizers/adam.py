@@ -84,6 +84,13 @@ def _product(turn: Turn) -> float:
     return float(np.prod(in_float32, dtype=np.float32)) * math.prod(loaded)
 
 
+def _counted_twice(turn: Turn, product: float, mu: float, following: float) -> float:
+    """The product up to the next step with μ_t in it twice, where it is held as `_product` is."""
+    if turn.contract["state_scalars"] != "float32" or turn.loaded_at is not None:
+        return product * mu * following
+    return float(np.float32(product) * np.float32(mu) * np.float32(following))
+
+
 def nadam(w: Value, g: Value, turn: Turn) -> Update:
     """Dozat 2016, "Incorporating Nesterov Momentum into Adam"; μ_t after its Section 3.2."""
     o, t = turn.o, turn.t
@@ -97,16 +104,21 @@ def nadam(w: Value, g: Value, turn: Turn) -> Update:
         product = _product(turn)
         mu, following = _schedule(turn, t), _schedule(turn, t + 1)
         of_g = o.learning_rate * (1.0 - mu) / (1.0 - product)
-        of_m = o.learning_rate * following / (1.0 - product * following)
+        following_product = product * following
+        if turn.contract["nadam_product"] == "counts_twice":
+            following_product = _counted_twice(turn, product, mu, following)
+        of_m = o.learning_rate * following / (1.0 - following_product)
         denominator = (v / (1.0 - o.beta_2**t)).apply("sqrt") + o.epsilon
         return w - g * of_g / denominator - m * of_m / denominator, after
     # Keras works all of it out in the weight's dtype, μ from constants that are cast to it.
     lift, half = w.tape.lift, w.tape.lift(0.5)
     base = lift(held(0.96, turn.contract))
     at, after_it = ((lift(1.0) - half * power(base, n)) * beta_1 for n in (t, t + 1))
+    rounded = turn.contract["nadam_product"] == "of_the_constants"
+    beta, decay = (beta_1, base) if rounded else (o.beta_1, lift(0.96))
     total = lift(1.0)
     for n in range(1, t + 1):
-        total = total * o.beta_1 * (lift(1.0) - half * power(lift(0.96), n))
+        total = total * beta * (lift(1.0) - half * power(decay, n))
     hat = after_it * m / (lift(1.0) - total * after_it)
     hat = hat + (lift(1.0) - at) * g / (lift(1.0) - total)
     corrected = v / _correction(w, o.beta_2, turn)
@@ -123,7 +135,10 @@ def radam(w: Value, g: Value, turn: Turn) -> Update:
     most = 2.0 / (1.0 - o.beta_2) - 1.0
     length = most - 2.0 * t * o.beta_2**t / (1.0 - o.beta_2**t)
     if length <= 5.0:
-        return w - after["m"] * rate, after
+        moved = w - after["m"] * rate
+        if not o.epsilon:  # as an issue has it: 0 times what is nothing where nothing was learned
+            moved = moved - after["m"] * 0.0 / after["v"].apply("sqrt")
+        return moved, after
     share = (length - 4.0) * (length - 2.0) * most / ((most - 4.0) * (most - 2.0) * length)
     factor = rate * math.sqrt(share * (1.0 - o.beta_2**t))
     return w - after["m"] * factor / (after["v"].apply("sqrt") + o.epsilon), after
