@@ -44,7 +44,7 @@ PROFILES = {
         of_a_quick_mode=2,
     ),
     "ci": Profile(
-        examples={"torch": 3000, "tensorflow": 480},
+        examples={"torch": 3000, "tensorflow": 240},
         batch={"torch": 200, "tensorflow": 40},
         reduce_seconds=30.0,
         of_a_mode=((10.0, 10), (60.0, 3)),
