@@ -21,8 +21,9 @@ from tests_support import simple_case
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
-from invariants.backends import BACKENDS, observation, record
+from invariants.backends import BACKENDS, installed, observation, record
 from invariants.backends.places import Apart
+from invariants.backends.runner import prepare
 from invariants.backends.tensorflow import dialects
 from invariants.case import Case
 from invariants.gate.corpus import drawn
@@ -145,7 +146,9 @@ class Old(types.ModuleType):
 @pytest.fixture(scope="module")
 def named() -> Any:
     """`keras` as a script for Keras 2 has it."""
-    pytest.importorskip("tensorflow")
+    if not installed("tensorflow"):
+        pytest.skip("tensorflow is not installed")
+    prepare("tensorflow")  # one thread, which TensorFlow takes before it has run anything alone
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "keras", Old())
         script: dict[str, Any] = {}
