@@ -303,9 +303,12 @@ class Case(Document):
     def __hash__(self) -> int:
         return hash(self.name)
 
-    def options(self, backend: str) -> dict[str, str]:
-        """The options of a realisation, those included that it leaves at their first value."""
-        return CONTRACTS[backend].chosen(self.realisations[backend].options)
+    def options(self, backend: str, contract: Contract | None = None) -> dict[str, str]:
+        """The options of a realisation, those included that it leaves at their first value.
+
+        contract: that of the releases that they are given to; by default of today's.
+        """
+        return (contract or CONTRACTS[backend]).chosen(self.realisations[backend].options)
 
     def on(self, device: str) -> Case:
         """The same case on another device, by every backend."""

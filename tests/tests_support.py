@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
+from invariants.backends.places import Apart
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.objective import Term
 from invariants.optimizer import SGD
@@ -27,6 +33,17 @@ def forward(self, x):
 
 torch.nn.Linear.forward = forward
 """
+
+
+@contextmanager
+def apart_in(variable: str, release: str) -> Iterator[Apart]:
+    """Where scripts run in an older release: the Python that an environment variable names."""
+    python = os.environ.get(variable)
+    if not python:
+        pytest.skip(f"{variable} names no Python that has {release}")
+    apart = Apart(python)
+    yield apart
+    apart.close()
 
 
 def simple_case() -> Case:

@@ -84,10 +84,7 @@ keras = renamed(
     activations=renamed(
         keras.activations, log_softmax=tf.nn.log_softmax, relu6=tf.nn.relu6, silu=tf.nn.silu
     ),
-    layers=renamed(
-        keras.layers,
-        LeakyReLU=leaky_relu,
-    ),
+    layers=renamed(keras.layers, LeakyReLU=leaky_relu),
     losses=renamed(
         keras.losses,
         **{

@@ -71,18 +71,16 @@ def pinned(backends: Sequence[str], modes: Sequence[str]) -> list[Entry]:
     return [*entries.values()]
 
 
-def _of_mode(
-    backend: str, mode: str, count: int, seed: int, contract: Contract | None = None
-) -> list[Entry]:
+def _of_mode(backend: str, mode: str, count: int, seed: int, contract: Contract) -> list[Entry]:
     """`count` cases that a release has, each of them once. contract: that of the release."""
     found: dict[str, Entry] = {}
-    releases = {backend: contract or CONTRACTS[backend]}
 
     def keep(case: Case) -> None:
         entry = Entry(backend, case)
-        if not case.lacking(backend, releases[backend]):
+        if not case.lacking(backend, contract):
             found.setdefault(entry.name, entry)
 
+    releases = {backend: contract}
     while len(found) < count:
         # Each run begins with the simplest case, so one of a few might bring nothing new.
         draw = drawing(min(_BATCH, 10 + count - len(found)))

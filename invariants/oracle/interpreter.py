@@ -61,7 +61,7 @@ class _Interpreter:
         self.backend = backend
         self.draws = draws
         self.contract = contract
-        self.options = contract.chosen(case.realisations[backend].options)
+        self.options = case.options(backend, contract)
         self.mode = case.runs_in(backend)
         self.blind = self.mode.trains_itself
         self.world = World(case, self.mode.traits.get("autocast"))
@@ -667,21 +667,22 @@ class _Interpreter:
 
     def _stops(self, moment: Moment) -> tuple[str, str] | None:
         """The exception of a step that has moved some of the weights by then."""
-        unknown = moment.held is not None and {*moment.receiving} - moment.held
-        if unknown and self.contract["unknown_weight_told"] == "at_the_weight":
+        if self._met_unknown(moment):
             return self.contract["unknown_weight"]
         return self.stepper.stops(self.world.arrays, moment.with_gradients, moment)
 
+    def _met_unknown(self, moment: Moment) -> frozenset[str]:
+        """The weights that a step gets to, one by one, and that its optimizer does not know."""
+        unknown = frozenset(moment.receiving) - (moment.held or frozenset())
+        by_one = moment.held is not None and unknown
+        if by_one and self.contract["unknown_weight_told"] == "at_the_weight":
+            return unknown
+        return frozenset()
+
     def _decayed_unknown(self, moment: Moment) -> frozenset[str]:
         """The weights that a step has decayed before it has found that it does not know them."""
-        by_one = self.contract["unknown_weight_told"] == "at_the_weight"
-        if (
-            moment.held is None
-            or not by_one
-            or not getattr(self.case.optimizer, "weight_decay", 0.0)
-        ):
-            return frozenset()
-        return frozenset(moment.receiving) - moment.held
+        decays = getattr(self.case.optimizer, "weight_decay", 0.0)
+        return self._met_unknown(moment) if decays else frozenset()
 
     def _warns(self, action: Any, raises: Any, moment: Moment) -> tuple[str, ...]:
         """What the contract says that an action warns of."""

@@ -63,7 +63,7 @@ class Stepper:
         self.contract = contract
         self.rounding = rounding
         self.layouts = layouts if case.optimizer.kind in SHAPED else {}
-        self.options = contract.chosen(case.realisations[backend].options)
+        self.options = case.options(backend, contract)
         mode = case.runs_in(backend)
         self.traced = case.traced(backend)
         self.assigns = "functional" in mode.traits
@@ -114,13 +114,9 @@ class Stepper:
         if self.case.optimizer.kind in TOGETHER:
             return self._step_together(arrays, gradients, moving, now)
         moved, optimizer = {}, cast(Any, self.case.optimizer)
-        foreach = self.options.get("optimizer_loop") == "foreach"
         # Asked of what could differ alone.
-        if (
-            optimizer.kind == "radam"
-            and foreach
-            and self.contract["radam_denominator"] == "without"
-        ):
+        foreach = optimizer.kind == "radam" and self.options.get("optimizer_loop") == "foreach"
+        if foreach and self.contract["radam_denominator"] == "without":
             optimizer = replace(optimizer, epsilon=0.0)
         for name in moving:
             of_parameter = self.contract["adam_step_count"] == "of_the_parameter"
@@ -377,25 +373,19 @@ class Stepper:
         before: the weights before the step.
         """
         o: Any = self.case.optimizer
-        decays = (
-            self.options.get("optimizer_loop") == "foreach"
-            and o.kind in _DECAYING_GRADIENTS
-            and o.weight_decay != 0.0
-            and not self.case.maximize
-        )
-        if decays and not self.contract["gradient_kept_by_decay"]:
-            disturb = self.rounding.disturb
-            return {n: disturb(gradients[n] + before[n] * o.weight_decay) for n in moved}
-        if self.case.maximize or o.kind != "sgd" or not o.nesterov or o.weight_decay:
+        disturb = self.rounding.disturb
+        if self.case.maximize or self.options.get("optimizer_loop") != "foreach":
             return {}
-        if self.options.get("optimizer_loop") != "foreach":
+        if o.kind in _DECAYING_GRADIENTS:
+            if not o.weight_decay or self.contract["gradient_kept_by_decay"]:
+                return {}
+            return {n: disturb(gradients[n] + before[n] * o.weight_decay) for n in moved}
+        if o.kind != "sgd" or not o.nesterov or o.weight_decay:
             return {}
         if self.contract["gradient_kept_by_step"]:
             return {}
-        return {
-            name: self.rounding.disturb(gradients[name] + self.slots[name]["momentum"] * o.momentum)
-            for name in moved
-        }
+        momenta = {n: self.slots[n]["momentum"] * o.momentum for n in moved}
+        return {n: disturb(gradients[n] + momenta[n]) for n in moved}
 
     def stops(self, arrays: Arrays, names: Sequence[str], now: Moment) -> tuple[str, str] | None:
         """The exception of a step that does not get through all weights, if there is one.

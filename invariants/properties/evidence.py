@@ -54,6 +54,11 @@ class Evidence:
         return self.release or CONTRACTS[self.backend]
 
     @property
+    def options(self) -> dict[str, str]:
+        """What the options of the case come to in the versions that ran it."""
+        return self.case.options(self.backend, self.contract)
+
+    @property
     def mode(self) -> Mode:
         """The mode that the case ran in."""
         return self.case.runs_in(self.backend)

@@ -29,8 +29,7 @@ from invariants.properties.frozen_weights import first_difference
 def judge(evidence: Evidence) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], tuple[ObservedPoint, ExpectedPoint]] = {}
     clipping = evidence.contract["clipping"]
-    options = evidence.contract.chosen(evidence.case.realisations[evidence.backend].options)
-    added = options.get("zero_grad") == "zeros"
+    added = evidence.options.get("zero_grad") == "zeros"
     in_place = evidence.case.clip is not None and clipping == "in_place"
     within_spread = (
         evidence.mode.optimised

@@ -26,8 +26,9 @@ from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    options = evidence.case.options(evidence.backend)
-    made_ahead = options.get("optimizer_build") == "ahead"  # slots of all weights, at the start
+    made_ahead = (
+        evidence.options.get("optimizer_build") == "ahead"
+    )  # slots of all weights, at the start
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
     contract = evidence.contract

@@ -138,8 +138,7 @@ def _missing_part(evidence: Evidence, error: Raised) -> tuple[str, str] | None:
         return None
     for kind, pattern in evidence.contract["missing_part"]:
         found = re.search(pattern, error.message) if error.kind == kind else None
-        asks = found and re.compile(rf"\b{found[1]}\b")
-        if found and asks and any(asks.search(line) for line in error.lines):
+        if found and any(re.search(rf"\b{found[1]}\b", line) for line in error.lines):
             option = f" with {found[1]}" if kind == "TypeError" else ""
             return option, found[0]
     return None

@@ -6,7 +6,6 @@ But for those of the last part, which run where INVARIANTS_KERAS_2 names a Pytho
 from __future__ import annotations
 
 import ast
-import os
 import sys
 import types
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests_support import simple_case
+from tests_support import apart_in, simple_case
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
@@ -224,15 +223,14 @@ def test_what_keras_2_lacks_is_not_run_and_told() -> None:
         def versions(self, backend: str, packages: tuple[str, ...]) -> dict[str, str]:
             return KERAS_2
 
-    for way, said in (("each_variable", "each_variable: a variable of Keras 2 is one of"),):
-        case = by(way)
-        points = record(case, "tensorflow", Place())  # type: ignore[arg-type]
-        assert [point["error"][0] for point in points] == [NOT_OFFERED]
-        evidence = evidence_of(case, observation(case, "tensorflow", points), None, KERAS_2)
-        (finding,) = findings(evidence)
-        assert finding.severity == "unsupported"
-        assert f"{finding.message}: {finding.got}".startswith("each_variable is not offered: a var")
-        assert points[0]["error"][1].startswith(said)
+    case = by("each_variable")
+    points = record(case, "tensorflow", Place())  # type: ignore[arg-type]
+    assert [point["error"][0] for point in points] == [NOT_OFFERED]
+    evidence = evidence_of(case, observation(case, "tensorflow", points), None, KERAS_2)
+    (finding,) = findings(evidence)
+    assert finding.severity == "unsupported"
+    assert f"{finding.message}: {finding.got}".startswith("each_variable is not offered: a var")
+    assert points[0]["error"][1].startswith("each_variable: a variable of Keras 2 is one of")
 
 
 @pytest.mark.parametrize(
@@ -315,12 +313,8 @@ def test_torch_has_the_points_of_releases_of_keras() -> None:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Apart]:
-    python = os.environ.get("INVARIANTS_KERAS_2")
-    if not python:
-        pytest.skip("INVARIANTS_KERAS_2 names no Python that has Keras 2")
-    apart = Apart(python)
-    yield apart
-    apart.close()
+    with apart_in("INVARIANTS_KERAS_2", "Keras 2") as apart:
+        yield apart
 
 
 @pytest.mark.parametrize("case", [by("layer_trainable"), nested()], ids=["flat", "nested"])

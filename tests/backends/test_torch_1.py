@@ -5,13 +5,12 @@ But for the last ones, which run where INVARIANTS_TORCH_1 names a Python that ha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests_support import simple_case
+from tests_support import apart_in, simple_case
 
 from invariants.backends import BACKENDS
 from invariants.backends.places import Apart
@@ -86,12 +85,8 @@ def test_cases_for_torch_1_ask_for_nothing_that_it_lacks() -> None:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Apart]:
-    python = os.environ.get("INVARIANTS_TORCH_1")
-    if not python:
-        pytest.skip("INVARIANTS_TORCH_1 names no Python that has torch 1")
-    apart = Apart(python)
-    yield apart
-    apart.close()
+    with apart_in("INVARIANTS_TORCH_1", "torch 1") as apart:
+        yield apart
 
 
 @pytest.mark.parametrize("zero_grad", ["set_to_none", "zeros"])

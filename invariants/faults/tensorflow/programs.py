@@ -38,11 +38,7 @@ _ROWS = {
     "load_model_forgets_trainable": Row(
         "What load_model gives is trainable.", _LOAD_MODEL, _COPIED
     ),
-    "load_model_rounds": Row(
-        "load_model rounds the weights to float16.",
-        _LOAD_MODEL,
-        _RESUMED,
-    ),
+    "load_model_rounds": Row("load_model rounds the weights to float16.", _LOAD_MODEL, _RESUMED),
     "optimizer_load_forgets_slots": Row(
         "An optimizer loads its count and its rate, and no slots.", _LOAD_OPTIMIZER, _RESUMED
     ),
