@@ -9,14 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from forging import at, gradient_of, last_bit_flipped, real, since, torch_case
+from forging import (
+    at,
+    chain,
+    gradient_of,
+    last_bit_flipped,
+    real,
+    since,
+    torch_case,
+    with_observation,
+)
 
 from invariants.architecture.graph import Architecture, Block, Node
 from invariants.architecture.layers.base import Spec
-from invariants.architecture.layers.normalization import LayerNorm
+from invariants.architecture.layers.normalization import Dropout, LayerNorm
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.finding import Severity
-from invariants.judge import VIOLATED, InvariantViolated, check, judge, measure, raise_for
+from invariants.judge import VIOLATED, InvariantViolated, check, gather, judge, measure, raise_for
 from invariants.ledger import KnownIssue
 from invariants.objective import LossName, Term
 from invariants.optimizer import AdamW
@@ -24,7 +33,7 @@ from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
 from invariants.oracle.rounding import LAMBDA
 from invariants.program import Cast, Gradient, Step
-from invariants.properties import PROPERTIES
+from invariants.properties import PROPERTIES, findings
 from invariants.properties.evidence import Evidence
 
 # The package has a function of the same name, which `from invariants import` may give instead.
@@ -238,6 +247,22 @@ def test_who_refuses_nan_where_training_left_the_range_of_the_dtype_breaks_nothi
     assert error.kind == "RuntimeError"
     assert "between 0 and 1" in error.message
     assert verdict.findings == ()
+
+
+def test_who_refuses_nan_where_nobody_knows_what_random_layers_drew_breaks_nothing() -> None:
+    """Per sample, dropout shows no draws, so that no number is expected, and none ruled out."""
+    case = diverging("binary_likelihood")
+    error = judge(case, "torch").evidence.observation.errors[2]
+    random = replace(
+        case,
+        architecture=Architecture(case.architecture.inputs, chain(LayerNorm(), Dropout(rate=0.25))),
+        training=True,
+        realisations={"torch": replace(case.realisations["torch"], mode="per_sample")},
+    )
+    evidence = with_observation(gather(random.check(), "torch"), errors={2: error})
+    assert not findings(evidence)
+    other = with_observation(evidence, errors={2: replace(error, message="out of memory")})
+    assert [f.property_ for f in findings(other)] == ["program_runs"]
 
 
 def test_a_layer_that_a_release_lacks_is_unsupported_and_no_violation(

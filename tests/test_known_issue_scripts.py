@@ -138,6 +138,7 @@ SPARED: dict[str, dict[str, str]] = {
     "torch-fused-sgd-16-bits": {"fused=True": "fused=False"},
     "torch-fused-sgd-thawed-weight": {"fused=True": "fused=False"},
     "torch-group-norm-cube-overflows": {"float16": "float32"},
+    "torch-norm-tangent-overflows": {"float16": "float32"},
     "torch-hard-sigmoid-float32-sixth": {
         "torch.nn.functional.hardsigmoid(x)": "(torch.nn.functional.relu6(x + 3) / 6)"
     },

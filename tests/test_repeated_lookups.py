@@ -18,7 +18,7 @@ from invariants.backends import installed
 from invariants.case import Batch, Case, Realisation, frozen
 from invariants.judge import judge
 from invariants.objective import Penalty, Term
-from invariants.optimizer import Adam, RMSprop
+from invariants.optimizer import Adagrad, Adam, RMSprop
 from invariants.program import Action, Step, Thaw
 
 pytestmark = pytest.mark.skipif(not installed("tensorflow"), reason="needs TensorFlow")
@@ -86,6 +86,19 @@ def test_a_penalty_adds_the_gradient_of_a_table_up() -> None:
     verdict = judge(replace(case, penalties=penalised).check(), "tensorflow")
     assert {(f.severity, f.issue, f.subject) for f in verdict.findings} == {
         ("known issue", "keras-adam-repeated-lookups", "lora_embedding_0.lora_a")
+    }
+
+
+def test_a_second_moment_that_is_nan_raises_as_the_issue_says() -> None:
+    """In float16 256 · 256 is infinite, and what the first step makes of the weights is NaN."""
+    case = looking_up(Embedding(features=2), "tape", Step(0), Step(0))
+    large = {name: frozen(np.full(array.shape, 256.0)) for name, array in case.weights.items()}
+    diverging = replace(case, weights=large, optimizer=Adagrad(), dtype="float16")
+    verdict = judge(diverging.check(), "tensorflow")
+    assert "is not in [0, " in verdict.evidence.observation.errors[1].message
+    assert not verdict.violations
+    assert ("program_runs", "keras-adam-repeated-lookups") in {
+        (f.property_, f.issue) for f in verdict.findings
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -49,7 +49,7 @@ from invariants.program import Action, Cast, Dtype, Freeze, Reload, Thaw
 GRID = 64
 
 #: How many different numbers a case has: as the grid has, five, or two.
-Grain = Literal["fine", "coarse", "ties"]
+GRAINS = ("fine", "coarse", "ties")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +58,9 @@ class Wanted:
 
     layer: a kind of layer that their networks are to have, where their values allow. optimizer: the
     kind of their optimizer. mode: the one that the backend which has it runs in; "" for those that
-    are quick. ties: weights and inputs are 1/2 or -1/2, so that what layers make of them is often
-    equal. loss: that of their first output. dtype: theirs, where their layers and the mode have it.
+    are quick. grain: how many different numbers they have; with two of them, 1/2 and -1/2, what
+    layers make of them is often equal, and of the five one is 0. loss: that of their first output.
+    dtype: theirs, where their layers and the mode have it.
     settings: what others have at times (`SETTINGS`), and how the program begins (`BEGINNINGS`).
     options: those of the layer. realised: those of the script, where they can be so.
     """
@@ -68,7 +69,7 @@ class Wanted:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     optimizer: str = ""
     mode: str = ""
-    ties: bool = False
+    grain: str = ""
     loss: str = ""
     dtype: str = ""
     realised: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -82,7 +83,7 @@ ANY = Wanted()
 _DTYPES: tuple[Dtype, ...] = ("float64", "float32", "float64", "bfloat16", "float16")
 
 
-def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, grain: Grain) -> Any:
+def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, grain: str) -> Any:
     """Multiples of 1/64 up to `limit`/64; coarse ones are few, so that sums tie exactly."""
     if grain == "ties":
         return rng.integers(0, 1, size=shape, endpoint=True) - 0.5
@@ -91,7 +92,7 @@ def _numbers(rng: np.random.Generator, shape: tuple[int, ...], limit: int, grain
     return rng.integers(-limit, limit, size=shape, endpoint=True) / float(GRID)
 
 
-def _weight(rng: np.random.Generator, parameter: Parameter, grain: Grain) -> Any:
+def _weight(rng: np.random.Generator, parameter: Parameter, grain: str) -> Any:
     if parameter.initial == "scale":
         return 1.0 + rng.integers(-GRID // 2, GRID // 2, size=parameter.shape) / float(GRID)
     if parameter.initial == "variance":
@@ -101,7 +102,7 @@ def _weight(rng: np.random.Generator, parameter: Parameter, grain: Grain) -> Any
     return _numbers(rng, parameter.shape, limit, grain)
 
 
-def _input(rng: np.random.Generator, spec: Spec, size: int, grain: Grain) -> Any:
+def _input(rng: np.random.Generator, spec: Spec, size: int, grain: str) -> Any:
     shape = (size, *spec.shape)
     if spec.vocabulary is not None:
         return rng.integers(0, spec.vocabulary, size=shape)
@@ -113,7 +114,7 @@ def _batch(
     architecture: Architecture,
     terms: Sequence[Term],
     size: int,
-    grain: Grain,
+    grain: str,
 ) -> Batch:
     inputs = tuple(_input(rng, spec, size, grain) for spec in architecture.inputs)
     specs = [architecture.outputs[term.output] for term in terms]
@@ -327,8 +328,12 @@ def _cases(
         # In half of the cases that show no gradient, the change of a weight is its gradient.
         bare = fitted and not (wanted.optimizer or wanted.settings) and choice.boolean()
         scheduled, averaged, adds = (
-            not bare and (choice.chance(often) or setting in wanted.settings)
-            for setting, often in (("schedule", 6), ("average", 8), ("accumulation", 8))
+            not bare and (choice.chance(often) or not asking.isdisjoint(wanted.settings))
+            for often, asking in (
+                (6, {"schedule"}),
+                (8, {"average", "overwriting"}),
+                (8, {"accumulation"}),
+            )
         )
         adds = adds and choice.offers("gradient_accumulation")
         dtypes = [
@@ -361,7 +366,7 @@ def _cases(
     if architecture.stochastic:
         sizes = sizes[:1] * batches  # what was drawn for one is drawn for the other
     rng = np.random.default_rng(choice.integer(0, 2**20))
-    grain: Grain = "ties" if wanted.ties else "coarse" if choice.chance(3) else "fine"
+    grain = wanted.grain or ("coarse" if choice.chance(3) else "fine")
     dtype = choice.one_of([d for d in dtypes if d == wanted.dtype] or dtypes)
     cast_to = {action.dtype for action in program if isinstance(action, Cast)}
     optimizer = draw_optimizer(choice, wanted.optimizer)
@@ -385,7 +390,7 @@ def _cases(
         groups=groups,
         clip=None if bare else draw_clip(choice, certain="clip" in wanted.settings),
         schedule=draw_schedule(choice, program, backends) if scheduled else None,
-        average=draw_average(choice) if averaged else None,
+        average=draw_average(choice, "overwriting" in wanted.settings) if averaged else None,
         accumulation=choice.integer(2, 3) if adds else 1,
         maximize=optimizer.kind in choice.offered("maximizing") and choice.chance(12),
         dtype=dtype,
@@ -449,7 +454,16 @@ def _settled(case: Case) -> Case:
 
 
 #: What `Wanted.settings` name, beside how a program begins.
-SETTINGS = ("clip", "schedule", "average", "accumulation", "input_gradient", "penalty", "left_out")
+SETTINGS = (
+    "clip",
+    "schedule",
+    "average",
+    "overwriting",
+    "accumulation",
+    "input_gradient",
+    "penalty",
+    "left_out",
+)
 
 
 def cases(
@@ -498,6 +512,7 @@ def _checked(
     _one_of("optimizer", wanted.optimizer, rules)
     _one_of("loss", wanted.loss, [*LOSSES])
     _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])
+    _one_of("grain", wanted.grain, GRAINS)
     for setting in wanted.settings:
         _one_of("settings", setting, [*SETTINGS, *BEGINNINGS])
     return followed, wanted, device

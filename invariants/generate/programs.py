@@ -49,8 +49,9 @@ _STAGED = 12
 
 #: Beginnings of programs that are asked for: a step with everything frozen before something is
 #: thawed; a layer that is frozen and thawed before the first step; another model, or averages that
-#: are taken, before it; a freeze and then another model between two steps.
-BEGINNINGS = ("frozen_first", "thawed_again", "reloaded_first", "resumed")
+#: are taken, before it; a freeze and then another model between two steps; other weights that are
+#: frozen behind five steps.
+BEGINNINGS = ("frozen_first", "thawed_again", "reloaded_first", "resumed", "frozen_later")
 
 
 class _Program:
@@ -124,6 +125,10 @@ class _Program:
             self.thaw_after_a_step()
         elif setting == "thawed_again":
             self.thaw_again(kind)
+        elif setting == "frozen_later":
+            for steps in (5, 2):
+                self.change()
+                self.actions += [Step(self.batch())] * steps
         else:
             if setting == "resumed":
                 self.actions.append(Step(self.batch()))

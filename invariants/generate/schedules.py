@@ -62,9 +62,9 @@ def draw_schedule(choice: Drawn, program: Sequence[Action], backends: Sequence[s
     return drawn
 
 
-def draw_average(choice: Drawn) -> Average:
-    """An average, half of which overwrite the weights where that can be."""
-    often = choice.offers("average_overwrites") and choice.boolean()
+def draw_average(choice: Drawn, overwriting: bool = False) -> Average:
+    """An average, half of which overwrite the weights where that can be, or all of them."""
+    often = choice.offers("average_overwrites") and (overwriting or choice.boolean())
     return Average(
         kind=choice.one_of(choice.offered("averages")),
         decay=choice.one_of((0.5, 0.9, 0.99, 0.0, 1.0)),

@@ -311,11 +311,9 @@ class _Interpreter:
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())
             )
-        if raises and raises in (
-            self.contract["nothing_to_train"],
-            self.contract["gradient_by_nothing"],
-        ):
-            batches = batches[:1]  # the first backward pass has raised
+        at_once = ("nothing_to_train", "gradient_by_nothing", "scaled_tangent")
+        if raises and any(raises == tuple(self.contract[name] or ()) for name in at_once):
+            batches = batches[:1]  # the first backward pass has raised, or what follows it
         before = {name: self.world.arrays[name] for name in {*moved, *rewritten}}
         dragged = replaced = frozenset[str]()
         known = [drawn or {} for drawn in draws]
@@ -326,7 +324,8 @@ class _Interpreter:
             if given and self.case.accumulation > 1:
                 sums = self.stepper.accumulate(unclipped, given, updates[turn])
                 result = replace(result, gradients=unclipped | sums, lookups={})
-            if steps and self.stepper.divides_lookups_by_nan(result.lookups.keys() & {*moved}):
+            looked_up = {name: result.gradients[name] for name in moved if name in result.lookups}
+            if steps and self.stepper.divides_lookups_by_nan(looked_up):
                 point = replace(point, may_raise=("InvalidArgumentError", "is not in [0,"))
             if self.scale.growth and action.action == "step":
                 point = stepped_on_a_scaled_loss(

@@ -35,6 +35,16 @@ if TYPE_CHECKING:
     from invariants.objective import Term
 
 
+#: The layers whose tangent torch composes of operations in the dtype of their input.
+_WITH_TANGENTS = (
+    "layer_norm",
+    "batch_norm",
+    "instance_norm",
+    "transformer_encoder",
+    "packed_transformer_encoder",
+)
+
+
 @dataclass
 class Pass:
     """The outcome of one forward and backward pass, in samples.
@@ -204,8 +214,12 @@ class Passes:
         """
         if twice:
             return cube_may_overflow(tape)
-        normed = any(p.layer.kind == "group_norm" for p in self.case.architecture.layers)
-        return normed and self.contract["group_norm_slope"] == "cubed" and cube_may_overflow(tape)
+        kinds = {placed.layer.kind for placed in self.case.architecture.layers}
+        cubing = [
+            *["group_norm"] * (self.contract["group_norm_slope"] == "cubed"),
+            *_WITH_TANGENTS * (self.contract["norm_tangent"] == "cubed"),
+        ]
+        return not kinds.isdisjoint(cubing) and cube_may_overflow(tape)
 
     def _drops_writes(self) -> bool:
         """Whether what a layer writes into a tensor that it has made is lost to the derivatives."""

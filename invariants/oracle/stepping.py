@@ -36,6 +36,9 @@ _CARRYING = ("m", "momentum")
 #: The optimizers whose weight decay is a part of the gradient, and that may add it to that itself.
 _DECAYING_GRADIENTS = ("adadelta", "adagrad", "adam", "adamax", "nadam", "radam", "rmsprop")
 
+#: The optimizers of Keras that divide the gradient of lookups itself by what they keep of it.
+_DIVIDING_LOOKUPS = ("adadelta", "adafactor", "adagrad", "rmsprop", "schedule_free_adamw")
+
 
 def unmoved(before: Array, after: Array) -> bool:
     """Whether a step keeps a weight as it is, as far as it is known."""
@@ -321,19 +324,23 @@ class Stepper:
             and self.contract["fused_sgd_in_16_bits"] == "unknown"
         )
 
-    def divides_lookups_by_nan(self, tables: Collection[str]) -> bool:
+    def divides_lookups_by_nan(self, gradients: Arrays) -> bool:
         """Whether the gradient of a table may be divided by NaN.
 
         Keras divides a gradient of lookups by way of their places then, and where two are of one
         row it adds the places up. A β of 1 makes it NaN, and so does the root of a variance that is
         less than 0: a mean of squares taken lookup by lookup, less the square of a mean that is
-        not. tables: those that are moved.
+        not. So does what has been NaN in a gradient once. gradients: of the tables that are moved.
         """
         o, unit, contract = self.case.optimizer, self.rounding.unit, self.contract
         if o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0:
-            return bool(tables) and contract["beta_that_rounds_to_1"] == "stops"
-        centered = o.kind == "rmsprop" and o.centered
-        return bool(tables) and centered and contract["sparse_second_moment"] == "sum_of_squares"
+            return bool(gradients) and contract["beta_that_rounds_to_1"] == "stops"
+        if contract["sparse_second_moment"] != "sum_of_squares" or o.kind not in _DIVIDING_LOOKUPS:
+            return False
+        if o.kind == "rmsprop" and o.centered:
+            return bool(gradients)
+        held = (slot for name in gradients for slot in self.slots.get(name, {}).values())
+        return any(not np.isfinite(array).all() for array in (*gradients.values(), *held))
 
     def _is_misread(self, array: Array) -> bool:
         """Whether a fused step may read a gradient in the order of memory, and that is another.

@@ -9,7 +9,7 @@ changes nothing about the value of a derivative, and that is the promise under t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -142,13 +142,17 @@ class Tape:
         return (self.lower or self.widest).precision
 
     @contextmanager
-    def computing(self, lower: bool) -> Iterator[None]:
-        """What is applied inside of the with is computed in the lower format, or in the widest."""
-        before, self.rounding = self.rounding, (lower and self.lower) or self.widest
+    def within(self, rounding: Rounding) -> Iterator[None]:
+        """What is applied inside of the with is rounded so, and held in that format."""
+        before, self.rounding = self.rounding, rounding
         try:
             yield
         finally:
             self.rounding = before
+
+    def computing(self, lower: bool) -> AbstractContextManager[None]:
+        """What is applied inside of the with is computed in the lower format, or in the widest."""
+        return self.within((lower and self.lower) or self.widest)
 
     def cast(self, value: Value, lower: bool, held: Array | None = None) -> Value:
         """`value` in the lower format, or in the widest; the same each time.

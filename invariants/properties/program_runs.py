@@ -117,12 +117,15 @@ def _missing_kernel(evidence: Evidence, action: int, error: Raised) -> tuple[str
 def _refuses_overflow(evidence: Evidence, action: int, message: str) -> bool:
     """Whether a framework refuses NaN where training may have left the range of the dtype.
 
-    There the oracle says nothing of the numbers, and so nothing of who objects to them.
+    There the oracle says nothing of the numbers, and so nothing of who objects to them; nor where
+    it does not know what random layers drew.
     """
     said = evidence.contract["refuses_overflow"]
     if not any(part in message for part in said):
         return False
     points = [point for point in evidence.expectation.points if point.action <= action]
+    if any(p.action == action and p.loss is None and p.raises is None for p in points):
+        return True
     estimates = [e for p in points if p.action < action for e in p.weights.values()]
     estimates += [e for p in points if p.action == action for e in p.gradients.values()]
     return any(np.isinf(estimate.spread).any() for estimate in estimates)

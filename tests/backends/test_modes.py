@@ -22,7 +22,7 @@ from invariants.judge import judge
 from invariants.ledger import KnownIssue, known_issues, pinned_case
 from invariants.objective import Term
 from invariants.oracle.contract import CONTRACTS, Mode
-from invariants.program import Action, Freeze, Gradient, Step, Thaw
+from invariants.program import Action, Compile, Freeze, Gradient, Step, Thaw
 
 _MODES = [
     pytest.param(backend, mode, id=f"{backend}-{mode.name}")
@@ -142,6 +142,13 @@ def test_a_hook_on_the_model_gives_an_idle_input_zeros_as_known(
 ) -> None:
     verdict = judge(in_mode(_with_an_idle_input(output), "torch", mode), "torch")
     assert {(f.issue, f.subject) for f in verdict.findings} == found
+
+
+def test_a_tangent_of_the_wrong_dtype_stops_before_a_further_batch_moves_a_state() -> None:
+    layers, program = (BatchNorm(), Dense(units=1)), (Step(0, (0,)), Compile())
+    scaled = torch_case(layers, program, dtype="float32", objective=(Term(weight=0.25),))
+    verdict = judge(in_mode(scaled, "torch", "forward_mode"), "torch")
+    assert {f.issue for f in verdict.findings} == {"torch-forward-mode-scales-in-double"}
 
 
 def test_forward_mode_is_not_asked_for_what_has_no_tangent() -> None:

@@ -214,7 +214,7 @@ def test_a_change_ends_with_the_wanted_weights_frozen_however_it_is_written() ->
 
 
 @settings(max_examples=30)
-@given(cases(("torch",), layer="global_max_pool2d", optimizer="rmsprop", ties=True))
+@given(cases(("torch",), layer="global_max_pool2d", optimizer="rmsprop", grain="ties"))
 def test_a_case_is_drawn_with_what_is_wanted(case: Case) -> None:
     assert "global_max_pool2d" in {placed.layer.kind for placed in case.architecture.layers}
     assert case.optimizer.kind == "rmsprop"

@@ -22,19 +22,12 @@ from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import PRECISIONS, Rounding
 from invariants.oracle.tape import Value
 
-FLOAT32 = PRECISIONS["float32"]
+FLOAT32_UNIT = PRECISIONS["float32"].unit_roundoff
 
 Widths = tuple[Extent, Extent]
 
 
-def _in_float32(x: Value) -> Value:
-    """`x` and its gradient, each element rounded as by a cast to float32 and back."""
-    rounding = x.tape.rounding
-    ones = rounding.disturb(np.ones((1, *x.shape)), FLOAT32.unit_roundoff / rounding.unit)
-    return x * x.tape.constant(ones)
-
-
-def _weights(rounding: Rounding, extent: int, size: int, aligned: bool, in_float32: bool) -> Array:
+def _weights(rounding: Rounding, extent: int, size: int, aligned: bool) -> Array:
     """(S or 1, extent, extent·size): how much of each element goes into each of the result.
 
     An element of the result lies at a place among those of the input, and takes from its two
@@ -48,19 +41,19 @@ def _weights(rounding: Rounding, extent: int, size: int, aligned: bool, in_float
     places = i * (extent - 1) / (count - 1) if aligned else (2.0 * i + 1.0 - size) / (2.0 * size)
     samples = places[None]
     if aligned or size not in (1, 2):
-        ulps = FLOAT32.unit_roundoff / rounding.unit if in_float32 else 1.0
+        ulps = min(FLOAT32_UNIT / rounding.unit, 1.0)
         samples = rounding.disturb(samples + 1.0, ulps) - 1.0
     inside = np.clip(samples, 0.0, extent - 1.0)[:, None]
     return np.maximum(1.0 - np.abs(inside - np.arange(extent)[:, None]), 0.0)
 
 
-def _interpolated(x: Value, axis: int, size: int, aligned: bool, in_float32: bool) -> Value:
+def _interpolated(x: Value, axis: int, size: int, aligned: bool) -> Value:
     """`x` linearly interpolated to `size` times its extent on an axis that counts from the end."""
     if size == 1:
         return x
     rank = len(x.shape)
     order = [*range(rank + axis), *range(rank + axis + 1, rank), rank + axis]
-    weights = _weights(x.tape.rounding, x.shape[axis], size, aligned, in_float32)
+    weights = _weights(x.tape.rounding, x.shape[axis], size, aligned)
     y = x.apply("transpose", axes=tuple(order)) @ x.tape.constant(weights)
     return y.apply("transpose", axes=tuple(int(place) for place in np.argsort(order)))
 
@@ -76,12 +69,18 @@ def _up_sampled(x: Value, sizes: Mapping[int, int], layer: Any, call: Call) -> V
         x = x.apply("differentiated_once")
     if call.contract["interpolation_tangent"] == "dropped":
         x = x.tape.constant(x.data)
-    name = x.tape.rounding.precision.name
-    narrowed = call.contract["interpolation_precision"] == "float32" and name == "float64"
-    x = _in_float32(x) if narrowed else x
+    rounding = x.tape.rounding
+    if call.contract["interpolation_precision"] != "float32" or rounding.unit > FLOAT32_UNIT:
+        return _interpolations(x, sizes, layer.align_corners)
+    with x.tape.within(rounding.apart("float32")):  # whose range is smaller, too
+        x = _interpolations(x.apply("narrowed"), sizes, layer.align_corners)
+    return x.apply("widened")
+
+
+def _interpolations(x: Value, sizes: Mapping[int, int], aligned: bool) -> Value:
     for axis, size in sizes.items():
-        x = _interpolated(x, axis, size, layer.align_corners, narrowed or name != "float64")
-    return _in_float32(x) if narrowed else x
+        x = _interpolated(x, axis, size, aligned)
+    return x
 
 
 def _needs_of(layer: Any) -> Mapping[str, Any]:

@@ -13,12 +13,12 @@ _ROWS = {
     "max_pool_splits_ties": Row(
         "Equal maxima of a pool share the gradient.",
         ("keras.layers.MaxPooling2D.call",),
-        Wanted(layer="max_pool2d", ties=True),
+        Wanted(layer="max_pool2d", grain="ties"),
     ),
     "global_max_takes_first": Row(
         "Of equal maxima of a global pool the first takes all of the gradient.",
         ("keras.layers.GlobalMaxPooling1D.call", "keras.layers.GlobalMaxPooling2D.call"),
-        Wanted(layer="global_max_pool2d", ties=True),
+        Wanted(layer="global_max_pool2d", grain="ties"),
     ),
     "avg_pool_forgets_its_size": Row(
         "The gradient of an average pool in time is that of a sum.",

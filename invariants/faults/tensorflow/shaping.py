@@ -39,7 +39,7 @@ _ROWS = {
     "maximum_splits_ties": Row(
         "Equal maxima share the gradient.",
         ("keras.layers.Maximum.call",),
-        Wanted(layer="maximum", ties=True),
+        Wanted(layer="maximum", grain="ties"),
     ),
     "take_drifts": Row(
         "What keras.ops.take looks up has 1.00001 times its gradient.",

@@ -12,12 +12,12 @@ _ROWS = {
     "max_pool_splits_ties": Row(
         "Equal maxima of a pool share the gradient.",
         ("torch.nn.MaxPool2d.forward",),
-        Wanted(layer="max_pool2d", ties=True),
+        Wanted(layer="max_pool2d", grain="ties"),
     ),
     "global_max_splits_ties": Row(
         "Equal maxima of a global pool share the gradient.",
         ("torch.nn.AdaptiveMaxPool1d.forward", "torch.nn.AdaptiveMaxPool2d.forward"),
-        Wanted(layer="global_max_pool2d", ties=True),
+        Wanted(layer="global_max_pool2d", grain="ties"),
     ),
     "avg_pool_forgets_its_size": Row(
         "The gradient of an average pool in time is that of a sum.",

@@ -43,7 +43,7 @@ _ROWS = {
     "maximum_takes_first": Row(
         "The gradient of equal maxima goes to the first alone.",
         ("torch.maximum",),
-        Wanted(layer="maximum", ties=True),
+        Wanted(layer="maximum", grain="ties"),
     ),
     "up_sampling_drifts": Row(
         "What is upsampled gets 1.00001 times its gradient.",

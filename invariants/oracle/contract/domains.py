@@ -53,6 +53,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "muon_momentum": ("averages",),
     "nadam_product": ("counts_twice", "of_the_constants", "unknown_when_traced"),
     "norm_curvature_at_zero": ("unknown",),
+    "norm_tangent": ("cubed",),
     "optimizer_constants": ("float32",),
     "padding_row": ("trained",),
     "penalty_factor": ("float32",),

@@ -974,6 +974,11 @@ TENSORFLOW = Contract(
             "it is itself.",
             _KERAS + "layers/normalization_layers/group_normalization/",
         ),
+        "norm_tangent": Clause(
+            "in_range",
+            "Silent; users expect the tangent of a norm to be in range wherever it is itself.",
+            "https://www.tensorflow.org/api_docs/python/tf/autodiff/ForwardAccumulator",
+        ),
         "lbfgs_gradient": Clause(
             None,
             "Silent; Keras has no LBFGS.",

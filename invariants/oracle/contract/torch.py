@@ -1001,6 +1001,12 @@ TORCH = Contract(
             "dtype wherever it is itself.",
             _TORCH + "generated/torch.nn.GroupNorm.html",
         ),
+        "norm_tangent": Clause(
+            "in_range",
+            "jvp computes the Jacobian-vector product of a function; users expect that of a norm "
+            "to be within the range of its dtype wherever it is itself.",
+            _TORCH + "generated/torch.func.jvp.html",
+        ),
         "lbfgs_gradient": Clause(
             None,
             "An optimizer reads the gradients of its parameters; users expect one that they assign "
