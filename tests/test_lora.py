@@ -27,7 +27,7 @@ from invariants.freezing import Flags
 from invariants.hazards import MERGED
 from invariants.judge import gather, judge
 from invariants.objective import Term
-from invariants.optimizer import SGD
+from invariants.optimizer import SGD, ScheduleFreeAdamW
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.interpreter import expect
@@ -174,6 +174,20 @@ def test_a_file_computes_the_same_function() -> None:
     assert first.loss is not None
     assert second.loss is not None
     assert np.abs(first.loss.value - second.loss.value).max() < 1e-6
+
+
+@on_tensorflow
+def test_an_optimizer_that_starts_with_the_weights_starts_with_those_that_were_loaded() -> None:
+    """Its z is a copy of them: of factors of zeros, which have no gradient, it is zero."""
+    layers = (Flatten(), DenseWithLora(units=2, rank=2, alpha=2), Dense())
+    case = keras_case(Step(0), (Reload(), "keras_file"), Step(0), layers=layers)
+    ahead = replace(case.realisations["tensorflow"], options={"optimizer_build": "ahead"})
+    case = replace(case, optimizer=ScheduleFreeAdamW(), realisations={"tensorflow": ahead}).check()
+    verdict = judge(case, "tensorflow")
+    assert not verdict.violations
+    last = verdict.evidence.observation.points[-1]
+    assert not last.weights[A].any()
+    assert not last.weights[B].any()
 
 
 @on_tensorflow

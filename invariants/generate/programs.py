@@ -136,9 +136,13 @@ class _Program:
             self.actions += [Reload(), Step(self.batch())]
 
     def thaw_again(self, kind: str) -> None:
-        """A layer of a kind, if there is one, is frozen and thawed, at times in a copy; a step."""
+        """A layer of a kind, or the whole model, is frozen and thawed, at times in a copy; a step.
+
+        A part where there is none of the kind.
+        """
         placed = [p.path for p in self.architecture.layers if p.layer.kind == kind]
-        target = self.choice.one_of(placed or self.architecture.modules)
+        parts = placed or self.architecture.modules if kind else [""]
+        target = self.choice.one_of(parts)
         self.actions.append(Freeze(target))
         if self.choice.boolean():
             self.actions.append(Reload())

@@ -26,7 +26,12 @@ from invariants.oracle.optimizers import REMAKING, TOGETHER
 from invariants.oracle.passes import Pass, Passes
 from invariants.oracle.primitives import Array
 from invariants.oracle.rounding import Estimates, estimate
-from invariants.oracle.scaling import LossScale, if_not_skipped, stepped_on_a_scaled_loss
+from invariants.oracle.scaling import (
+    LossScale,
+    ScaleOfNew,
+    if_not_skipped,
+    stepped_on_a_scaled_loss,
+)
 from invariants.oracle.stepping import Layout, Stepper, unmoved
 from invariants.oracle.tracing import Functions
 from invariants.oracle.world import World
@@ -112,12 +117,8 @@ class _Interpreter:
         points = []
         for index, (action, moment) in enumerate(zip(self.case.program, self.moments, strict=True)):
             through = self._cast(action) if action.action == "cast" else ()
-            if moment.optimizer != self.stepper.number:
-                self.stepper.begin(moment.optimizer, self.world.arrays)
-                self.scale.begin()
-                self.functions.make_anew()
-                if self.averages:
-                    self.averages.new_optimizer()
+            if action.action != "reload":  # which makes one of the weights that it brings
+                self._begin(moment)
             if action.action in ("freeze", "thaw") and self.mode.traits.get("function") == "anew":
                 self.functions.make_anew()
             if action.action in _LEARNING:
@@ -134,6 +135,16 @@ class _Interpreter:
             if points and points[-1].action == index:
                 points[-1] = replace(points[-1], dtype=self.world.rounding.precision.name)
         return tuple(points)
+
+    def _begin(self, moment: Moment, scale: ScaleOfNew = "set") -> None:
+        """Goes on with another optimizer where there is one."""
+        if moment.optimizer == self.stepper.number:
+            return
+        self.stepper.begin(moment.optimizer, self.world.arrays)
+        self.scale.begin(scale)
+        self.functions.make_anew()
+        if self.averages:
+            self.averages.new_optimizer()
 
     def _cast(self, action: Any) -> tuple[str, ...]:
         """Goes on in another dtype; the formats that weights and states are rounded to."""
@@ -208,17 +219,21 @@ class _Interpreter:
         They do so as they were before, and may compute something else from there on.
         """
         way = self.case.realisations[self.backend].ways[index] or ""
-        if self.averages and self.contract.reloading(way).averages:
-            return self._take_averages(index, moment, self.contract.reloading(way).averages)
         reloading = self.contract.reloading(way)
+        if self.averages and reloading.averages:
+            self._begin(moment)
+            return self._take_averages(index, moment, reloading.averages)
         if reloading.other_weights and reloading.optimizer != "kept":
             self.world.replace_weights()
         before = replace(moment, rebuilt=index > 0 and self.moments[index - 1].rebuilt)
         loaded: dict[str, Array] = {}
-        if self.contract.reloading(way).file:
+        if reloading.file:
             forward = Forward(self.case, self.contract, self.world, {}, before)
             loaded = forward.loaded(self.case.architecture.layers)
         self.world.move(loaded)
+        skipped = self.contract["optimizer_of_other_weights"] in moment.warns
+        state: ScaleOfNew = "default" if skipped else "loaded"
+        self._begin(moment, state if reloading.optimizer == "loaded" else "set")
         self.rewritten |= frozenset(loaded)
         forgetful = moment.rebuilt > before.rebuilt and any(
             placed.layer.kind in self.contract["lora_alpha_forgotten_by"]

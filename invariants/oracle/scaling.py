@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.primitives import Array
+
+#: initial_scale of keras.optimizers.LossScaleOptimizer, documented to default to 32768.
+_DEFAULT = 2.0**15
+
+ScaleOfNew = Literal["set", "default", "loaded"]
 
 
 class LossScale:
@@ -22,10 +28,11 @@ class LossScale:
         self.growth = int(traits.get("growth", "0"))
         self.begin()
 
-    def begin(self) -> None:
-        """With a new optimizer."""
-        self.factor = self.first
-        self.made = 0
+    def begin(self, scale: ScaleOfNew = "set") -> None:
+        """With a new optimizer, whose scale was set, is that of all new ones, or was loaded."""
+        if scale != "loaded":
+            self.factor = _DEFAULT if scale == "default" and self.growth else self.first
+            self.made = 0
 
     def after_step(self, skipped: bool) -> None:
         """After a step, or after one that was skipped for a gradient that is not finite."""

@@ -22,13 +22,15 @@ from invariants.backends.source import definitions
 from invariants.backends.tensorflow import LOWERINGS
 from invariants.case import Case, CaseError, Realisation, frozen
 from invariants.generate.cases import cases
-from invariants.judge import gather, judge
+from invariants.judge import Verdict, gather, judge
 from invariants.ledger import known_issues
+from invariants.observation import ObservedPoint
+from invariants.optimizer import SGD, Adam
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.contract.tensorflow_policies import formats
 from invariants.oracle.interpreter import expect
 from invariants.oracle.scaling import LossScale
-from invariants.program import Action, Freeze, Gradient, Step, Thaw
+from invariants.program import Action, Compile, Freeze, Gradient, Reload, Step, Thaw
 
 #: Those that differ from what the policy says of a layer, and some that do not.
 _KINDS = (
@@ -101,10 +103,16 @@ def test_the_table_names_layers() -> None:
 _PROGRAM = (Gradient(0), Freeze("dense_2"), Gradient(0), Step(0), Thaw("dense_2"), Step(0))
 
 
+_WAYS = {"freeze": "layer_trainable", "thaw": "layer_trainable", "reload": "compiled_file"}
+
+
 def _in(mode: str, program: Sequence[Action] = _PROGRAM, target: float = 0.0) -> Case:
     """A program; target: what is added to the targets, for a loss that is large."""
-    ways = tuple("layer_trainable" if isinstance(a, Freeze | Thaw) else None for a in program)
     case = simple_case()
+    ways = tuple(
+        "variable_trainable" if getattr(a, "target", "") in case.weights else _WAYS.get(a.action)
+        for a in program
+    )
     batch = case.batches[0]
     far = replace(batch, targets=tuple(array + target for array in batch.targets))
     return replace(
@@ -217,6 +225,21 @@ def test_a_scaled_step_of_nothing_is_a_known_issue() -> None:
     assert told == {("known issue", "keras-loss-scale-built-with-nothing")}
     issue = next(i for i in known_issues() if i.id == "keras-loss-scale-built-with-nothing")
     assert "Unknown variable" in issue.reason
+
+
+def _last(verdict: Verdict, count: int) -> Sequence[ObservedPoint]:
+    return verdict.evidence.observation.points[-count:]
+
+
+def test_an_optimizer_whose_state_is_not_loaded_scales_the_loss_as_all_new_ones_do() -> None:
+    """A file holds the optimizer as it was given to compile(); its scale is in its state alone."""
+    program = (Freeze("dense_2.bias"), Compile(), Step(0), Reload(), Step(0))
+    case = _in("fit_mixed_float16", program, target=16.0)
+    for optimizer, moves in ((Adam(), False), (SGD(), True)):  # which has no state of weights
+        verdict = judge(replace(case, optimizer=optimizer).check(), "tensorflow")
+        assert {f.issue for f in verdict.findings} == {"keras-rebuilt-model-thaws-variables"}
+        before, after = (point.weights["dense_3.kernel"] for point in _last(verdict, 2))
+        assert moves == bool((before != after).any())
 
 
 def test_fit_ends_with_averages_though_all_of_its_steps_were_skipped() -> None:
