@@ -72,7 +72,7 @@ class Growing:
         """wanted: a kind of layer that the network is to have, where its values allow, and options:
         with what of its options.
         """
-        self.options = options
+        self.options = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
         self.choice = choice
         self.depth = depth
         self.wanted = wanted

@@ -136,15 +136,15 @@ class _Program:
             self.actions += [Reload(), Step(self.batch())]
 
     def thaw_again(self, kind: str) -> None:
-        """A layer of a kind, or the whole model, is frozen and thawed, at times in a copy; a step.
+        """A layer of a kind is frozen and thawed, at times in a copy, and a step is made.
 
-        A part where there is none of the kind.
+        A part where there is none of the kind; where no kind is asked for the model, in a copy.
         """
         placed = [p.path for p in self.architecture.layers if p.layer.kind == kind]
         parts = placed or self.architecture.modules if kind else [""]
         target = self.choice.one_of(parts)
         self.actions.append(Freeze(target))
-        if self.choice.boolean():
+        if not kind or self.choice.boolean():
             self.actions.append(Reload())
         self.actions.append(Thaw(target))
         self.flags = self.flags.freeze(target, True).thaw(target, True)
