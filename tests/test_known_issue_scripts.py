@@ -200,6 +200,9 @@ def _as_before() -> Iterator[None]:
             import keras
 
             behind.callback(keras.config.set_floatx, keras.config.floatx())
+            behind.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
+            keras.config.set_floatx("float32")  # as in a process of its own, whatever ran before
+            keras.config.set_dtype_policy("float32")
         yield
 
 
