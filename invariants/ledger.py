@@ -235,7 +235,8 @@ def label(
     together = tuple(issues)
     best = _explained(labelled, evidence, together, given)
     # First those that spoil it, for while one is there the others seem to be of no use; and of two
-    # that change the same point first the one that changes others as well.
+    # that change the same point first the one that changes others as well. Nothing is spoilt where
+    # nothing is left to explain.
     for gain in (1, 0) if _unexplained(best) else (0,):
         for issue in sorted(together, key=lambda issue: -len(issue.as_if)):
             fewer = tuple(other for other in together if other is not issue)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from forging import chain
+from forging import torch_case
 
-from invariants.architecture.graph import Architecture
-from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.resizing import UpSampling2D
 from invariants.architecture.layers.shaping import Flatten
 from invariants.backends import installed
-from invariants.case import Batch, Case, Realisation, frozen
+from invariants.case import Case, Realisation
 from invariants.judge import judge
-from invariants.objective import Term
 from invariants.optimizer import SGD
 from invariants.program import Step
 
@@ -24,25 +23,10 @@ pytestmark = pytest.mark.skipif(not installed("tensorflow"), reason="needs Tenso
 def interpolating(rate: float) -> Case:
     """Two steps in float64 of a dense layer before what is interpolated."""
     layers = (Dense(units=2), UpSampling2D(interpolation="bilinear"), Flatten(), Dense(units=1))
-    architecture = Architecture((Spec((2, 1, 2)),), chain(*layers))
-    rng = np.random.default_rng(5)
-
-    def drawn(*shape: int) -> np.ndarray:
-        return frozen(rng.integers(1, 64, size=shape) / 64.0)
-
-    return Case(
-        architecture=architecture,
-        weights={name: drawn(*p.shape) for name, p in architecture.parameters.items()},
-        batches=(Batch((drawn(2, 2, 1, 2),), (drawn(2, 1),), (None,)),),
-        program=(Step(0), Step(0)),
-        optimizer=SGD(learning_rate=rate),
-        objective=(Term(),),
-        dtype="float64",
-        realisations={"tensorflow": Realisation("tape", (None, None), {})},
-        training=True,
-        input_gradient=False,
-        seed=0,
-    ).check()
+    program, optimizer = (Step(0), Step(0)), SGD(learning_rate=rate)
+    case = torch_case(layers, program, inputs=(2, 1, 2), optimizer=optimizer)
+    tape = Realisation("tape", (None, None), {})
+    return replace(case, realisations={"tensorflow": tape}).check()
 
 
 def test_what_float32_cannot_hold_is_not_judged_behind_a_step() -> None:

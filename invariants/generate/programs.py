@@ -140,9 +140,10 @@ class _Program:
 
         A part where there is none of the kind; where no kind is asked for the model, in a copy.
         """
-        placed = [p.path for p in self.architecture.layers if p.layer.kind == kind]
-        parts = placed or self.architecture.modules if kind else [""]
-        target = self.choice.one_of(parts)
+        target = ""
+        if kind:
+            placed = [p.path for p in self.architecture.layers if p.layer.kind == kind]
+            target = self.choice.one_of(placed or self.architecture.modules)
         self.actions.append(Freeze(target))
         if not kind or self.choice.boolean():
             self.actions.append(Reload())

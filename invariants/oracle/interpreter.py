@@ -231,9 +231,11 @@ class _Interpreter:
             forward = Forward(self.case, self.contract, self.world, {}, before)
             loaded = forward.loaded(self.case.architecture.layers)
         self.world.move(loaded)
-        skipped = self.contract["optimizer_of_other_weights"] in moment.warns
-        state: ScaleOfNew = "default" if skipped else "loaded"
-        self._begin(moment, state if reloading.optimizer == "loaded" else "set")
+        scale: ScaleOfNew = "set"
+        if reloading.optimizer == "loaded":
+            without_state = self.contract["optimizer_of_other_weights"] in moment.warns
+            scale = "default" if without_state else "loaded"
+        self._begin(moment, scale)
         self.rewritten |= frozenset(loaded)
         forgetful = moment.rebuilt > before.rebuilt and any(
             placed.layer.kind in self.contract["lora_alpha_forgotten_by"]
@@ -326,8 +328,8 @@ class _Interpreter:
             return replace(
                 point, rewritten=rewritten | replaced.union(point.stale if steps else ())
             )
-        at_once = ("nothing_to_train", "gradient_by_nothing", "scaled_tangent")
-        if raises and any(raises == tuple(self.contract[name] or ()) for name in at_once):
+        of_a_pass = ("nothing_to_train", "gradient_by_nothing", "scaled_tangent")
+        if raises and any(raises == tuple(self.contract[name] or ()) for name in of_a_pass):
             batches = batches[:1]  # the first backward pass has raised, or what follows it
         before = {name: self.world.arrays[name] for name in {*moved, *rewritten}}
         dragged = replaced = frozenset[str]()
@@ -687,11 +689,11 @@ class _Interpreter:
 
     def _met_unknown(self, moment: Moment) -> frozenset[str]:
         """The weights that a step gets to, one by one, and that its optimizer does not know."""
-        unknown = frozenset(moment.receiving) - (moment.held or frozenset())
-        by_one = moment.held is not None and unknown
-        if by_one and self.contract["unknown_weight_told"] == "at_the_weight":
-            return unknown
-        return frozenset()
+        if moment.held is None:
+            return frozenset()
+        unknown = frozenset(moment.receiving) - moment.held
+        told = unknown and self.contract["unknown_weight_told"] == "at_the_weight"
+        return unknown if told else frozenset()
 
     def _decayed_unknown(self, moment: Moment) -> frozenset[str]:
         """The weights that a step has decayed before it has found that it does not know them."""

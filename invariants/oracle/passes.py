@@ -215,11 +215,10 @@ class Passes:
         if twice:
             return cube_may_overflow(tape)
         kinds = {placed.layer.kind for placed in self.case.architecture.layers}
-        cubing = [
-            *["group_norm"] * (self.contract["group_norm_slope"] == "cubed"),
-            *_WITH_TANGENTS * (self.contract["norm_tangent"] == "cubed"),
-        ]
-        return not kinds.isdisjoint(cubing) and cube_may_overflow(tape)
+        # Each is asked for where it may matter alone: an issue that nothing asks for is not tried.
+        slope = "group_norm" in kinds and self.contract["group_norm_slope"] == "cubed"
+        along = not kinds.isdisjoint(_WITH_TANGENTS) and self.contract["norm_tangent"] == "cubed"
+        return (slope or along) and cube_may_overflow(tape)
 
     def _drops_writes(self) -> bool:
         """Whether what a layer writes into a tensor that it has made is lost to the derivatives."""

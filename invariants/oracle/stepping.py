@@ -332,13 +332,15 @@ class Stepper:
         less than 0: a mean of squares taken lookup by lookup, less the square of a mean that is
         not. So does what has been NaN in a gradient once. gradients: of the tables that are moved.
         """
-        o, unit, contract = self.case.optimizer, self.rounding.unit, self.contract
-        if o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < unit / 2.0:
-            return bool(gradients) and contract["beta_that_rounds_to_1"] == "stops"
-        if contract["sparse_second_moment"] != "sum_of_squares" or o.kind not in _DIVIDING_LOOKUPS:
+        o = self.case.optimizer
+        if not gradients or o.kind not in _DIVIDING_LOOKUPS:
+            return False
+        if o.kind == "schedule_free_adamw" and 1.0 - o.beta_2 < self.rounding.unit / 2.0:
+            return self.contract["beta_that_rounds_to_1"] == "stops"
+        if self.contract["sparse_second_moment"] != "sum_of_squares":
             return False
         if o.kind == "rmsprop" and o.centered:
-            return bool(gradients)
+            return True
         held = (slot for name in gradients for slot in self.slots.get(name, {}).values())
         return any(not np.isfinite(array).all() for array in (*gradients.values(), *held))
 

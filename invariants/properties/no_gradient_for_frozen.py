@@ -26,9 +26,8 @@ from invariants.properties.evidence import Evidence
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    made_ahead = (
-        evidence.options.get("optimizer_build") == "ahead"
-    )  # slots of all weights, at the start
+    # Ahead slots of all weights are made, at the start.
+    made_ahead = evidence.options.get("optimizer_build") == "ahead"
     loaded = None if made_ahead else next(iter(evidence.observation.points), None)
     previous: ObservedPoint | None = loaded
     contract = evidence.contract

@@ -22,9 +22,8 @@ from invariants.backends.source import definitions
 from invariants.backends.tensorflow import LOWERINGS
 from invariants.case import Case, CaseError, Realisation, frozen
 from invariants.generate.cases import cases
-from invariants.judge import Verdict, gather, judge
+from invariants.judge import gather, judge
 from invariants.ledger import known_issues
-from invariants.observation import ObservedPoint
 from invariants.optimizer import SGD, Adam
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.contract.tensorflow_policies import formats
@@ -227,10 +226,6 @@ def test_a_scaled_step_of_nothing_is_a_known_issue() -> None:
     assert "Unknown variable" in issue.reason
 
 
-def _last(verdict: Verdict, count: int) -> Sequence[ObservedPoint]:
-    return verdict.evidence.observation.points[-count:]
-
-
 def test_an_optimizer_whose_state_is_not_loaded_scales_the_loss_as_all_new_ones_do() -> None:
     """A file holds the optimizer as it was given to compile(); its scale is in its state alone."""
     program = (Freeze("dense_2.bias"), Compile(), Step(0), Reload(), Step(0))
@@ -238,7 +233,8 @@ def test_an_optimizer_whose_state_is_not_loaded_scales_the_loss_as_all_new_ones_
     for optimizer, moves in ((Adam(), False), (SGD(), True)):  # which has no state of weights
         verdict = judge(replace(case, optimizer=optimizer).check(), "tensorflow")
         assert {f.issue for f in verdict.findings} == {"keras-rebuilt-model-thaws-variables"}
-        before, after = (point.weights["dense_3.kernel"] for point in _last(verdict, 2))
+        points = verdict.evidence.observation.points[-2:]
+        before, after = (point.weights["dense_3.kernel"] for point in points)
         assert moves == bool((before != after).any())
 
 
