@@ -75,12 +75,12 @@ def _draw_input(choice: Drawn, kind: str) -> Spec:
     return Spec((choice.integer(1, 6),))
 
 
-def _body(choice: Drawn, layer: str, options: Mapping[str, Any]) -> Growing:
+def _body(choice: Drawn, layer: str, options: Mapping[str, Any], parted: bool) -> Growing:
     """A network without its heads."""
     if not layer and choice.chance(10):
         return choice.one_of(tuple(PRESETS.values()))(choice)
     wanted = layer or choice.one_of(_wanted(choice.lacking))
-    growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted, options)
+    growing = Growing(choice, draw_inputs(choice, wanted), 0, wanted, options, parted)
     for _ in range(choice.one_of(_LENGTHS)):
         growing.grow()
     growing.grant()
@@ -88,14 +88,18 @@ def _body(choice: Drawn, layer: str, options: Mapping[str, Any]) -> Growing:
 
 
 def draw_architecture(
-    choice: Drawn, losses: Sequence[str], layer: str = "", options: Mapping[str, Any] = NO_OPTIONS
+    choice: Drawn,
+    losses: Sequence[str],
+    layer: str = "",
+    options: Mapping[str, Any] = NO_OPTIONS,
+    parted: bool = False,
 ) -> Architecture:
     """A network with an output for each of `losses` that fits it; output 0 is for the first.
 
     layer: a kind of layer that it is to have, where its values allow; options: what of it is to be
-    so, where they allow.
+    so, where they allow. parted: whether it is given a part of a value.
     """
-    growing = _body(choice, layer, options)
+    growing = _body(choice, layer, options, parted)
     body, loose = growing.latest, set(growing.unused)
     taps: list[int] = []
     for loss in losses[1:]:

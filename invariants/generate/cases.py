@@ -319,9 +319,9 @@ def _cases(
     asked = [contract.mode(mode) for contract in contracts if mode in contract.mode_names]
     choice = Drawn(draw, contracts)
     while True:
-        left_out = "left_out" in wanted.settings
+        left_out, parted = (name in wanted.settings for name in ("left_out", "parted"))
         losses = draw_losses(choice, wanted.loss, several=left_out)
-        architecture = draw_architecture(choice, losses, wanted.layer, wanted.options)
+        architecture = draw_architecture(choice, losses, wanted.layer, wanted.options, parted)
         terms = draw_terms(choice, losses, leaves_out=left_out)
         batches = choice.integer(1, 2)
         fitted = _fitted(choice, contracts, mode)
@@ -463,6 +463,7 @@ SETTINGS = (
     "input_gradient",
     "penalty",
     "left_out",
+    "parted",
 )
 
 

@@ -17,6 +17,7 @@ from invariants.architecture.layers import LAYERS
 from invariants.architecture.layers.activations import Relu
 from invariants.architecture.layers.base import Layer, ShapeError, Spec
 from invariants.architecture.layers.dense import Dense
+from invariants.architecture.layers.indexing import Split
 from invariants.architecture.layers.shaping import Add, Concatenate, Flatten
 from invariants.generate.choice import Drawn
 from invariants.oracle.losses import CLASSIFYING, LOSSES
@@ -68,10 +69,12 @@ class Growing:
         depth: int,
         wanted: str = "",
         options: Mapping[str, Any] = NO_OPTIONS,
+        parted: bool = False,
     ) -> None:
         """wanted: a kind of layer that the network is to have, where its values allow, and options:
-        with what of its options.
+        with what of its options. parted: given a part of a value, where that has several.
         """
+        self.parted = parted
         self.options = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
         self.choice = choice
         self.depth = depth
@@ -159,6 +162,8 @@ class Growing:
     def _grant(self, value: int) -> bool:
         """The wanted layer, where it takes the value, alone or with an earlier one."""
         if self._takes_alone(self.specs[value]):
+            if self.parted:
+                value = self._part(value)
             layer = self._drawn_as_wanted(value)
             if layer is None:
                 return False
@@ -167,6 +172,15 @@ class Growing:
             return False
         self.wanted = ""
         return True
+
+    def _part(self, value: int) -> int:
+        """A part of a value that the wanted layer takes as well, or the value; its number."""
+        spec = self.specs[value]
+        for _ in range(_TRIES):
+            layer = Split.draw(self.choice, [spec])
+            if layer.parts > 1 and self._takes_alone(layer.output([spec])):
+                return self.add_layer(layer, [value])
+        return value
 
     def _drawn_as_wanted(self, value: int) -> Layer | None:
         """The wanted layer for a value, with the options that it is wanted with if possible."""

@@ -55,7 +55,7 @@ class LayerCall:
         kept = not looked_up and torch_autocast.keeps_cast(self.kind, name)
         held = self._forward.held.get(f"{self._path}.{name}") if kept else None
         cast = tape.cast(value, lower=True, held=held)
-        if self.contract["cast_weights"] == "each_time":
+        if not kept or self.contract["cast_weights"] == "each_time":
             cast.summed = tape.widest
         if f"{self._path}.{name}" in self._forward.severed:
             with tape.computing(lower=True):

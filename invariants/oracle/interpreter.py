@@ -20,7 +20,11 @@ from invariants.oracle.clipping import clipped
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.expectation import Expectation, ExpectedPoint, moves
 from invariants.oracle.forward import Draws, Forward, own
-from invariants.oracle.layouts import lays_out_otherwise, strides_of_their_own
+from invariants.oracle.layouts import (
+    lays_out_otherwise,
+    normalises_a_part,
+    strides_of_their_own,
+)
 from invariants.oracle.masking import held_parts, kept, masked
 from invariants.oracle.optimizers import REMAKING, TOGETHER
 from invariants.oracle.passes import Pass, Passes
@@ -599,6 +603,8 @@ class _Interpreter:
             yield MISPLACED
         if action.action in ("gradient", "step") and self._in_the_layout_of_a_sample(moment):
             yield self.contract["kernel_gradient_of_a_sample"]
+        if "samples" in self.mode.traits and normalises_a_part(self.case.architecture):
+            yield self.contract["group_norm_of_a_part"]
         if "linear" in self.mode.traits and lays_out_otherwise(self.case.architecture, changing):
             yield self.contract["view_in_a_linear_map"]
         unreached = moment.hooked - moment.reached

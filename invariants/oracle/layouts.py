@@ -10,12 +10,17 @@ An instance norm views samples and channels as one axis. That is refused behind 
 has all tangents of its kernel at once, and none of what goes in: they lie between its channels.
 
 Rows that are looked up in all tangents of a table at once lie between each other's features.
+
+A part of one sample may be contiguous where the same part of all of them is not. vmap answers for
+the one, and hands a group norm the others as they lie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
+
+from invariants.architecture.graph import Block
 
 if TYPE_CHECKING:
     from invariants.architecture.graph import Architecture, Placed
@@ -51,6 +56,42 @@ _TABLES = ("embedding", "lora_embedding")
 
 #: Which may surround an image with zeros before they convolve it.
 _PADDED = ("conv2d", "depthwise_conv2d", "lora_conv2d", "separable_conv2d")
+
+#: Which put out a part of what they are given, as it lies.
+_PARTS = ("conv1d_transpose", "conv2d_transpose", "cropping1d", "cropping2d", "slice", "split")
+
+#: Which put out a view of what they are given, or that itself: a random layer that draws nothing.
+_VIEWS = (
+    "alpha_dropout",
+    "dropout",
+    "flatten",
+    "gaussian_noise",
+    "permute",
+    "reshape",
+    "spatial_dropout1d",
+    "spatial_dropout2d",
+)
+
+
+def normalises_a_part(architecture: Architecture) -> bool:
+    """Whether a group norm is given a view of what a layer takes a part of."""
+    values = [False] * len(architecture.inputs)
+    return _follow_parts(architecture.network, values)
+
+
+def _follow_parts(block: Block, values: list[bool]) -> bool:
+    """Whether a group norm within a block meets a part; appends which results of its are one."""
+    met = False
+    for node in block.nodes:
+        member, given = block.members[node.member], [values[n] for n in node.inputs]
+        if isinstance(member, Block):
+            inside = [*given]
+            met |= _follow_parts(member, inside)
+            values.append(inside[-1])
+        else:
+            met |= member.kind == "group_norm" and given[0]
+            values.append(member.kind in _PARTS or (member.kind in _VIEWS and given[0]))
+    return met
 
 
 def lays_out_otherwise(architecture: Architecture, changing: Collection[str]) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import seed as seeded
 
-from invariants.architecture.graph import Architecture, Placed, join, within
+from invariants.architecture.graph import Architecture, Block, Placed, join, within
 from invariants.architecture.layers.skipping import MaskedGRU
 from invariants.case import Case
 from invariants.freezing import Flags
@@ -314,6 +314,27 @@ def test_an_output_is_left_out_and_a_script_realised_as_wanted(case: Case) -> No
     assert isinstance(next(a for a in others if not isinstance(a, Freeze | Thaw)), Reload)
     if loops(case.optimizer.kind, CONTRACTS["torch"], ["foreach"]):
         assert case.realisations["torch"].options["optimizer_loop"] == "foreach"
+
+
+def test_a_layer_is_wanted_behind_a_part_of_a_value() -> None:
+    behind: list[str] = []
+
+    @settings(max_examples=25, database=None, phases=[Phase.generate])
+    @given(cases(("torch",), layer="group_norm", settings=("parted",)))
+    def drawn(case: Case) -> None:
+        blocks = [case.architecture.network]
+        for block in blocks:
+            blocks += [member for member in block.members if isinstance(member, Block)]
+            made = [""] * block.arity + [block.members[node.member].kind for node in block.nodes]
+            behind.extend(
+                made[node.inputs[0]]
+                for node in block.nodes
+                if block.members[node.member].kind == "group_norm"
+            )
+
+    drawn()
+    # Not so behind one element, nor where one is drawn by itself.
+    assert behind.count("split") > len(behind) / 3
 
 
 @pytest.mark.parametrize("field", ["loss", "dtype", "layer", "mode"])

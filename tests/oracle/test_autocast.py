@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from invariants.oracle.contract.torch_autocast import (
     LOWERED_INSIDE,
     WIDENED,
     WIDENED_INSIDE,
+    keeps_cast,
     lowered,
 )
 from invariants.oracle.rounding import PRECISIONS, Rounding
@@ -38,38 +40,96 @@ _LISTED = LOWERED | LOWERED_INSIDE | WIDENED | WIDENED_INSIDE
 _OTHERS = ("add", "batch_norm", "concatenate", "layer_norm", "max_pool2d", "relu", "softmax")
 
 
-def _a_layer(kind: str) -> tuple[Case, Placed]:
+def _a_layer(kind: str, holding: str = "") -> tuple[Case, Placed]:
+    """A layer of the kind in a case of its own; holding: a weight that it is to have."""
+
+    def fits(placed: Placed) -> bool:
+        names = {parameter.name for parameter in placed.parameters}
+        return placed.layer.kind == kind and (not holding or holding in names)
+
     case = find(
         cases(("torch",), layer=kind),
-        lambda case: any(p.layer.kind == kind for p in case.architecture.layers),
+        lambda case: any(map(fits, case.architecture.layers)),
         settings=settings(database=None, deadline=None, phases=[Phase.generate]),
     )
-    return case, next(p for p in case.architecture.layers if p.layer.kind == kind)
+    return case, next(filter(fits, case.architecture.layers))
+
+
+def _made(case: Case, placed: Placed) -> tuple[dict[str, Any], Callable[[], Any]]:
+    """What a layer's call reads, the layer itself as `made`; and the call, of x0, x1, ..."""
+    row = LOWERINGS[placed.layer.kind]
+    names: dict[str, Any] = {}
+    head = ["import torch", "from torch import nn", "from torch.nn import functional as F"]
+    exec("\n".join([*head, *definitions(case, LOWERINGS)]), names)
+    made = row.construct(placed.layer, placed.specs) if row.construct else ""
+    names["made"] = eval(made or "None", names)
+    arguments = [f"x{n}" for n in range(len(placed.specs))]
+    call = row.call(placed.layer, "made", arguments, placed.specs)
+    return names, lambda: eval(call, names)
 
 
 @pytest.mark.parametrize("kind", sorted({*_LISTED, *_OTHERS} - _BY_CHANCE))
 def test_a_layer_puts_out_the_format_that_the_table_says(kind: str) -> None:
     torch = pytest.importorskip("torch")
     case, placed = _a_layer(kind)
-    row = LOWERINGS[kind]
-    names: dict[str, Any] = {}
-    head = ["import torch", "from torch import nn", "from torch.nn import functional as F"]
-    exec("\n".join([*head, *definitions(case, LOWERINGS)]), names)
-    names["made"] = (
-        eval(row.construct(placed.layer, placed.specs) or "None", names) if row.construct else None
-    )
-    arguments = [f"x{n}" for n in range(len(placed.specs))]
+    names, call = _made(case, placed)
     for given in (False, True):
-        for name, spec in zip(arguments, placed.specs, strict=True):
+        for number, spec in enumerate(placed.specs):
             zeros = torch.from_numpy(
                 native_from(np.zeros((2, *spec.shape)), VALUE_AXES.get(spec.rank))
             )
             dtype = torch.bfloat16 if given else torch.float32
-            names[name] = zeros.long() if spec.vocabulary is not None else zeros.to(dtype)
+            names[f"x{number}"] = zeros.long() if spec.vocabulary is not None else zeros.to(dtype)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            y = eval(row.call(placed.layer, "made", arguments, placed.specs), names)
-        out = lowered(kind, (given,) * len(arguments))[1]
+            y = call()
+        out = lowered(kind, (given,) * len(placed.specs))[1]
         assert y.dtype == (torch.bfloat16 if out else torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "weight", "beside"),
+    [
+        ("dense", "bias", ""),
+        ("gru", "recurrent_kernel", ""),
+        ("lstm", "projection", ""),
+        ("bidirectional_lstm", "backward_projection", ""),
+        ("stacked_lstm", "second_projection", ""),
+        ("stacked_lstm", "second_kernel", "second_projection"),
+        ("packed_cross_attention", "packed_kernel", ""),
+        ("packed_cross_attention", "packed_bias", ""),
+        ("packed_cross_attention", "query_kernel", ""),
+        ("packed_multi_head_attention", "packed_kernel", ""),
+        ("packed_multi_head_attention", "packed_bias", ""),
+        ("weight_norm_dense", "bias", ""),
+        ("weight_norm_dense", "magnitude", ""),
+    ],
+)
+def test_a_region_goes_on_with_the_casts_that_the_table_says(
+    kind: str, weight: str, beside: str
+) -> None:
+    torch = pytest.importorskip("torch")
+    case, placed = _a_layer(kind, beside or weight)
+    names, call = _made(case, placed)
+    made = names["made"].eval()
+    for number, spec in enumerate(placed.specs):
+        drawn = np.random.default_rng(number).normal(size=(2, *spec.shape))
+        names[f"x{number}"] = torch.from_numpy(
+            native_from(drawn, VALUE_AXES.get(spec.rank))
+        ).float()
+    moved = made.get_parameter(LOWERINGS[kind].parameters[weight].name)
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(call().double().sum())
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        first = loss()
+        with torch.no_grad():
+            moved.mul_(2.0).add_(1.0)
+        second = loss()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert loss() != first
+    assert (second == first) == keeps_cast(kind, weight)
 
 
 def _tape() -> Tape:

@@ -13,16 +13,21 @@ from invariants.architecture.layers.activations import LogSoftmax, Tanh
 from invariants.architecture.layers.base import Spec
 from invariants.architecture.layers.convolution import Conv1D, Conv2D
 from invariants.architecture.layers.dense import Dense
-from invariants.architecture.layers.grouping import InstanceNorm
+from invariants.architecture.layers.grouping import GroupNorm, InstanceNorm
+from invariants.architecture.layers.indexing import Slice, Split
 from invariants.architecture.layers.lora import LoraEmbedding
 from invariants.architecture.layers.normalization import BatchNorm
-from invariants.architecture.layers.resizing import ZeroPadding2D
+from invariants.architecture.layers.resizing import Cropping1D, ZeroPadding2D
 from invariants.architecture.layers.shaping import Embedding, Flatten, Reshape
 from invariants.case import Case
 from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
 from invariants.oracle.interpreter import expect
-from invariants.oracle.layouts import lays_out_otherwise, strides_of_their_own
+from invariants.oracle.layouts import (
+    lays_out_otherwise,
+    normalises_a_part,
+    strides_of_their_own,
+)
 from invariants.program import Freeze, Gradient
 
 ISSUE = "torch-linear-map-views"
@@ -124,6 +129,37 @@ def test_a_linear_map_of_views_raises_as_known_where_jacfwd_does_not(
     what: str, mode: str, found: set[str]
 ) -> None:
     assert {f.issue for f in judge(case_of(*MAY[what], mode=mode), "torch").findings} == found
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers", "found"),
+    [
+        ((4,), (Split(axis="last", parts=2, part=1), GroupNorm()), True),
+        ((4, 2), (Cropping1D(cropping=(1, 1)), Reshape(shape=(4,)), GroupNorm()), True),
+        ((4, 2), (Slice(axis="first", start=1, stop=3), Flatten(), GroupNorm()), True),
+        ((4,), (Split(axis="last", parts=2, part=1), Tanh(), GroupNorm()), False),
+        ((4,), (GroupNorm(), Split(axis="last", parts=2, part=1)), False),
+        ((4, 2), (Flatten(), GroupNorm()), False),
+    ],
+)
+def test_a_group_norm_of_a_part_raises_as_known_where_samples_are_taken_one_by_one(
+    shape: tuple[int, ...], layers: tuple[AnyLayer, ...], found: bool
+) -> None:
+    case = torch_case((Dense(units=shape[-1]), *layers), (Gradient(0),), inputs=shape)
+    alone = replace(case, realisations={"torch": replace(case.realisations["torch"], mode="eager")})
+    each = replace(
+        case, realisations={"torch": replace(case.realisations["torch"], mode="per_sample")}
+    )
+    assert not judge(alone.check(), "torch").findings
+    issues = {f.issue for f in judge(each.check(), "torch").findings}
+    assert issues == ({"torch-per-sample-group-norm"} if found else set())
+
+
+def test_a_part_is_followed_into_blocks_and_out_of_them() -> None:
+    part, norm = Split(axis="last", parts=2, part=1), GroupNorm()
+    for members in ((chain(part), norm), (part, chain(norm)), (chain(chain(part)), chain(norm))):
+        assert normalises_a_part(Architecture((Spec((4,)),), chain(*members)))
+    assert not normalises_a_part(Architecture((Spec((4,)),), chain(chain(part, Tanh()), norm)))
 
 
 @pytest.mark.parametrize(

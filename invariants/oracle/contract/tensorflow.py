@@ -1094,6 +1094,11 @@ TENSORFLOW = Contract(
             "Silent; users expect that a gradient does not raise.",
             _TF + "GradientTape#gradient",
         ),
+        "group_norm_of_a_part": Clause(
+            None,
+            "A tensor has a shape and a dtype; its layout in memory is no part of it.",
+            _TF + "Tensor",
+        ),
         "writes_in_a_linear_map": Clause(
             "kept",
             "Silent; users expect the derivatives of what is computed.",

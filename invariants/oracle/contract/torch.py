@@ -1112,6 +1112,12 @@ TORCH = Contract(
             "vmap over grad gives the gradient of each sample; silent on what a kernel refuses.",
             "https://docs.pytorch.org/tutorials/intermediate/per_sample_grads.html",
         ),
+        "group_norm_of_a_part": Clause(
+            None,
+            "vmap maps a function over tensors; silent on what a kernel refuses. Users expect that "
+            "the strides of a tensor change nothing about its value.",
+            _TORCH + "generated/torch.func.vmap.html",
+        ),
         "writes_in_a_linear_map": Clause(
             "kept",
             "linearize returns the value of the function at the given parameters and a linear "

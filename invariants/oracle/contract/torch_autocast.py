@@ -122,8 +122,15 @@ _PARAMETRIZED = frozenset(
 
 
 def keeps_cast(kind: str, weight: str) -> bool:
-    """Whether the cast of a layer's weight is kept: that of a leaf is."""
-    return kind not in _PARAMETRIZED or weight == "bias"
+    """Whether the cast of a layer's weight is kept: that of a leaf is, that of a view is not.
+
+    The projection of an LSTM is transposed at every step (matmul_hr in ATen/native/RNN.cpp), what
+    is packed for queries and keys that are not one tensor is split (_in_projection_packed in
+    torch/nn/functional.py).
+    """
+    split = kind == "packed_cross_attention" and weight.startswith("packed_")
+    transposed = "lstm" in kind and weight.endswith("projection")
+    return not (split or transposed) and (kind not in _PARAMETRIZED or weight == "bias")
 
 
 def formats(kind: str, given: Sequence[bool]) -> Formats:
