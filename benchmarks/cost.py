@@ -60,6 +60,16 @@ def eager(case: Case, backend: str) -> bool:
     return not traced and "compile" not in mode.traits
 
 
+def single_threaded() -> None:
+    """Keeps both frameworks to one thread, so that processor seconds are those of the work."""
+    import tensorflow as tf
+    import torch
+
+    torch.set_num_threads(1)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
 def seconds(work: Callable[[], object]) -> float:
     """How long `work` keeps the processor busy: what else a machine does, does not count."""
     started = time.process_time()
@@ -125,20 +135,30 @@ def main() -> None:
             told(backend, mode, getattr(arguments, backend), arguments.rounds)
 
 
-def told(backend: str, mode: str, count: int, many: int) -> None:
-    """Measures so many rounds and prints what they cost."""
+def measure(backend: str, mode: str, count: int, rounds: int) -> dict[str, Any]:
+    """What verifying costs: medians of so many rounds, of shares of bare and of milliseconds."""
     one_round(backend, min(count, 10), 0, mode)  # imports and first calls
-    rounds = [one_round(backend, count, 1 + n, mode) for n in range(many)]
-    ratios = [r["verifying"] / r["bare"] for r in rounds]
+    taken = [one_round(backend, count, 1 + n, mode) for n in range(rounds)]
+    return {
+        "backend": backend,
+        "mode": mode or "quick ones",
+        "cases a round": count,
+        "rounds": [r["verifying"] / r["bare"] for r in taken],
+        "shares": {p: statistics.median(r[p] / r["bare"] for r in taken) for p in taken[0]},
+        "ms a case": {p: statistics.median(r[p] for r in taken) * 1e3 for p in taken[0]},
+    }
+
+
+def told(backend: str, mode: str, count: int, rounds: int) -> None:
+    """Measures so many rounds and prints what they cost."""
+    found = measure(backend, mode, count, rounds)
     print(
         f"{backend}{f', {mode}' if mode else ''}: verifying costs "
-        f"{statistics.median(ratios):.2f} times the bare scripts "
-        f"(rounds {', '.join(f'{r:.2f}' for r in ratios)}; {count} cases a round)"
+        f"{found['shares']['verifying']:.2f} times the bare scripts "
+        f"(rounds {', '.join(f'{r:.2f}' for r in found['rounds'])}; {count} cases a round)"
     )
-    for part in rounds[0]:
-        share = statistics.median(r[part] / r["bare"] for r in rounds)
-        per_case = statistics.median(r[part] for r in rounds) * 1e3
-        print(f"  {part:22s} {share:5.2f}   {per_case:7.2f} ms a case")
+    for part, share in found["shares"].items():
+        print(f"  {part:22s} {share:5.2f}   {found['ms a case'][part]:7.2f} ms a case")
 
 
 if __name__ == "__main__":

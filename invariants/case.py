@@ -342,7 +342,16 @@ class Case(Document):
 
         stopping: the weights at which a step stops that finds a gradient there.
         """
-        return course(self, backend, contract, stopping)
+        if contract or stopping:
+            return course(self, backend, contract, stopping)
+        if backend not in self._courses:
+            self._courses[backend] = course(self, backend)
+        return self._courses[backend]
+
+    @cached_property
+    def _courses(self) -> dict[str, tuple[Moment, ...]]:
+        """Those of today's contracts, by backend, once they have been asked for."""
+        return {}
 
     def flags(self, backend: str) -> list[Flags]:
         """What is trainable after each action, as the backend's contract has it."""

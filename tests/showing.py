@@ -48,6 +48,12 @@ def freezes_what_has_momentum(case: Case, backend: str) -> bool:
     )
 
 
+def leaves_out_what_it_has_held(case: Case, backend: str) -> bool:
+    """SGD has stepped, and is made anew without some weight, and steps again."""
+    steps = pairwise(_steps(case, backend))
+    return case.optimizer.kind == "sgd" and any(now.left - then.left for then, now in steps)
+
+
 def steps_in_a_trace_at_another_rate(case: Case, backend: str) -> bool:
     """A step moves weights by what was traced before, when the learning rate was another."""
     steps = pairwise(_steps(case, backend))

@@ -36,8 +36,8 @@ SAMPLES = 16
 #: project, fixed before the calibration in docs/rounding.md was run to confirm it.
 LAMBDA = 20.0
 
-#: The samples in which equal numbers are rounded alike; in the others each by itself.
-_ALIKE = slice(1 + SAMPLES // 2, None)
+#: Samples from this one on round equal numbers alike; in the others each is rounded by itself.
+_ALIKE = 1 + SAMPLES // 2
 
 #: Columns in the pool of random numbers.
 _POOL_BITS = 14
@@ -153,20 +153,15 @@ class Rounding:
         hashed: `_hashed` of them; None for a single one.
         """
         width = value.size // len(value)
-        if width <= _POOL:
-            start = self._offset(width)
-            columns = pool[:, start : start + width].copy()
-        else:
-            pieces, left = [], width
-            while left:
-                piece = min(left, _POOL)
-                start = self._offset(piece)
-                pieces.append(pool[:, start : start + piece])
-                left -= piece
-            columns = np.concatenate(pieces, axis=1)
+        by_itself = SAMPLES + 1 if hashed is None else _ALIKE
+        columns = np.empty((SAMPLES + 1, width))
+        for begin in range(0, width, _POOL):
+            end = min(begin + _POOL, width)
+            start = self._offset(end - begin)
+            columns[:by_itself, begin:end] = pool[:by_itself, start : start + end - begin]
         if hashed is not None:
-            places = (hashed + self._offset(1)) & (_POOL - 1)
-            columns[_ALIKE] = pool[_ALIKE].take(places, axis=1)
+            places = hashed + self._offset(1)
+            pool[_ALIKE:].take(places, axis=1, mode="wrap", out=columns[_ALIKE:])
         return columns.reshape(SAMPLES + 1, *value.shape[1:])
 
     def disturb(self, value: Array, ulps: float = 1.0, magnitude: Array | None = None) -> Array:

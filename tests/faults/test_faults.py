@@ -26,6 +26,7 @@ from showing import (
     compares_masks_of_dense_kernels,
     decays_what_no_loss_reaches,
     freezes_what_has_momentum,
+    leaves_out_what_it_has_held,
     meets_an_unknown_weight,
     steps_in_a_trace_at_another_rate,
 )
@@ -91,7 +92,7 @@ SHOWN_BY = {
 
 #: backend -> fault -> what holds of the cases that can show it, where no words tell.
 SHOWN_IN: dict[str, dict[str, Showing]] = {
-    "torch": {},
+    "torch": {"left_out_moves": leaves_out_what_it_has_held},
     "tensorflow": {
         "decay_reaches_unreached": decays_what_no_loss_reaches,
         "frozen_dense_rounds_again": compares_masks_of_dense_kernels,

@@ -37,6 +37,7 @@ _ROWS = {
     "left_out_moves": Row(
         "A step of SGD moves every parameter that an earlier optimizer held.",
         ("torch.optim.SGD.step",),
+        Wanted(optimizer="sgd"),
     ),
     "clipping_forgets_negatives": Row(
         "clip_grad_value_ leaves negative elements as they are.",
