@@ -96,6 +96,13 @@ class Moment:
         return tuple(name for name in self.acting.trainable if name in self.reached)
 
     @property
+    def unheld(self) -> frozenset[str]:
+        """The weights with a gradient that the optimizer was made without, as they were frozen."""
+        if self.held is None:
+            return frozenset()
+        return frozenset(self.receiving) - self.held - self.left
+
+    @property
     def with_gradients(self) -> tuple[str, ...]:
         """The weights that have a gradient, be it one of zeros."""
         return (*self.receiving, *sorted(self.zeros))

@@ -90,7 +90,19 @@ RENORMALISED = Hazard(
     "set embedding.max_norm = None when the table is frozen, or renormalise all of its rows before",
 )
 
-HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED, AVERAGED, RENORMALISED)
+UNHELD = Hazard(
+    "optimizer-lacks-thawed",
+    "a layer that was frozen when the optimizer was made is thawed, and never trained",
+    "You have to give an optimizer an iterable containing the parameters to optimize; "
+    "add_param_group can be useful when fine tuning a pre-trained network as frozen layers can be "
+    "made trainable and added to the Optimizer as training progresses. A parameter that it was not "
+    "given has a gradient, and stays as it is without a word.",
+    "https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.add_param_group.html",
+    "hand what was thawed to optimizer.add_param_group, make the optimizer anew, or make it of "
+    "model.parameters() in the first place",
+)
+
+HAZARDS = (ZEROS, MERGED, MASKED, COMPILED, TRACED, AVERAGED, RENORMALISED, UNHELD)
 
 
 def of_old_flags(trains_itself: bool) -> Hazard:

@@ -38,7 +38,8 @@ class ExpectedPoint:
     `blind`: the mode shows no gradients.
     An action that `may_raise` is judged no further where it does: so a known issue says it.
     `held` names the weights that the optimizer has been made with, None for all that are trainable;
-    `optimizer` is its number. A step that `stops_midway` raises once some weights have moved.
+    `optimizer` is its number; `unheld` those of the others that have a gradient, for it was made
+    while they were frozen. A step that `stops_midway` raises once some weights have moved.
     `forward` says what the forward pass depended on beside weights and batch: for each layer with
     a state the version of it that was used, or a text where it was moved, and last the mode and
     what the gradient does not pass; two points with the same `forward` and the same
@@ -59,6 +60,7 @@ class ExpectedPoint:
     blind: bool = False
     held: frozenset[str] | None = None
     optimizer: int = 0
+    unheld: frozenset[str] = frozenset()
     stops_midway: bool = False
     idle: frozenset[str] = frozenset()
     rewritten: frozenset[str] = frozenset()

@@ -300,6 +300,7 @@ class _Interpreter:
             forward=forward,
             held=moment.held,
             optimizer=moment.optimizer,
+            unheld=moment.unheld,
             stops_midway=raises is not None and raises == self._stops(moment),
             idle=frozenset(idle),
             rewritten=rewritten,

@@ -3,7 +3,7 @@
 Judged at each element where the reference optimizer's update exceeds λσ by more than an ulp of the
 weight, so that no honest rounding can swallow it. What a forward pass rewrites as well
 may end where it began; what it becomes is judged by training_trajectory. What was thawed and a
-mode does not train yet, as documented, is a hazard.
+mode does not train yet, or an optimizer never, as documented, is a hazard.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from invariants.finding import Finding
-from invariants.hazards import of_old_flags
+from invariants.hazards import UNHELD, Hazard, of_old_flags
 from invariants.observation import ObservedPoint, same_bits
 from invariants.oracle.expectation import ExpectedPoint
 from invariants.oracle.rounding import LAMBDA, PRECISIONS
@@ -27,6 +27,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         if expected is None:
             continue
         yield from _by_old_flags(evidence, expected, before, after)
+        yield from _without_an_optimizer(evidence, expected, before, after)
         ulp = 2.0 * PRECISIONS[expected.dtype].unit_roundoff
         rewritten = evidence.rewritten_between(before.action, after.action)
         for name, update in expected.updates.items():
@@ -64,17 +65,40 @@ def _by_old_flags(
     thawed = {*expected.attributes.acting.trainable} & expected.flags.frozen
     for name in sorted(thawed & evidence.case.reached):
         if same_bits(before.weights[name], after.weights[name]):
-            yield Finding(
-                property_="trainable_weights_move",
-                backend=evidence.backend,
-                action=expected.action,
-                subject=name,
-                message=f"{name} was thawed and is not trained yet: {hazard.instead}",
-                relation="moved",
-                field="weights",
-                expected="a step",
-                got="the same bits",
-                earlier=before.action,
-                severity="hazard",
-                issue=hazard.id,
-            )
+            yield _hazard(evidence, before, after, name, "not trained yet", hazard)
+
+
+def _without_an_optimizer(
+    evidence: Evidence, expected: ExpectedPoint, before: ObservedPoint, after: ObservedPoint
+) -> Iterator[Finding]:
+    """The weights that were thawed, and that a step leaves since its optimizer has not got them."""
+    if evidence.case.program[after.action].action != "step" or expected.skipped:
+        return
+    for name in sorted(expected.unheld):
+        if same_bits(before.weights[name], after.weights[name]):
+            yield _hazard(evidence, before, after, name, "in no optimizer", UNHELD)
+
+
+def _hazard(
+    evidence: Evidence,
+    before: ObservedPoint,
+    after: ObservedPoint,
+    name: str,
+    state: str,
+    hazard: Hazard,
+) -> Finding:
+    """A weight that was thawed and stays as it was, for it is in some state."""
+    return Finding(
+        property_="trainable_weights_move",
+        backend=evidence.backend,
+        action=after.action,
+        subject=name,
+        message=f"{name} was thawed and is {state}: {hazard.instead}",
+        relation="moved",
+        field="weights",
+        expected="a step",
+        got="the same bits",
+        earlier=before.action,
+        severity="hazard",
+        issue=hazard.id,
+    )

@@ -296,7 +296,11 @@ class Contract:
         return tuple(mode.name for mode in self.modes)
 
     def mode(self, name: str) -> Mode:
-        return next(mode for mode in self.modes if mode.name == name)
+        return self._modes[name]
+
+    @cached_property
+    def _modes(self) -> dict[str, Mode]:
+        return {mode.name: mode for mode in self.modes}
 
     @property
     def device_names(self) -> tuple[str, ...]:
