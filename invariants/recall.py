@@ -3,7 +3,7 @@
 Of one case the same is asked again and again: by the ledger, what each known issue would make of
 it, alone and with others; by a gate, for both of its sides. An expectation depends on the points of
 the contract that it has asked for and on what random layers drew, so one that was made under equal
-values is the same.
+values is the same. What options of a script come to is the release's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class _Held:
         """Whether the same is expected under `contract` and with these draws."""
         return (
             contract.backend == self.contract.backend
+            and contract.release == self.contract.release
             and not self.contract.differs(contract, self.expectation.asked)
             and same_draws(draws, self.draws)
         )

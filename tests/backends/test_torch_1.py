@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from forging import torch_case
 from tests_support import apart_in, simple_case
 
+from invariants.architecture.layers.dense import Dense
 from invariants.backends import BACKENDS
 from invariants.backends.places import Apart
 from invariants.case import Case
@@ -20,6 +22,8 @@ from invariants.judge import judge
 from invariants.optimizer import Muon
 from invariants.oracle.contract import TORCH
 from invariants.oracle.interpreter import expect
+from invariants.program import Freeze, Step
+from invariants.recall import expected
 
 TORCH_1 = TORCH.of({"torch": "1.13.1+cu117"})
 
@@ -50,6 +54,17 @@ def test_a_part_of_a_case_that_torch_1_lacks_is_named(changed: dict[str, Any], s
     case = replace(eager(), **changed)
     assert case.lacking("torch") == ""
     assert case.lacking("torch", TORCH_1).startswith(said)
+
+
+def test_what_one_release_is_expected_to_do_is_not_taken_for_what_another_is() -> None:
+    """As a gate asks for both of its sides, one after the other, of the very same case."""
+    layers = (Dense(units=2), Dense(units=1))
+    case = torch_case(layers, (Step(0), Freeze("dense_0"), Step(0)))
+    zeros = [
+        {name for point in expected(case, "torch", {}, contract).points for name in point.zeros}
+        for contract in (TORCH, TORCH_1, TORCH)
+    ]
+    assert [bool(names) for names in zeros] == [False, True, False]
 
 
 def test_a_mode_and_an_option_that_torch_1_lacks_are_named() -> None:
