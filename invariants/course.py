@@ -181,7 +181,7 @@ def _watched(case: Case, realisation: Realisation, contract: Contract) -> frozen
     if contract["unreached_gradient"] == "zeros":
         inputs = (f"input_{n}" for n in range(len(architecture.inputs)))
         return frozenset((*architecture.weights, *inputs))
-    whole = mode.traits.get("of") in ("model", "method")
+    whole = mode.traits.get("of") in ("model", "method") or mode.traits.get("hooked") == "model"
     if whole and contract["unreached_gradient"] == "zeros_of_a_graph":
         return case.reached_from(range(len(case.architecture.outputs))) - unwatched
     asked = frozenset(f"input_{n}" for n in case.watched)

@@ -83,6 +83,10 @@ SPARED: dict[str, dict[str, str]] = {
     "keras-regularizer-float32-factor": {"0.01": "0.0078125"},
     "keras-schedule-float32-rate": {"SGD(rate)": "SGD(0.1)"},
     "keras-schedule-free-average": {"beta_1=0.5": "beta_1=1.0", "(z + x) / 2": "x"},
+    "keras-schedule-free-starts-before-the-file": {
+        'model.keras")\nloaded': 'model.keras")\n'
+        'loaded.compile(keras.optimizers.ScheduleFreeAdamW(0.001), "mse", run_eagerly=True)\nloaded'
+    },
     "keras-schedule-free-forgets-the-weights": {'"mse")': '"mse", run_eagerly=True)'},
     "keras-sequential-forgets-its-flag": {
         "model.trainable": "model = keras.Model(model.inputs, model.outputs)\nmodel.trainable",

@@ -7,8 +7,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
-from forging import torch_case
+from forging import at, torch_case
 
 from invariants.architecture.layers.dense import Dense
 from invariants.architecture.layers.grouping import RmsNorm
@@ -18,9 +19,10 @@ from invariants.backends.tensorflow.regularizers import _ARGUMENTS
 from invariants.case import Case, Realisation
 from invariants.generate.choice import Drawn
 from invariants.generate.objectives import draw_penalties
-from invariants.judge import judge
+from invariants.judge import gather, judge
 from invariants.objective import Penalty
 from invariants.program import Freeze, Gradient, Reload, Step
+from invariants.properties import findings
 
 needs_keras = pytest.mark.skipif(not installed("tensorflow"), reason="TensorFlow is not installed")
 
@@ -94,3 +96,21 @@ def test_penalties_are_drawn_for_biases_and_norms_as_well_as_for_kernels() -> No
         drawn = draw_penalties(Drawn(lambda strategy, seed=seed: Random(seed)), architecture)
         met |= {architecture.parameters[name].group for name in drawn}
     assert met == {"kernel", "bias", "norm"}
+
+
+@needs_keras
+@pytest.mark.parametrize(("weight", "found"), [("rms_norm_2.scale", False), ("dense_0.bias", True)])
+def test_a_sum_of_three_terms_may_be_rounded_otherwise_beside_others_and_one_of_two_not(
+    weight: str, found: bool
+) -> None:
+    """A penalty of both kinds reads its weight twice, beside the layer itself."""
+    evidence = gather(on_keras(Gradient(0), Freeze("layer_norm_1"), Gradient(0)), "tensorflow")
+    gradient = evidence.observation.points[-1].gradients[weight]
+    assert gradient is not None
+    next_ones = np.nextafter(gradient, np.float32(np.inf))
+    told = findings(at(evidence, 2, "gradients", weight, next_ones))
+    assert {f.property_ for f in told} == ({"freezing_is_transparent"} if found else set())
+    assert {f.property_ for f in findings(at(evidence, 2, "gradients", weight, gradient * 2))} == {
+        "freezing_is_transparent",
+        "upstream_gradients",
+    }

@@ -236,10 +236,13 @@ class _Interpreter:
             loaded = forward.loaded(self.case.architecture.layers)
         self.world.move(loaded)
         scale: ScaleOfNew = "set"
-        if reloading.optimizer == "loaded":
-            without_state = self.contract["optimizer_of_other_weights"] in moment.warns
+        loads = reloading.optimizer == "loaded"
+        without_state = loads and self.contract["optimizer_of_other_weights"] in moment.warns
+        if loads:
             scale = "default" if without_state else "loaded"
         self._begin(moment, scale)
+        if without_state:
+            self.stepper.begin_before_a_file(self.world.arrays)
         self.rewritten |= frozenset(loaded)
         forgetful = moment.rebuilt > before.rebuilt and any(
             placed.layer.kind in self.contract["lora_alpha_forgotten_by"]

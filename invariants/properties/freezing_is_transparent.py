@@ -2,7 +2,8 @@
 
 Where the contract names a layer whose kernels depend on flags, a mode that computes all gradients
 as a whole, or a device of which no more is known, they agree within the spread, and where the loss
-is scaled by another factor.
+is scaled by another factor; so does that of a weight whose uses are added up in an order that
+depends on what else is there.
 
 Judged wherever both exist, no mask makes an element 0, and the contract leaves the forward pass as
 it was. It needs no oracle, so it also judges layers that are random: their random state is the same
@@ -37,6 +38,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         or _kernels_depend_on_flags(evidence)
         or _rescaled(evidence)
     )
+    reordered = _added_in_any_order(evidence)
     for expected, observed in evidence.pairs:
         action = evidence.case.program[expected.action]
         if not isinstance(action, Learning) or (in_place and isinstance(action, Step)):
@@ -60,7 +62,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             estimate = expected.gradients.get(name)
             if estimate is not None and _not_known(estimate, before, gradient):
                 continue
-            if within_spread and before.shape == gradient.shape:
+            if (within_spread or name in reordered) and before.shape == gradient.shape:
                 if estimate is None:
                     continue
                 reach = Estimate(before.astype(np.float64), estimate.spread)
@@ -96,6 +98,22 @@ def _rescaled(evidence: Evidence) -> bool:
     gradients = (g for point in evidence.observation.points for g in point.gradients.values())
     return "scale" in evidence.mode.traits and any(
         g is not None and not np.isfinite(g).all() for g in gradients
+    )
+
+
+def _added_in_any_order(evidence: Evidence) -> frozenset[str]:
+    """The weights whose gradient is a sum of three terms or more, where the contract has no order.
+
+    Of two the sum is the same either way. A penalty of both kinds reads its weight twice.
+    """
+    if evidence.contract["order_of_uses"] == "kept":
+        return frozenset()
+    penalties = evidence.case.penalties
+    return frozenset(
+        name
+        for placed in evidence.case.architecture.layers
+        for name in (f"{placed.path}.{parameter.name}" for parameter in placed.parameters)
+        if placed.calls + (len(penalties[name].kind.split("_")) if name in penalties else 0) > 2
     )
 
 

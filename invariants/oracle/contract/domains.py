@@ -66,6 +66,7 @@ OF_ISSUES: dict[str, tuple[str, ...]] = {
     "scaled_step_of_nothing": ("builds",),
     "schedule_free_iterate": ("after_the_step",),
     "schedule_free_start": ("zero_when_traced",),
+    "schedule_free_start_of_a_file": ("before_the_file",),
     "scheduled_rate": ("float32",),
     "sparse_second_moment": ("sum_of_squares",),
     "spectral_kernel_rewritten": ("always",),

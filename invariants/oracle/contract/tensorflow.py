@@ -366,6 +366,13 @@ TENSORFLOW = Contract(
             "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
             "schedule_free_adamw.py",
         ),
+        "schedule_free_start_of_a_file": Clause(
+            "at_the_weights",
+            "Initialize momentum to match the initial parameter values. Silent on a file whose "
+            "optimizer is one of other weights; users expect those that it has brought.",
+            "https://github.com/keras-team/keras/blob/v3.15.1/keras/src/optimizers/"
+            "schedule_free_adamw.py",
+        ),
         "scheduled_rate": Clause(
             "of_the_weight",
             "A schedule gives a scalar tensor of the same type as initial_learning_rate; users "
@@ -1098,6 +1105,12 @@ TENSORFLOW = Contract(
             None,
             "A tensor has a shape and a dtype; its layout in memory is no part of it.",
             _TF + "Tensor",
+        ),
+        "order_of_uses": Clause(
+            "any",
+            "Silent on the order in which the gradients of several uses of a variable are added: "
+            "a tape adds them as it comes by, which depends on what else is recorded.",
+            "https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/c/eager/tape.h",
         ),
         "writes_in_a_linear_map": Clause(
             "kept",

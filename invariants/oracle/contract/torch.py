@@ -529,6 +529,9 @@ TORCH = Contract(
         "schedule_free_start": Clause(
             "at_the_weights", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
+        "schedule_free_start_of_a_file": Clause(
+            "at_the_weights", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
+        ),
         "schedule_free_iterate": Clause(
             "before_the_step", "Silent; torch.optim has no such optimizer.", _TORCH + "optim.html"
         ),
@@ -1117,6 +1120,12 @@ TORCH = Contract(
             "vmap maps a function over tensors; silent on what a kernel refuses. Users expect that "
             "the strides of a tensor change nothing about its value.",
             _TORCH + "generated/torch.func.vmap.html",
+        ),
+        "order_of_uses": Clause(
+            "kept",
+            "Silent; the engine goes by the numbers that operations got in the forward pass, and "
+            "users expect the same sum each time.",
+            _TORCH + "notes/autograd.html",
         ),
         "writes_in_a_linear_map": Clause(
             "kept",
