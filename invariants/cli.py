@@ -39,16 +39,6 @@ class CannotRun(Exception):
     """Something that keeps a command from running, in one line."""
 
 
-def _read_ledger() -> None:
-    """Reads the ledger before anything runs, so that what is wrong with it is told at once."""
-    from invariants.ledger import LedgerError, known_issues
-
-    try:
-        known_issues()
-    except LedgerError as error:
-        raise CannotRun(str(error)) from None
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(package_name="freeze-invariants", prog_name="invariants")
 def app() -> None:
@@ -99,7 +89,7 @@ def verify(
 
     from invariants.suite.session import OptionError, Options, case_limit_of
 
-    _read_ledger()
+    command.read_ledger()
     try:
         Options.checked(
             list(backends),
@@ -184,7 +174,7 @@ def replay(
     from invariants.judge import judge
     from invariants.report.findings import text
 
-    _read_ledger()
+    command.read_ledger()
     read, lacks = read_offered(file)
     violated = False
     for name in _backends_of({**read.realisations, **lacks}, backends):

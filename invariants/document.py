@@ -38,6 +38,20 @@ Number = Annotated[
 ]
 
 
+#: How much of what a file holds a message repeats.
+ECHOED = 80
+
+
+def echoed(value: Any) -> str:
+    """What a file holds, as a message repeats it: as Python writes it, with an end to it."""
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """`text` with an end to it."""
+    return text if len(text) <= ECHOED else f"{text[: ECHOED - 1]}…"
+
+
 def plainly(errors: Sequence[Any]) -> str:
     """The first of pydantic's errors in the words of a file, with what else the field may hold."""
     first, place = errors[0], _place(errors[0])

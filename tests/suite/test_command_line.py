@@ -87,7 +87,18 @@ def said_of(
     return said
 
 
-@pytest.mark.parametrize("command", [("verify",), ("replay", "case.json")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("verify",),
+        ("replay", "case.json"),
+        ("gate", "--baseline", "current", "--candidate", "current"),
+        ("report", "result.json"),
+        ("record", "-o", "recording"),
+        ("bisect", "keras", "--good", "3.1", "--bad", "3.2"),
+    ],
+    ids=lambda command: command[0],
+)
 def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
     command: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
@@ -101,6 +112,7 @@ def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
         (first + "\nluck = 1", "there is no field 'luck'"),
         ("versions = {}", "versions names none of tensorflow and keras"),
         ('versions = { keras = "" }', "the specifier of keras is empty"),
+        (first + '\nwanted = { mode = "tpae" }', "wanted: mode must be one of tape, "),
     ):
         edited = shipped.replace(first, wrong, 1)
         monkeypatch.setattr(ledger, "_shipped", lambda edited=edited: edited)
