@@ -166,7 +166,7 @@ def _placed(case: Case, name: str, device: str | None) -> Case:
 def replay(
     file: Path, backends: tuple[str, ...], device: str | None, ignore_known_issues: bool
 ) -> None:
-    """Run a saved case again and judge it: 0 all holds, 1 a violation."""
+    """Run a saved case again and judge it: 0 all holds, 1 a violation, 2 nothing could run it."""
     from invariants.backends import versions
     from invariants.backends.needs import missing_modes
     from invariants.backends.probing import absent
@@ -176,8 +176,9 @@ def replay(
 
     command.read_ledger()
     read, lacks = read_offered(file)
+    names = _backends_of({**read.realisations, **lacks}, backends)
     violated = False
-    for name in _backends_of({**read.realisations, **lacks}, backends):
+    for name in names:
         if name in lacks:
             has = ", ".join(" ".join(package) for package in versions(name).items())
             print(f"unsupported: {name} ({has}): {lacks[name]}\n")
@@ -207,6 +208,8 @@ def replay(
         if measures.elements and measures.uninformative == measures.elements:
             print(f"{name}: no element could be judged; rounding alone decides all of them")
         violated = violated or bool(verdict.violations)
+    if lacks.keys() >= {*names}:
+        raise CannotRun(f"nothing has run: {' and '.join(names)} cannot express the case")
     sys.exit(1 if violated else 0)
 
 

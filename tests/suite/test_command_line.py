@@ -248,12 +248,45 @@ def test_what_a_backend_lacks_is_told_with_its_reason_and_the_case_runs_on_the_o
     monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
     with pytest.raises(SystemExit) as left:
         main()
-    said = capsys.readouterr().out
-    assert left.value.code == 0
+    said, refused = capsys.readouterr()
+    # Where nothing has run nothing holds: a script that goes by the exit code must see that.
+    alone = chosen != "all"
+    assert left.value.code == (2 if alone else 0)
+    line = f"invariants: nothing has run: {backend} cannot express the case\n"
+    assert refused == (line if alone else "")
     has = ", ".join(f"{name} {version}" for name, version in versions(backend).items())
     assert f"unsupported: {backend} ({has}): {words}" in said
     assert f"{backend}: not run, 1 not offered\n" in said
-    assert (f"{other}: 0 violations" in said) == (chosen == "all")
+    assert (f"{other}: 0 violations" in said) != alone
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("optimizer", {"kind": "lion"}, "optimizer: torch has no lion"),
+        ("accumulation", 2, "accumulation: Gradients accumulate in the grad of leaf tensors"),
+    ],
+)
+def test_a_case_that_is_of_torch_alone_and_that_torch_lacks_is_no_success(
+    field: str,
+    value: object,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = json.loads(simple_case().to_json())
+    document["realisations"].pop("tensorflow", None)
+    document[field] = value
+    file = tmp_path / "case.json"
+    file.write_text(json.dumps(document))
+    monkeypatch.setattr(sys, "argv", ["invariants", "replay", str(file)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said, refused = capsys.readouterr()
+    assert left.value.code == 2
+    assert words in said
+    assert refused == "invariants: nothing has run: torch cannot express the case\n"
 
 
 def test_what_no_backend_could_run_is_bad_input_whatever_one_lacks(
