@@ -172,12 +172,13 @@ def replay(
     from invariants.backends.probing import absent
     from invariants.backends.runner import BackendUnavailable
     from invariants.judge import judge
+    from invariants.observation import NOT_OFFERED
     from invariants.report.findings import text
 
     command.read_ledger()
     read, lacks = read_offered(file)
     names = _backends_of({**read.realisations, **lacks}, backends)
-    violated = False
+    violated, idle = False, {*lacks}
     for name in names:
         if name in lacks:
             has = ", ".join(" ".join(package) for package in versions(name).items())
@@ -194,6 +195,9 @@ def replay(
             verdict = judge(case, name, repeat=True, ignore_known_issues=ignore_known_issues)
         except BackendUnavailable as error:
             raise CannotRun(str(error)) from None
+        errors = verdict.evidence.observation.errors.values()
+        if any(error.kind == NOT_OFFERED for error in errors):
+            idle.add(name)
         for finding in verdict.findings:
             print(text(case, finding) + "\n")
         measures = verdict.measures
@@ -208,7 +212,7 @@ def replay(
         if measures.elements and measures.uninformative == measures.elements:
             print(f"{name}: no element could be judged; rounding alone decides all of them")
         violated = violated or bool(verdict.violations)
-    if lacks.keys() >= {*names}:
+    if idle >= {*names}:
         raise CannotRun(f"nothing has run: {' and '.join(names)} cannot express the case")
     sys.exit(1 if violated else 0)
 

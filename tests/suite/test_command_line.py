@@ -20,7 +20,7 @@ from invariants import ledger
 from invariants.backends import versions
 from invariants.backends.probing import absent
 from invariants.cli import main
-from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.suite.plugin import _options
 from invariants.suite.session import Options
 
@@ -287,6 +287,21 @@ def test_a_case_that_is_of_torch_alone_and_that_torch_lacks_is_no_success(
     assert left.value.code == 2
     assert words in said
     assert refused == "invariants: nothing has run: torch cannot express the case\n"
+
+
+def test_a_case_that_the_installed_release_lacks_a_part_of_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = replace(CONTRACTS["torch"], without={"eager": "a later mode"})
+    monkeypatch.setattr(Contract, "of", lambda contract, installed: old)
+    file = tmp_path / "case.json"
+    file.write_text(simple_case().to_json())
+    monkeypatch.setattr(sys, "argv", ["invariants", "replay", str(file), "--backend", "torch"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    line = "invariants: nothing has run: torch cannot express the case\n"
+    assert capsys.readouterr().err == line
 
 
 def test_what_no_backend_could_run_is_bad_input_whatever_one_lacks(
