@@ -32,7 +32,7 @@ from invariants.architecture.graph import Architecture, within
 from invariants.architecture.layers.base import Layer, ShapeError
 from invariants.average import Average, not_averaged
 from invariants.course import Moment, course, is_construction
-from invariants.document import Document, plainly
+from invariants.document import Document, echoed, plainly, shortened
 from invariants.freezing import Flags
 from invariants.objective import Penalty, Term
 from invariants.optimizer import Clip, Optimizer, Positive, not_expressed, refused
@@ -92,7 +92,7 @@ def _read_array(document: Any) -> np.ndarray:
     if not isinstance(values, list) or not all(type(v) in (int, float) for v in values):
         raise ValueError('"values" is a flat list of numbers')
     if len(values) != math.prod(shape):
-        raise ValueError(f"{len(values)} values do not fill the shape {shape}")
+        raise ValueError(f"{len(values)} values do not fill the shape {echoed(shape)}")
     try:
         array = np.array(values, dtype=np.float64).reshape(shape)
     except OverflowError:
@@ -466,14 +466,14 @@ class Case(Document):
         parameters = self.architecture.parameters
         for name in self.weights:
             if name not in parameters:
-                raise CaseError(f"weights: the architecture has no parameter {name!r}")
+                raise CaseError(f"weights: the architecture has no parameter {echoed(name)}")
         for name, parameter in parameters.items():
             if name not in self.weights:
                 raise CaseError(f"weights: {name} is missing")
             array = self.weights[name]
             if array.shape != parameter.shape:
                 raise CaseError(
-                    f"weights: {name} has shape {list(array.shape)}, "
+                    f"weights: {name} has shape {echoed(list(array.shape))}, "
                     f"the architecture needs {list(parameter.shape)}"
                 )
             self._check_exact(f"weights: {name}", array, {self.dtype})
@@ -495,7 +495,7 @@ class Case(Document):
         for number, term in enumerate(self.objective):
             where = f"objective[{number}]"
             if term.output >= len(outputs):
-                raise CaseError(f"{where}: the network has no output {term.output}")
+                raise CaseError(f"{where}: the network has no output {echoed(term.output)}")
             shape = outputs[term.output].shape
             if term.loss in CLASSIFYING and len(shape) > 3:
                 raise CaseError(f"{where}: {term.loss} does not take {list(shape)}")
@@ -503,12 +503,13 @@ class Case(Document):
                 raise CaseError(f"{where}: batchmean is a reduction of losses without weights")
         for name in self.penalties:
             if name not in self.architecture.weights:
-                raise CaseError(f"penalties: there is no weight {name!r}")
+                raise CaseError(f"penalties: there is no weight {echoed(name)}")
 
     def _check_groups(self) -> None:
         for module in self.groups:
             if not module or module not in self.architecture.modules:
-                raise CaseError(f"groups: there is no layer or submodule with weights {module!r}")
+                said = f"no layer or submodule with weights {echoed(module)}"
+                raise CaseError(f"groups: there is {said}")
             if any(other != module and within(module, other) for other in self.groups):
                 raise CaseError(f"groups: {module} lies in another group")
 
@@ -574,7 +575,7 @@ class Case(Document):
     @staticmethod
     def _check_shape(where: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
         if array.shape != shape:
-            raise CaseError(f"{where} has shape {list(array.shape)}, not {list(shape)}")
+            raise CaseError(f"{where} has shape {echoed(list(array.shape))}, not {list(shape)}")
 
     @staticmethod
     def _check_indices(where: str, array: np.ndarray, count: int) -> None:
@@ -593,24 +594,23 @@ class Case(Document):
         )
         for batch in batches:
             if batch >= len(self.batches):
-                raise CaseError(f"{where}: there is no batch {batch}")
+                raise CaseError(f"{where}: there is no batch {echoed(batch)}")
         if isinstance(action, Evaluate) and action.training and self.architecture.stochastic:
             raise CaseError(f"{where}: what random layers draw in an evaluation is not known")
         if isinstance(action, Freeze | Thaw) and action.target not in (
             *self.architecture.modules,
             *self.architecture.weights,
         ):
-            raise CaseError(
-                f"{where}: {action.target!r} is no weight, layer or submodule with weights here"
-            )
+            target = echoed(action.target)
+            raise CaseError(f"{where}: {target} is no weight, layer or submodule with weights here")
 
     def _check_realisation(self, backend: str, realisation: Realisation) -> None:
-        where = f"realisations: {backend}"
+        where = f"realisations: {shortened(backend)}"
         contract = CONTRACTS.get(backend)
         if contract is None:
             raise CaseError(f"{where}: unknown backend; there are {', '.join(CONTRACTS)}")
         if realisation.mode not in contract.mode_names:
-            raise CaseError(f"{where}: unknown mode {realisation.mode!r}")
+            raise CaseError(f"{where}: unknown mode {echoed(realisation.mode)}")
         dtypes = dict.fromkeys((self.dtype, *self.dtypes))
         asked = self.architecture.asked
         mode = contract.mode(realisation.mode)
@@ -636,10 +636,11 @@ class Case(Document):
         domains = {option.name: option.values for option in contract.options}
         for name in realisation.options:
             if name not in domains:
-                raise CaseError(f"{where}: there is no option {name!r}, but {', '.join(domains)}")
+                known = ", ".join(domains)
+                raise CaseError(f"{where}: there is no option {echoed(name)}, but {known}")
         for name, value in realisation.options.items():
             if value not in domains[name]:
-                raise CaseError(f"{where}: {name} cannot be {value!r}")
+                raise CaseError(f"{where}: {name} cannot be {echoed(value)}")
             if contract.mode(realisation.mode).traits.get(name, value) != value:
                 raise CaseError(f"{where}: {name} cannot be {value!r} in {realisation.mode}")
         reason = refused(self.optimizer, contract, self.options(backend), bool(self.groups))
@@ -665,11 +666,12 @@ class Case(Document):
             averaged = self.average is not None
             allowed = ways_of(action, self.architecture, contract, mode, averaged)
             if name not in allowed:
-                here = f"{where}: ways[{number}]"
+                article = "an" if action.action[0] in "aeiou" else "a"
+                here = f"{where}: ways[{number}]: {article} {action.action}"
                 if allowed == (None,):
-                    raise CaseError(f"{here}: a {action.action} has no way")
+                    raise CaseError(f"{here} has no way")
                 said = " or ".join(str(way) for way in allowed)
-                raise CaseError(f"{here}: a {action.action} here goes by {said}")
+                raise CaseError(f"{here} here goes by {said}")
             if isinstance(action, Freeze | Thaw):
                 options = self.options(contract.backend)
                 reason = not_by(
@@ -793,7 +795,7 @@ def not_by(
 def not_placed(device: str, mode: str, dtypes: Iterable[Dtype], contract: Contract) -> str:
     """Why a device does not run what a mode computes in some formats; "" where it does."""
     if device not in contract.device_names:
-        return f"unknown device {device!r}, it has {' and '.join(contract.device_names)}"
+        return f"unknown device {echoed(device)}, it has {' and '.join(contract.device_names)}"
     row = contract.device(device)
     if mode in row.without:
         return f"no {mode} on {device}: {row.without[mode]}"
@@ -869,7 +871,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one object")
+        raise ValueError(f"{echoed(twice)} stands twice in one object")
     return document
 
 
@@ -882,6 +884,21 @@ def _step_without_optimizer(document: dict[str, Any]) -> str:
         if isinstance(action, dict) and action.get("action") == "step":
             return f"optimizer: program[{number}] is a step, and the case has no optimizer"
     return ""
+
+
+def _halves(document: Any, place: str = "") -> Iterator[str]:
+    """The places of texts with half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    if isinstance(document, str):
+        if any("\ud800" <= character <= "\udfff" for character in document):
+            yield place
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            inside = f"{place}.{name}" if place else name
+            yield from _halves(name, inside)
+            yield from _halves(value, inside)
+    elif isinstance(document, list):
+        for number, value in enumerate(document):
+            yield from _halves(value, f"{place}[{number}]")
 
 
 def from_json(text: str | bytes) -> Case:
@@ -906,11 +923,15 @@ def _parsed(text: str | bytes) -> Case:
         raise CaseError("not a case: the file holds no JSON object")
     schema = document.get("schema")
     if schema != SCHEMA or type(schema) is not int:
-        raise CaseError(f"schema: this version reads schema {SCHEMA}, the file has {schema!r}")
+        raise CaseError(
+            f"schema: this version reads schema {SCHEMA}, the file has {echoed(schema)}"
+        )
     try:
         return _adapter().validate_json(text)
     except ValidationError as error:
-        said = plainly(error.errors(include_url=False))
+        half = next(_halves(document), "")
+        said = f"{shortened(half)}: holds half of a surrogate pair" if half else ""
+        said = said or plainly(error.errors(include_url=False))
         raise CaseError(_step_without_optimizer(document) or said) from None
 
 

@@ -39,16 +39,6 @@ class CannotRun(Exception):
     """Something that keeps a command from running, in one line."""
 
 
-def _read_ledger() -> None:
-    """Reads the ledger before anything runs, so that what is wrong with it is told at once."""
-    from invariants.ledger import LedgerError, known_issues
-
-    try:
-        known_issues()
-    except LedgerError as error:
-        raise CannotRun(str(error)) from None
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(package_name="freeze-invariants", prog_name="invariants")
 def app() -> None:
@@ -99,7 +89,7 @@ def verify(
 
     from invariants.suite.session import OptionError, Options, case_limit_of
 
-    _read_ledger()
+    command.read_ledger()
     try:
         Options.checked(
             list(backends),
@@ -176,18 +166,20 @@ def _placed(case: Case, name: str, device: str | None) -> Case:
 def replay(
     file: Path, backends: tuple[str, ...], device: str | None, ignore_known_issues: bool
 ) -> None:
-    """Run a saved case again and judge it: 0 all holds, 1 a violation."""
+    """Run a saved case again and judge it: 0 all holds, 1 a violation, 2 nothing could run it."""
     from invariants.backends import versions
     from invariants.backends.needs import missing_modes
     from invariants.backends.probing import absent
     from invariants.backends.runner import BackendUnavailable
     from invariants.judge import judge
+    from invariants.observation import NOT_OFFERED
     from invariants.report.findings import text
 
-    _read_ledger()
+    command.read_ledger()
     read, lacks = read_offered(file)
-    violated = False
-    for name in _backends_of({**read.realisations, **lacks}, backends):
+    names = _backends_of({**read.realisations, **lacks}, backends)
+    violated, idle = False, {*lacks}
+    for name in names:
         if name in lacks:
             has = ", ".join(" ".join(package) for package in versions(name).items())
             print(f"unsupported: {name} ({has}): {lacks[name]}\n")
@@ -203,6 +195,9 @@ def replay(
             verdict = judge(case, name, repeat=True, ignore_known_issues=ignore_known_issues)
         except BackendUnavailable as error:
             raise CannotRun(str(error)) from None
+        errors = verdict.evidence.observation.errors.values()
+        if any(error.kind == NOT_OFFERED for error in errors):
+            idle.add(name)
         for finding in verdict.findings:
             print(text(case, finding) + "\n")
         measures = verdict.measures
@@ -217,6 +212,8 @@ def replay(
         if measures.elements and measures.uninformative == measures.elements:
             print(f"{name}: no element could be judged; rounding alone decides all of them")
         violated = violated or bool(verdict.violations)
+    if idle >= {*names}:
+        raise CannotRun(f"nothing has run: {' and '.join(names)} cannot express the case")
     sys.exit(1 if violated else 0)
 
 

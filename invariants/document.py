@@ -38,6 +38,20 @@ Number = Annotated[
 ]
 
 
+#: How much of what a file holds a message repeats.
+ECHOED = 80
+
+
+def echoed(value: Any) -> str:
+    """What a file holds, as a message repeats it: as Python writes it, with an end to it."""
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """`text` with an end to it."""
+    return text if len(text) <= ECHOED else f"{text[: ECHOED - 1]}…"
+
+
 def plainly(errors: Sequence[Any]) -> str:
     """The first of pydantic's errors in the words of a file, with what else the field may hold."""
     first, place = errors[0], _place(errors[0])
@@ -45,7 +59,7 @@ def plainly(errors: Sequence[Any]) -> str:
         return _said(first)
     alike = errors if len(place) < len(first["loc"]) else [first]
     allowed = dict.fromkeys(_said(error) for error in alike if _place(error) == place)
-    return f"{'.'.join(map(str, place))}: {', or '.join(allowed)}"
+    return f"{'.'.join(shortened(str(part)) for part in place)}: {', or '.join(allowed)}"
 
 
 def _place(error: Any) -> tuple[Any, ...]:
@@ -59,7 +73,7 @@ def _said(error: Any) -> str:
     kind, context = error["type"], error.get("ctx", {})
     if kind == "union_tag_invalid":
         what = context["discriminator"].strip("'")
-        return f"unknown {what} {context['tag']!r}"
+        return f"unknown {what} {echoed(context['tag'])}"
     if kind in ("missing", "union_tag_not_found"):
         return "is missing" if kind == "missing" else "says not what kind it is"
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):

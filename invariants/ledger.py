@@ -8,8 +8,9 @@ as if the contract said so: the narrowest condition there is.
 from __future__ import annotations
 
 import math
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from importlib import resources
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from invariants.backends import BACKENDS, versions
+from invariants.document import echoed
 from invariants.finding import Finding
 from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.oracle.contract.domains import misfit
@@ -69,9 +71,11 @@ def parse(text: str) -> tuple[KnownIssue, ...]:
     """The entries in the TOML `text`; raises LedgerError."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # it limits neither numbers nor nesting itself
         raise LedgerError(f"not TOML: {error}") from None
-    entries = document.get("issue", [])
+    entries = document.pop("issue", [])
+    if document:
+        raise LedgerError(f"holds tables [[issue]] and nothing else, not {echoed(min(document))}")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise LedgerError("issues are tables: [[issue]]")
     issues = tuple(_entry(number, entry) for number, entry in enumerate(entries))
@@ -95,8 +99,14 @@ _KINDS: dict[str, tuple[type, str]] = {
 }
 
 
+#: An id names files, is a column of tables, and stands in labels that join ids by " + ".
+_ID = re.compile(r"[a-z0-9]+([-.][a-z0-9]+)*")
+
+
 def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
-    where = f"issue {number + 1} ({entry.get('id', 'no id')})"
+    name = entry.get("id", "no id")
+    fits = isinstance(name, str) and bool("id" not in entry or _ID.fullmatch(name))
+    where = f"issue {number + 1} ({name if fits else echoed(name)})"
     absent = {MISSING}
     required = [f.name for f in fields(KnownIssue) if {f.default, f.default_factory} == absent]
     missing = [name for name in required if name not in entry]
@@ -104,30 +114,67 @@ def _entry(number: int, entry: dict[str, Any]) -> KnownIssue:
         raise LedgerError(f"{where}: {missing[0]} is missing")
     unknown = sorted(set(entry) - set(KnownIssue.__dataclass_fields__))
     if unknown:
-        raise LedgerError(f"{where}: there is no field {unknown[0]!r}")
+        raise LedgerError(f"{where}: there is no field {echoed(unknown[0])}")
     for name, value in entry.items():
         kind, called = _KINDS.get(name, (str, "a text"))
         if not isinstance(value, kind):
-            raise LedgerError(f"{where}: {name} must be {called}, not {value!r}")
+            raise LedgerError(f"{where}: {name} must be {called}, not {echoed(value)}")
+    if not fits:
+        raise LedgerError(f"{where}: id must be words in lower case, joined by hyphens")
     if entry["backend"] not in BACKENDS:
-        raise LedgerError(f"{where}: unknown backend {entry['backend']!r}")
+        raise LedgerError(f"{where}: unknown backend {echoed(entry['backend'])}")
+    if not entry["properties"]:
+        raise LedgerError(f"{where}: properties names none of {', '.join(PROPERTIES)}")
     for name in entry["properties"]:
         if name not in [*PROPERTIES]:
             known = ", ".join(PROPERTIES)
-            raise LedgerError(f"{where}: unknown property {name!r}, there are {known}")
+            raise LedgerError(f"{where}: unknown property {echoed(name)}, there are {known}")
     offered = CONTRACTS[entry["backend"]].mode_names
     for mode in entry.get("modes", ()):
         if mode not in offered:
             known = ", ".join(offered)
-            raise LedgerError(f"{where}: unknown mode {mode!r}, there are {known}")
+            raise LedgerError(f"{where}: unknown mode {echoed(mode)}, there are {known}")
+    if not entry["as_if"]:
+        raise LedgerError(f"{where}: as_if names no point, so that it would label nothing")
+    for name in ("as_if", "wanted"):
+        if not _finite(entry.get(name, {})):
+            raise LedgerError(f"{where}: {name} holds a number that is not finite")
     for point, value in entry["as_if"].items():
         if point not in CONTRACTS[entry["backend"]].clauses:
-            raise LedgerError(f"{where}: the contract has no point {point!r}")
+            raise LedgerError(f"{where}: the contract has no point {echoed(point)}")
         wanted = misfit(point, value)
         if wanted:
-            raise LedgerError(f"{where}: {point} must be {wanted}, not {value!r}")
+            raise LedgerError(f"{where}: {point} must be {wanted}, not {echoed(value)}")
+    _check_wanted(where, entry)
     lists = {name: tuple(entry.get(name, ())) for name in ("properties", "modes")}
     return KnownIssue(**{**entry, **lists, "versions": _specifiers(where, entry)})
+
+
+def _finite(value: Any) -> bool:
+    """Whether all numbers in a value of TOML are finite."""
+    if isinstance(value, dict):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _check_wanted(where: str, entry: dict[str, Any]) -> None:
+    """Raises LedgerError for what no case can be drawn with."""
+    if not entry.get("wanted"):
+        return
+    # Here, for it imports Hypothesis: who replays a case without findings need not wait for that.
+    from invariants.generate.cases import Wanted, cases
+
+    known = [one.name for one in fields(Wanted)]
+    for name in entry["wanted"]:
+        if name not in known:
+            said = f"there is no field {echoed(name)}, but {', '.join(known)}"
+            raise LedgerError(f"{where}: wanted: {said}")
+    try:
+        cases([entry["backend"]], **entry["wanted"])
+    except ValueError as error:
+        raise LedgerError(f"{where}: wanted: {error}") from None
 
 
 def _specifiers(where: str, entry: dict[str, Any]) -> dict[str, SpecifierSet]:
@@ -138,16 +185,36 @@ def _specifiers(where: str, entry: dict[str, Any]) -> dict[str, SpecifierSet]:
     specifiers = {}
     for package, text in entry["versions"].items():
         if package not in packages:
-            raise LedgerError(f"{where}: versions are of {' and '.join(packages)}, not {package!r}")
+            known = " and ".join(packages)
+            raise LedgerError(f"{where}: versions are of {known}, not {echoed(package)}")
+        said = f"{where}: {echoed(text)} is no version specifier of {package}"
         try:
-            specifiers[package] = SpecifierSet(text if isinstance(text, str) else repr(text))
-        except InvalidSpecifier:
-            raise LedgerError(
-                f"{where}: {text!r} is no version specifier of {package}, such as '>=2.13,<2.14'"
-            ) from None
-        if not specifiers[package]:
+            specifier = SpecifierSet(text if isinstance(text, str) else repr(text))
+            possible = any(specifier.contains(one, prereleases=True) for one in _about(specifier))
+        except (InvalidSpecifier, InvalidVersion):
+            raise LedgerError(f"{said}, such as '>=2.13,<2.14'") from None
+        if not specifier:
             raise LedgerError(f"{where}: the specifier of {package} is empty, that is any version")
+        if not possible:
+            raise LedgerError(f"{said} that a version can satisfy")
+        specifiers[package] = specifier
     return specifiers
+
+
+def _about(specifier: SpecifierSet) -> Iterator[Version]:
+    """The versions that bounds name, those beside them, and a late one: if any is allowed, one is.
+
+    Raises InvalidVersion for a bound that names none, which `===` lets pass.
+    """
+    yield Version("99999")
+    for bound in specifier:
+        named = Version(bound.version.removesuffix(".*"))
+        yield named
+        yield Version(f"{named.base_version}.0.0.0.1")
+        counted = [place for place, number in enumerate(named.release) if number]
+        if counted:
+            *first, last = named.release[: counted[-1] + 1]
+            yield Version(".".join(map(str, (*first, last - 1, 99999))))
 
 
 @lru_cache(maxsize=1)
@@ -155,6 +222,12 @@ def known_issues() -> tuple[KnownIssue, ...]:
     """The entries that ship with the package; raises LedgerError, naming the file."""
     try:
         return parse(_shipped())
+    except OSError as error:
+        said = f"cannot be read: {error.strerror or error}; install the package anew"
+        raise LedgerError(f"known_issues.toml: {said}") from None
+    except UnicodeDecodeError as error:
+        said = f"not text in UTF-8: {error.reason} at byte {error.start}"
+        raise LedgerError(f"known_issues.toml: {said}") from None
     except LedgerError as error:
         raise LedgerError(f"known_issues.toml: {error}") from None
 

@@ -186,6 +186,69 @@ def test_bad_input_is_refused_in_one_line_that_names_it(what: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+ENDLESS = "x" * 5000
+
+#: What a file holds that is endless.
+LONG: dict[str, str] = {
+    "a target": broken(("program", 0, "target"), ENDLESS),
+    "a shape": broken((*KERNEL[:2], "shape"), [1] * 5000),
+    "a shape that its values fill": broken(
+        KERNEL[:2], {"shape": [1] * 60 + [6], "values": [1.0] * 6}
+    ),
+    "a weight": broken(("weights", ENDLESS), {"shape": [1], "values": [1.0]}),
+    "a mode": broken(("realisations", "torch", "mode"), ENDLESS),
+    "a device": broken(("realisations", "torch", "device"), ENDLESS),
+    "a backend": broken(("realisations", ENDLESS), DOCUMENT["realisations"]["torch"]),
+    "an option": broken(("realisations", "torch", "options", ENDLESS), "x"),
+    "a value of an option": broken(("realisations", "torch", "options", "zero_grad"), ENDLESS),
+    "a group": broken(("groups", ENDLESS), 0.5),
+    "a penalised weight": broken(("penalties", ENDLESS), {"kind": "l2", "factor": 0.5}),
+    "a schema": broken(("schema",), ENDLESS),
+    "a kind of layer": broken(("architecture", "network", "members", 0, "kind"), ENDLESS),
+    "a field": broken((ENDLESS,), 1),
+    "a field twice": f'{{"{ENDLESS}": 1, "{ENDLESS}": 2}}',
+    "a number of a batch": broken(("program", 1, "batch"), 10**4000),
+    "a number of an output": broken(("objective", 0, "output"), 10**4000),
+    "a number of inputs": broken(("architecture", "network", "arity"), 10**4000),
+    "a number of a member": broken(("architecture", "network", "nodes", 0, "member"), 10**4000),
+    "a number of a tap": broken(("architecture", "taps"), [10**4000]),
+    "milestones": broken(("schedule",), {"kind": "multi_step", "milestones": [1] * 5000}),
+}
+
+
+@pytest.mark.parametrize("what", LONG)
+def test_a_message_repeats_no_more_than_the_beginning_of_what_is_long(what: str) -> None:
+    with pytest.raises(CaseError) as caught:
+        from_json(LONG[what])
+    message = str(caught.value)
+    assert len(message) < 400
+    assert "…" in message or what == "milestones"
+
+
+def test_half_of_a_surrogate_pair_is_named_with_its_place() -> None:
+    with pytest.raises(CaseError, match=r"^program\[0\]\.target: holds half of a surrogate pair$"):
+        from_json(broken(("program", 0, "target"), "dense_\ud800"))
+    with pytest.raises(CaseError, match=r"^weights\.\\udc00: holds half of a surrogate pair$"):
+        from_json(broken(("weights", "\udc00"), 1))
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ({"action": "evaluate", "batch": 0, "training": False}, "an evaluate here goes by"),
+        ({"action": "thaw", "target": "dense_0"}, "a thaw here goes by"),
+        ({"action": "gradient", "batch": 0}, "a gradient has no way$"),
+    ],
+)
+def test_a_way_that_there_is_not_is_told_in_good_english(action: object, words: str) -> None:
+    document = json.loads(TEXT)
+    document["program"].append(action)
+    for realisation in document["realisations"].values():
+        realisation["ways"].append("luck")
+    with pytest.raises(CaseError, match=words):
+        from_json(json.dumps(document))
+
+
 INJECTION = "__import__('os').system('touch /tmp/injected')"
 
 

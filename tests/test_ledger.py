@@ -86,6 +86,48 @@ BAD: dict[str, tuple[str, str]] = {
         with_line("versions", 'versions = { torch = "" }'),
         "the specifier of torch is empty, that is any version",
     ),
+    "a version specifier that is no version": (
+        with_line("versions", 'versions = { torch = "===foo" }'),
+        "'===foo' is no version specifier of torch, such as",
+    ),
+    "versions that there cannot be": (
+        with_line("versions", 'versions = { torch = ">=3,<2" }'),
+        "'>=3,<2' is no version specifier of torch that a version can satisfy",
+    ),
+    "a field beside the issues": (
+        "foo = 1\n" + ENTRY,
+        r"\[\[issue\]\] .* not 'foo'",
+    ),
+    "issues by another name": (ENTRY.replace("[[issue]]", "[[issues]]"), "not 'issues'"),
+    "no property": (
+        with_line("properties", "properties = []"),
+        "properties names none of program_runs, ",
+    ),
+    "a contract that is the same": (
+        with_line("as_if", "as_if = {}"),
+        "as_if names no point",
+    ),
+    "a number that is not finite": (
+        with_line("as_if", "as_if = { softplus_linear_beyond = inf }"),
+        "as_if holds a number that is not finite",
+    ),
+    "an option that is no number": (
+        ENTRY + 'wanted = { layer = "layer_norm", options = { epsilon = nan } }\n',
+        "wanted holds a number that is not finite",
+    ),
+    "an empty id": (with_line("id", 'id = ""'), r"issue 1 \(''\): id must be words in lower case"),
+    "an id of two lines": (
+        with_line("id", r'id = "one\ntwo"'),
+        r"issue 1 \('one\\ntwo'\): id must be words in lower case",
+    ),
+    "an id that reads as two": (
+        with_line("id", 'id = "one + two"'),
+        r"issue 1 \('one \+ two'\): id must be words in lower case",
+    ),
+    "an id that is a path": (with_line("id", 'id = "../one"'), "id must be words in lower case"),
+    "an id that is endless": (with_line("id", f'id = "{"A" * 5000}"'), r"issue 1 \('A{78}…\): id"),
+    "a number of too many digits": (f"foo = {'9' * 5000}", "not TOML"),
+    "lists in lists without end": (f"foo = {'[' * 50_000}", "not TOML"),
     "a value that its point cannot have": (
         with_line("as_if", 'as_if = { leaky_relu_slope = "float23" }'),
         "leaky_relu_slope must be one of 'exact', 'float32', not 'float23'",
@@ -119,6 +161,27 @@ BAD: dict[str, tuple[str, str]] = {
         "unknown mode 'egaer', there are eager, ",
     ),
     "modes that are no list": (ENTRY + 'modes = "eager"\n', "modes must be a list, not 'eager'"),
+    **{
+        f"wanted: {line}": (
+            ENTRY + f"wanted = {{ {line} }}\n",
+            rf"issue 1 \(an-issue\): wanted: {words}",
+        )
+        for line, words in {
+            'colour = "red"': "there is no field 'colour', but layer, options, ",
+            'device = "cuda"': "there is no field 'device', but ",
+            'mode = "tape"': "mode must be one of eager, .*; got 'tape'",
+            'layer = "desne"': "layer must be one of dense, .*; got 'desne'",
+            "layer = 0": "layer must be one of dense, .*; got 0",
+            'optimizer = "lion"': "optimizer must be one of sgd, .*; got 'lion'",
+            'settings = ["clap"]': "settings must be one of clip, .*; got 'clap'",
+            'settings = "clip"': "settings must be a list of names; got 'clip'",
+            "options = { units = 3 }": "options are of a layer, and none is wanted",
+            'layer = "conv2d", options = { padding = "smae" }': "options: padding: should be",
+            'layer = "conv3d", options = { kernel_size = [1, 1] }': r"options: kernel_size\.2: is",
+            'realised = { optimizer_loop = "fuzed" }': "realised optimizer_loop must be one of",
+            'realised = "fused"': "realised must be a mapping",
+        }.items()
+    },
     "a title that is a number": (with_line("title", "title = 5"), "title must be a text, not 5"),
     **{f"{name} is missing": (with_line(name, ""), f"{name} is missing") for name in FIELDS},
 }
@@ -136,6 +199,41 @@ def test_the_entry_that_is_wrong_is_named() -> None:
     second = with_line("id", 'id = "another"').replace('"upstream_gradients"', '"luck"')
     with pytest.raises(LedgerError, match=r"issue 2 \(another\)"):
         parse(ENTRY + second)
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [">3", "<3", "<=0", ">2,<2.0.1", ">=2.15,!=2.15.*,<=3.1", "~=2.2,<2.3", "==2.*", "==2.0+cpu"],
+)
+def test_versions_that_there_can_be_are_taken(versions: str) -> None:
+    (issue,) = parse(with_line("versions", f'versions = {{ torch = "{versions}" }}'))
+    assert issue.versions == {"torch": SpecifierSet(versions)}
+
+
+@pytest.mark.parametrize(
+    "versions", [">3,<=3", "<0", "==1,==2", "==2.*,<1", ">=10,<10.0", ">=2.15,<2.16,!=2.15.*"]
+)
+def test_versions_that_there_cannot_be_are_not_taken(versions: str) -> None:
+    with pytest.raises(LedgerError, match="that a version can satisfy"):
+        parse(with_line("versions", f'versions = {{ torch = "{versions}" }}'))
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (b"\xff\xfe", "not text in UTF-8: invalid start byte at byte 0"),
+        (None, "cannot be read: No such file or directory; install the package anew"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_in_one_line(
+    held: bytes | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if held is not None:
+        (tmp_path / "known_issues.toml").write_bytes(held)
+    monkeypatch.setattr(ledger.resources, "files", lambda package: tmp_path)
+    known_issues.cache_clear()
+    with pytest.raises(LedgerError, match=f"known_issues.toml: {words}"):
+        known_issues()
 
 
 UNTOLD = {

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from invariants.architecture.layers import AnyLayer
 from invariants.architecture.layers.base import Layer, Parameter, ShapeError, Spec, describe
-from invariants.document import Document
+from invariants.document import Document, echoed
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -123,13 +123,15 @@ class _Placing:
         if depth > MAX_DEPTH:
             raise ShapeError(f"{path}: submodules nest deeper than {MAX_DEPTH}")
         if len(inputs) != block.arity:
-            raise ShapeError(f"{path or 'network'}: {len(inputs)} inputs, takes {block.arity}")
+            raise ShapeError(
+                f"{path or 'network'}: {len(inputs)} inputs, takes {echoed(block.arity)}"
+            )
         self._once(self.blocks, path, tuple(value.spec for value in inputs))
         values = list(inputs)
         for number, node in enumerate(block.nodes):
             where = f"{path or 'network'}, node {number}"
             if node.member >= len(block.members):
-                raise ShapeError(f"{where}: there is no member {node.member}")
+                raise ShapeError(f"{where}: there is no member {echoed(node.member)}")
             if any(i >= len(values) for i in node.inputs):
                 raise ShapeError(f"{where}: takes a value that no earlier node made")
             given = tuple(values[i] for i in node.inputs)
@@ -202,7 +204,7 @@ class Architecture(Document):
         last = self.output_values[0]
         for tap in self.taps:
             if not len(inputs) <= tap < last:
-                raise ShapeError(f"taps: value {tap} is no result before the last one")
+                raise ShapeError(f"taps: value {echoed(tap)} is no result before the last one")
         if len(set(self.taps)) < len(self.taps):
             raise ShapeError("taps: a value is put out twice")
         values = placing.block(self.network, "", inputs, 0, self.taps)

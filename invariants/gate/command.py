@@ -149,6 +149,16 @@ def _settings(*names: str) -> Callable[[Any], Any]:
     return add
 
 
+def read_ledger() -> None:
+    """Reads the ledger before anything runs, so that what is wrong with it is told at once."""
+    from invariants.ledger import LedgerError, known_issues
+
+    try:
+        known_issues()
+    except LedgerError as error:
+        raise GateError(str(error)) from None
+
+
 def _checked(**given: Any) -> Settings:
     from invariants.backends import BACKENDS
     from invariants.gate.running import Settings
@@ -217,6 +227,7 @@ def gate(
     from invariants.gate import environments, recording
     from invariants.gate.waivers import read
 
+    read_ledger()
     taken = read(known_issues) if known_issues else ()
     settings, watcher = _checked(**options, waivers=taken), _watcher()
     old = Path(baseline[0])
@@ -302,6 +313,7 @@ def show_report(result: Path, name: str, output: Path | None) -> None:
     from invariants.gate.result_file import read
     from invariants.report import formats
 
+    read_ledger()
     if name not in formats.FORMATS:
         raise GateError(f"unknown format {name!r}: choose from {', '.join(formats.FORMATS)}")
     held = read(result)
@@ -331,6 +343,7 @@ def record(requirements: tuple[str, ...], output: Path, **options: Any) -> None:
     from invariants.gate import environments
     from invariants.gate.running import recorded
 
+    read_ledger()
     settings, watcher = _checked(**options), _watcher()
     side = environments.side("baseline", requirements or ("current",))
     with terminated_as_interrupted():
@@ -362,6 +375,7 @@ def bisect(
     from invariants.gate.bisecting import bisected, is_version
     from invariants.report.gate import named
 
+    read_ledger()
     settings, watcher = _checked(**options), _watcher()
     _writable(report)
     for release in (good, bad):

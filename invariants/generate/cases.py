@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from invariants.architecture.graph import Architecture, overlap, within
 from invariants.architecture.layers import LAYERS
@@ -26,6 +27,7 @@ from invariants.case import (
     ways_of,
 )
 from invariants.course import is_construction
+from invariants.document import plainly
 from invariants.generate.architectures import draw_architecture
 from invariants.generate.choice import Drawn
 from invariants.generate.masks import draw_groups
@@ -504,22 +506,43 @@ def _checked(
     kinds = [k for k in LAYERS if not any(k in contract.lacks for contract in contracts)]
     _one_of("layer", wanted.layer, kinds)
     rules = [k for k in DRAWN if all(k in contract["optimizers"] for contract in contracts)]
-    options = [one.name for one in fields(LAYERS[wanted.layer])] if wanted.layer else []
-    for option in wanted.options:
-        _one_of("options", option, options)
-    realised = [option.name for contract in contracts for option in contract.options]
-    for option in wanted.realised:
-        _one_of("realised", option, realised)
+    _check_options(wanted, contracts)
     _one_of("optimizer", wanted.optimizer, rules)
     _one_of("loss", wanted.loss, [*LOSSES])
     _one_of("dtype", wanted.dtype, [*dict.fromkeys(_DTYPES)])
     _one_of("grain", wanted.grain, GRAINS)
+    if isinstance(wanted.settings, str):
+        raise ValueError(f"settings must be a list of names; got {wanted.settings!r}")
     for setting in wanted.settings:
         _one_of("settings", setting, [*SETTINGS, *BEGINNINGS])
     return followed, wanted, device
 
 
+def _check_options(wanted: Wanted, contracts: Sequence[Contract]) -> None:
+    """Raises ValueError for options of the layer, or of the script, that there are not."""
+    for what, given in (("options", wanted.options), ("realised", wanted.realised)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{what} must be a mapping of names to values; got {given!r}")
+    if wanted.options and not wanted.layer:
+        raise ValueError(f"options are of a layer, and none is wanted; got {dict(wanted.options)}")
+    for name, value in wanted.options.items():
+        layer = LAYERS[wanted.layer]
+        _one_of("options", name, [one.name for one in fields(layer)])
+        hints: dict[str, Any] = get_type_hints(layer, include_extras=True)
+        held: TypeAdapter[Any] = TypeAdapter(dict[str, hints[name]])  # type: ignore[valid-type]
+        option = {name: tuple(value) if isinstance(value, list) else value}
+        try:
+            held.validate_python(option, strict=True)
+        except ValidationError as error:
+            raise ValueError(f"options: {plainly(error.errors())}; got {value!r}") from None
+    options = [option for contract in contracts for option in contract.options]
+    for name, value in wanted.realised.items():
+        _one_of("realised", name, [option.name for option in options])
+        values = [one for option in options if option.name == name for one in option.values]
+        _one_of(f"realised {name}", value, [*dict.fromkeys(values)])
+
+
 def _one_of(field: str, value: str, known: Sequence[str]) -> None:
     """Raises ValueError for a value that is neither "" nor known."""
-    if value and value not in known:
+    if value != "" and value not in known:
         raise ValueError(f"{field} must be one of {', '.join(known)}; got {value!r}")

@@ -20,7 +20,7 @@ from invariants import ledger
 from invariants.backends import versions
 from invariants.backends.probing import absent
 from invariants.cli import main
-from invariants.oracle.contract import CONTRACTS
+from invariants.oracle.contract import CONTRACTS, Contract
 from invariants.suite.plugin import _options
 from invariants.suite.session import Options
 
@@ -87,7 +87,18 @@ def said_of(
     return said
 
 
-@pytest.mark.parametrize("command", [("verify",), ("replay", "case.json")])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("verify",),
+        ("replay", "case.json"),
+        ("gate", "--baseline", "current", "--candidate", "current"),
+        ("report", "result.json"),
+        ("record", "-o", "recording"),
+        ("bisect", "keras", "--good", "3.1", "--bad", "3.2"),
+    ],
+    ids=lambda command: command[0],
+)
 def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
     command: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
@@ -101,6 +112,7 @@ def test_a_ledger_that_is_wrong_is_named_before_anything_runs(
         (first + "\nluck = 1", "there is no field 'luck'"),
         ("versions = {}", "versions names none of tensorflow and keras"),
         ('versions = { keras = "" }', "the specifier of keras is empty"),
+        (first + '\nwanted = { mode = "tpae" }', "wanted: mode must be one of tape, "),
     ):
         edited = shipped.replace(first, wrong, 1)
         monkeypatch.setattr(ledger, "_shipped", lambda edited=edited: edited)
@@ -236,12 +248,60 @@ def test_what_a_backend_lacks_is_told_with_its_reason_and_the_case_runs_on_the_o
     monkeypatch.setattr(sys, "argv", ["invariants", *arguments])
     with pytest.raises(SystemExit) as left:
         main()
-    said = capsys.readouterr().out
-    assert left.value.code == 0
+    said, refused = capsys.readouterr()
+    # Where nothing has run nothing holds: a script that goes by the exit code must see that.
+    alone = chosen != "all"
+    assert left.value.code == (2 if alone else 0)
+    line = f"invariants: nothing has run: {backend} cannot express the case\n"
+    assert refused == (line if alone else "")
     has = ", ".join(f"{name} {version}" for name, version in versions(backend).items())
     assert f"unsupported: {backend} ({has}): {words}" in said
     assert f"{backend}: not run, 1 not offered\n" in said
-    assert (f"{other}: 0 violations" in said) == (chosen == "all")
+    assert (f"{other}: 0 violations" in said) != alone
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("optimizer", {"kind": "lion"}, "optimizer: torch has no lion"),
+        ("accumulation", 2, "accumulation: Gradients accumulate in the grad of leaf tensors"),
+    ],
+)
+def test_a_case_that_is_of_torch_alone_and_that_torch_lacks_is_no_success(
+    field: str,
+    value: object,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = json.loads(simple_case().to_json())
+    document["realisations"].pop("tensorflow", None)
+    document[field] = value
+    file = tmp_path / "case.json"
+    file.write_text(json.dumps(document))
+    monkeypatch.setattr(sys, "argv", ["invariants", "replay", str(file)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said, refused = capsys.readouterr()
+    assert left.value.code == 2
+    assert words in said
+    assert refused == "invariants: nothing has run: torch cannot express the case\n"
+
+
+def test_a_case_that_the_installed_release_lacks_a_part_of_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = replace(CONTRACTS["torch"], without={"eager": "a later mode"})
+    monkeypatch.setattr(Contract, "of", lambda contract, installed: old)
+    file = tmp_path / "case.json"
+    file.write_text(simple_case().to_json())
+    monkeypatch.setattr(sys, "argv", ["invariants", "replay", str(file), "--backend", "torch"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    line = "invariants: nothing has run: torch cannot express the case\n"
+    assert capsys.readouterr().err == line
 
 
 def test_what_no_backend_could_run_is_bad_input_whatever_one_lacks(
