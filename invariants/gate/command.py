@@ -226,7 +226,7 @@ def gate(
     _writable(report)
     with terminated_as_interrupted():
         result = _gated(before, after, settings, report, watcher)
-    sys.exit(1 if result.verdict == "worse" else 0)
+    sys.exit({"worse": 1, "no worse": 0}.get(result.verdict, 2))
 
 
 def _gated(

@@ -2,7 +2,8 @@
 
 The head names the environment; behind it stands a message (backends/wire.py) for each case, written
 as soon as it has run, so that what was recorded survives whatever ends a run, and the run goes on
-behind it. Reading a file executes nothing in it.
+behind it. Behind the last case stands how many there are: a file without that was not finished, and
+is no baseline. Reading a file executes nothing in it.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from invariants.backends import BACKENDS, versions, wire
 from invariants.backends import record as run_case
-from invariants.backends import versions, wire
 from invariants.backends.places import Place
 from invariants.backends.probing import lacks
 from invariants.backends.runner import BackendUnavailable
@@ -28,7 +29,7 @@ from invariants.observation import DEATHS
 from invariants.suite.hunt import repeats
 
 #: Of this format; files of another one are refused by name.
-SCHEMA = 1
+SCHEMA = 2
 
 _KIND = "recording of freeze-invariants"
 
@@ -117,6 +118,7 @@ def written(
                 file.flush()
                 tell()
                 _check_deaths(head, records)
+            file.write(wire.packed({"cases": len(records)}))
     except OSError as error:
         raise GateError(f"cannot write to {path}: {error.strerror or error}") from None
     return Recording(head, tuple(records))
@@ -157,36 +159,45 @@ def _message(record: Record) -> bytes:
 
 
 def continued(path: Path, head: Head, corpus: Sequence[Entry]) -> list[Record]:
-    """The records that a killed run has left; the file is cut behind the last whole one.
+    """The records that a run has left, finished or not; the file is cut behind the last whole one.
 
     Raises GateError where they are of another environment or corpus.
     """
     records: list[Record] = []
     if not path.is_file():
         return records
-    with path.open("r+b") as file:
-        try:
-            found = _head(path, file)
-        except GateError:
-            return []
-        if found != head:
-            raise GateError(f"--resume: {path} is of {found.asked} in another environment")
-        end = file.tell()
-        try:
-            for record in _records(path, file):
-                if len(records) == len(corpus) or record.entry.name != corpus[len(records)].name:
-                    raise GateError(f"--resume: {path} is of another corpus")
-                # The very case that the other side has: what is expected of it is worked out once.
-                records.append(replace(record, entry=corpus[len(records)]))
-                end = file.tell()
-        except Damaged:
-            pass  # the case that was being written; it runs again
-        file.truncate(end)
+    try:
+        with path.open("r+b") as file:
+            try:
+                found = _head(path, file)
+            except GateError:
+                return []
+            if found != head:
+                raise GateError(f"--resume: {path} is of {found.asked} in another environment")
+            end = file.tell()
+            try:
+                for record in _records(path, file):
+                    done = len(records)
+                    if done == len(corpus) or record.entry.name != corpus[done].name:
+                        raise GateError(f"--resume: {path} is of another corpus")
+                    # The very case that the other side has: what is expected of it is worked out
+                    # once.
+                    records.append(replace(record, entry=corpus[done]))
+                    end = file.tell()
+            except Damaged:
+                pass  # the case that was being written, which runs again, or no end
+            file.truncate(end)
+    except OSError as error:
+        raise GateError(f"--resume: {path}: {error.strerror or error}") from None
     return records
 
 
 class Damaged(GateError):
     """A recording that is cut off, or no longer what was written."""
+
+
+class Unfinished(Damaged):
+    """A recording whose run was ended before its last case, or that is cut between two cases."""
 
 
 def is_recording(path: Path) -> bool:
@@ -232,9 +243,27 @@ def _head(path: Path, file: IO[bytes]) -> Head:
 
 
 def _records(path: Path, file: IO[bytes]) -> Iterator[Record]:
+    """The records behind a head; raises Damaged, also where the file does not end as it should."""
+    names: set[str] = set()
     while (value := _next(path, file)) is not None:
-        try:
-            entry = Entry(value["backend"], from_json(value["case"]))
-            yield Record(entry, value["points"], value["again"], value["lacks"])
-        except (KeyError, TypeError, CaseError) as error:
-            raise Damaged(f"{path} is damaged: {error}") from None
+        if value.keys() == {"cases"}:
+            if value["cases"] != len(names) or _next(path, file) is not None:
+                raise Damaged(f"{path} is damaged: it says {value['cases']} cases and has others")
+            return
+        record = _record(path, value)
+        if record.entry.name in names:
+            raise Damaged(f"{path} is damaged: it has the case {record.entry.name} twice")
+        names.add(record.entry.name)
+        yield record
+    raise Unfinished(f"{path} was not finished: record it again")
+
+
+def _record(path: Path, value: dict[str, Any]) -> Record:
+    try:
+        entry = Entry(value["backend"], from_json(value["case"]))
+        record = Record(entry, value["points"], value["again"], value["lacks"])
+    except (KeyError, TypeError, CaseError) as error:
+        raise Damaged(f"{path} is damaged: {error}") from None
+    if entry.backend not in BACKENDS or entry.backend not in entry.case.realisations:
+        raise Damaged(f"{path} is damaged: it has a case of an unknown backend {entry.backend!r}")
+    return record

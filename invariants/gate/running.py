@@ -23,6 +23,7 @@ from invariants.gate.errors import GateError, Stopped
 from invariants.gate.folder import cleared
 from invariants.gate.installing import installer
 from invariants.gate.judgement import judgement
+from invariants.gate.judging import UNJUDGED, Judged
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head, Recording
 from invariants.gate.result import Part, Ran, Result, counted, offers, unjudged
@@ -145,7 +146,11 @@ def corpus_of(
     for backend, contract in releases.items():
         if contract.release:
             watcher.say(f"{backend}: cases are drawn from what {contract.release} has")
-    return corpora.drawn(backends, settings.cases, settings.seed, settings.modes, releases)
+    corpus = corpora.drawn(backends, settings.cases, settings.seed, settings.modes, releases)
+    if not corpus:
+        modes, names = " or ".join(settings.modes), " and ".join(backends)
+        raise GateError(f"--mode: there is no case to run: {modes} is no mode of {names} here")
+    return corpus
 
 
 def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
@@ -254,6 +259,11 @@ def compared_sides(
     heads = sides[0].head, sides[1].head
     installed = {b: [head.packages[b] for head in heads] for b in heads[0].packages}
     changes, used = waivers.applied(compared(held.pairs, installed), taken, date.today())
+    if held.whole and not (any(change.worse for change in changes) or _some_judged(held.pairs)):
+        raise GateError(
+            f"none of {len(held.pairs):,} cases could be judged on both sides: "
+            "it is undecided whether the candidate is worse"
+        )
     by_name = {pair[0].entry.name: pair for pair in held.pairs}
     return Result(
         baseline=heads[0],
@@ -270,6 +280,11 @@ def compared_sides(
         interrupted="" if held.whole else "judging",
         ran=None if held.whole else Ran(*[len(side.records) for side in (sides[0], *sides)]),
     )
+
+
+def _some_judged(pairs: Sequence[tuple[Judged, Judged]]) -> bool:
+    """Whether some case says anything of both sides."""
+    return any(min(before.end, after.end) > UNJUDGED for before, after in pairs)
 
 
 def _recorded_before(baseline: Path, settings: Settings, watcher: Watcher) -> Recording:
@@ -347,8 +362,10 @@ def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
-    """The part of a recording that is of these backends."""
+    """The part of a recording that is of these backends; raises GateError where there is none."""
     records = tuple(record for record in old.records if record.entry.backend in backends)
+    if not records:
+        raise GateError(f"--baseline {old.head.asked}: no case of {' or '.join(backends)} in it")
     return Recording(old.head, records), [record.entry for record in records]
 
 

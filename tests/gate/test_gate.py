@@ -8,16 +8,21 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from patched import environment
+from rich.console import Console
 from tests_support import BLOCKING, simple_case
 
+from invariants.backends import wire
 from invariants.backends.places import HERE
 from invariants.cli import main
 from invariants.gate import corpus, folder, recording, running
+from invariants.gate.command import Progress
 from invariants.gate.corpus import Entry
+from invariants.gate.environments import Environment, Side
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
 from invariants.optimizer import Adam
@@ -107,7 +112,7 @@ def test_worse_is_refused_and_better_passes(
     # What is judged is the same again; how far a case is reduced is a matter of time.
     before = result(tmp_path / "a")
     recorded = (tmp_path / "a" / "candidate.recording").read_bytes()
-    (tmp_path / "a" / "candidate.recording").write_bytes(recorded[:-20])  # killed while it wrote
+    (tmp_path / "a" / "candidate.recording").write_bytes(recorded[:-200])  # killed while it wrote
     stale = tmp_path / "a" / "findings" / "stale"
     folder.named(tmp_path / "a", stale.name)
     stale.mkdir()
@@ -333,6 +338,9 @@ HEAD = Head("torch==2.13.0", "3.11.7", {"torch": {"torch": "2.13.0"}}, ("torch==
 ENTRIES = [Entry("torch", case) for case in CASES]
 
 
+HERE_TOO = Environment(Side("candidate", python=sys.executable, own=True), sys.executable)
+
+
 def nobody() -> None:
     pass
 
@@ -373,6 +381,68 @@ def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
         (tmp_path / "b").write_bytes(damaged)
         with pytest.raises(GateError, match=r"b is (damaged|no recording)"):
             recording.read(tmp_path / "b")
+
+
+def messages(path: Path) -> list[bytes]:
+    """The parts of a recording: its head, its cases, its end."""
+    with path.open("rb") as file:
+        return [*iter(lambda: wire.read(file) or b"", b"")]
+
+
+def test_a_recording_that_was_not_finished_is_no_baseline_and_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    recorded(tmp_path / "whole")
+    head, *cases, end = messages(tmp_path / "whole")
+    given = ("gate", "--baseline", "cut", "--candidate", "current")
+    for left in ([head], [head, *cases[:1]], [head, *cases]):
+        (tmp_path / "cut").write_bytes(b"".join(left))
+        assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+        said = capsys.readouterr().err
+        assert said == "invariants: cut was not finished: record it again\n"
+        done = recording.continued(tmp_path / "cut", HEAD, ENTRIES)
+        assert [record.entry for record in done] == ENTRIES[: len(left) - 1]
+        recording.written(tmp_path / "cut", HEAD, ENTRIES, HERE, nobody, done)
+        assert messages(tmp_path / "cut") == [head, *cases, end]
+    done = recording.continued(tmp_path / "whole", HEAD, ENTRIES)
+    recording.written(tmp_path / "whole", HEAD, ENTRIES, HERE, nobody, done)
+    assert messages(tmp_path / "whole") == [head, *cases, end]
+
+
+def test_a_recording_with_other_cases_than_were_written_is_refused(tmp_path: Path) -> None:
+    recorded(tmp_path / "a")
+    head, first, second, end = messages(tmp_path / "a")
+    unknown = wire.packed({**wire.unpacked(first), "backend": "jax"})
+    for parts, words in (
+        ([head, first, end], "it says 2 cases and has others"),
+        ([head, first, second, end, end], "it says 2 cases and has others"),
+        ([head, first, second, second, end], "twice"),
+        ([head, unknown, second, end], "an unknown backend 'jax'"),
+    ):
+        (tmp_path / "b").write_bytes(b"".join(parts))
+        with pytest.raises(GateError, match=f"b is damaged: .*{words}"):
+            recording.read(tmp_path / "b")
+
+
+def test_of_no_case_there_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking = [recording.Record(entry, [], None, "no such mode") for entry in ENTRIES]
+    side = recording.Recording(HEAD, tuple(lacking))
+    told = Console(file=StringIO())
+    with pytest.raises(GateError, match="none of 2 cases could be judged on both sides"):
+        running.compared_sides([side, side], ["a", "b"], 0, (), Progress(told))
+    recording.written(tmp_path / "a", HEAD, [], HERE, nobody)
+    monkeypatch.setattr(running, "environments_of", lambda sides, *given: [HERE_TOO])
+    given = ("gate", "--baseline", "a", "--candidate", "current")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    assert (
+        capsys.readouterr().err == "invariants: --baseline torch==2.13.0: no case of torch in it\n"
+    )
+    modes = running.Settings(modes=("eager",))
+    with pytest.raises(GateError, match="eager is no mode of tensorflow"):
+        running.corpus_of(None, ["tensorflow"], modes, Progress(told), [{}, {}])
 
 
 def test_a_recording_of_another_schema_is_refused(
@@ -429,7 +499,8 @@ def test_an_environment_that_crashes_all_the_time_is_given_up(tmp_path: Path) ->
     many = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(30)]
     with pytest.raises(GateError, match=r"11 of 11 cases ended their process, .* Crashed: SIGSEGV"):
         recording.written(tmp_path / "a", HEAD, many, Dying(), nobody)
-    assert len(recording.read(tmp_path / "a").records) == 11, "what was recorded is there"
+    left = recording.continued(tmp_path / "a", HEAD, many)
+    assert len(left) == 11, "what was recorded is there"
 
 
 def test_a_folder_without_room_is_named() -> None:
