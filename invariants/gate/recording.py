@@ -33,9 +33,6 @@ SCHEMA = 2
 
 _KIND = "recording of freeze-invariants"
 
-#: A side is given up when more cases than this end their process, and more than half of all.
-_DEATHS = 10
-
 
 @dataclass(frozen=True)
 class Head(Document):
@@ -101,7 +98,8 @@ def written(
 ) -> Recording:
     """Runs the corpus at a place and writes the recording as it goes; `tell` hears of each case.
 
-    done: what the file has already, as `continued` read it; it is gone on behind that.
+    done: what the file has already, as `continued` read it; it is gone on behind that. Raises
+    GateError once more than half of the corpus have ended their process.
     """
     try:
         with path.open("r+b" if done else "wb") as file:
@@ -112,12 +110,13 @@ def written(
             for _ in done:
                 tell()
             records = [*done]
+            check_deaths(head, records, len(corpus))
             for entry in corpus[len(done) :]:
                 records.append(_recorded(entry, place))
                 file.write(_message(records[-1]))
                 file.flush()
                 tell()
-                _check_deaths(head, records)
+                check_deaths(head, records, len(corpus))
             file.write(wire.packed({"cases": len(records)}))
     except OSError as error:
         raise GateError(f"cannot write to {path}: {error.strerror or error}") from None
@@ -133,12 +132,13 @@ def _recorded(entry: Entry, place: Place) -> Record:
     return Record(entry, points, run_case(case, backend, place) if repeats(case) else None)
 
 
-def _check_deaths(head: Head, records: Sequence[Record]) -> None:
+def check_deaths(head: Head, records: Sequence[Record], cases: int) -> None:
+    """Raises GateError where more than half of so many cases have ended their process."""
     died = [record for record in records if record.died]
-    if len(died) > _DEATHS and 2 * len(died) > len(records):
+    if 2 * len(died) > cases:
         raise GateError(
-            f"{head.asked}: {len(died)} of {len(records)} cases ended their process, "
-            f"the first with {died[0].died}"
+            f"{head.asked}: {len(died):,} of {cases:,} cases ended their process, "
+            f"the first with {died[0].died}: it cannot be told what it does"
         )
 
 

@@ -362,10 +362,11 @@ def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
-    """The part of a recording that is of these backends; raises GateError where there is none."""
+    """The part of a recording that is of these backends; raises GateError where it says nothing."""
     records = tuple(record for record in old.records if record.entry.backend in backends)
     if not records:
         raise GateError(f"--baseline {old.head.asked}: no case of {' or '.join(backends)} in it")
+    recording.check_deaths(old.head, records, len(records))
     return Recording(old.head, records), [record.entry for record in records]
 
 

@@ -480,7 +480,10 @@ def test_what_is_no_regular_file_is_not_recorded_over(
 
 
 class Dying:
-    """A place where every case ends its process."""
+    """A place where the first so many cases end their process."""
+
+    def __init__(self, cases: int) -> None:
+        self.left = cases
 
     def prepare(self, backend: str) -> None:
         pass
@@ -489,18 +492,35 @@ class Dying:
         return {}
 
     def run(self, *given: object) -> list[dict[str, object]]:
-        return [{"action": 0, "error": ("Crashed", "SIGSEGV"), "frames": []}]
+        self.left -= 1
+        error = ("Crashed", "SIGSEGV") if self.left >= 0 else ("RuntimeError", "so it is")
+        return [{"action": 0, "error": error, "frames": []}]
 
     def refusal(self, backend: str, source: str) -> str:
         return ""
 
 
-def test_an_environment_that_crashes_all_the_time_is_given_up(tmp_path: Path) -> None:
-    many = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(30)]
-    with pytest.raises(GateError, match=r"11 of 11 cases ended their process, .* Crashed: SIGSEGV"):
-        recording.written(tmp_path / "a", HEAD, many, Dying(), nobody)
+@pytest.mark.parametrize(("cases", "dying"), [(30, 16), (3, 2), (1, 1)])
+def test_a_side_is_given_up_once_more_than_half_of_all_cases_have_crashed(
+    cases: int, dying: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "repeats", lambda case: False)
+    many = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(cases)]
+    whole = recording.written(tmp_path / "a", HEAD, many, Dying(dying - 1), nobody)
+    assert len(whole.records) == cases, "the first half may crash"
+    words = f"{dying} of {cases} cases ended their process, the first with Crashed: SIGSEGV"
+    with pytest.raises(GateError, match=words):
+        recording.written(tmp_path / "a", HEAD, many, Dying(cases), nobody)
     left = recording.continued(tmp_path / "a", HEAD, many)
-    assert len(left) == 11, "what was recorded is there"
+    assert len(left) == dying, "what was recorded is there"
+    with pytest.raises(GateError, match=words):
+        recording.written(tmp_path / "a", HEAD, many, Dying(0), nobody, left)
+
+
+def test_a_recorded_baseline_most_of_whose_cases_crashed_says_nothing() -> None:
+    died = recording.Record(ENTRIES[0], [{"action": 0, "error": ("Crashed", "SIGSEGV")}])
+    with pytest.raises(GateError, match="1 of 1 cases ended their process"):
+        running._of(recording.Recording(HEAD, (died,)), ["torch"])
 
 
 def test_a_folder_without_room_is_named() -> None:
