@@ -8,11 +8,15 @@ is no baseline. Reading a file executes nothing in it.
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+
+from packaging.version import InvalidVersion, Version
+from pydantic import TypeAdapter, ValidationError
 
 from invariants.backends import BACKENDS, versions, wire
 from invariants.backends import record as run_case
@@ -21,7 +25,7 @@ from invariants.backends.probing import lacks
 from invariants.backends.runner import BackendUnavailable
 from invariants.case import SCHEMA as CASE_SCHEMA
 from invariants.case import CaseError, from_json
-from invariants.document import Document
+from invariants.document import Document, plainly
 from invariants.gate.corpus import Entry
 from invariants.gate.environments import Environment
 from invariants.gate.errors import GateError
@@ -237,9 +241,18 @@ def _head(path: Path, file: IO[bytes]) -> Head:
         if value.pop(name, None) != mine:
             raise GateError(f"{path} was recorded by another version of invariants: record it anew")
     try:
-        return Head(**value)
-    except TypeError:
-        raise Damaged(f"{path} is no recording") from None
+        head = TypeAdapter(Head).validate_json(json.dumps(value))  # of strict types
+        for backend, packages in head.packages.items():
+            if backend not in BACKENDS or packages.keys() != {*BACKENDS[backend].PACKAGES}:
+                raise Damaged(f"{path} is damaged: its head: {backend!r} with other packages")
+            for version in filter(None, packages.values()):
+                Version(version)
+    except ValidationError as error:
+        said = plainly(error.errors(include_url=False))
+        raise Damaged(f"{path} is damaged: its head: {said}") from None
+    except (InvalidVersion, TypeError) as error:  # TypeError: of what is in no JSON
+        raise Damaged(f"{path} is damaged: its head: {error}") from None
+    return head
 
 
 def _records(path: Path, file: IO[bytes]) -> Iterator[Record]:
@@ -264,6 +277,13 @@ def _record(path: Path, value: dict[str, Any]) -> Record:
         record = Record(entry, value["points"], value["again"], value["lacks"])
     except (KeyError, TypeError, CaseError) as error:
         raise Damaged(f"{path} is damaged: {error}") from None
+    runs = [record.points] if record.again is None else [record.points, record.again]
+    if not (isinstance(record.lacks, str) and all(map(_is_run, runs))):
+        raise Damaged(f"{path} is damaged: its case {entry.name} does not fit")
     if entry.backend not in BACKENDS or entry.backend not in entry.case.realisations:
         raise Damaged(f"{path} is damaged: it has a case of an unknown backend {entry.backend!r}")
     return record
+
+
+def _is_run(points: Any) -> bool:
+    return isinstance(points, list) and all(isinstance(point, dict) for point in points)

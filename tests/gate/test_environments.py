@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from patched import environment
 from shelf import put
 
 from invariants.backends import versions
-from invariants.gate.environments import Environment, Side, made, resolved, side
+from invariants.gate import environments
+from invariants.gate.environments import Environment, Side, _key, made, packages, resolved, side
 from invariants.gate.errors import GateError
 from invariants.gate.installing import Pip, Uv, python_in, reason
 from invariants.gate.running import Settings, environment_of, environments_of
@@ -101,6 +103,32 @@ def test_what_is_no_side_is_named(what: str) -> None:
     with pytest.raises(GateError) as raised:
         side("baseline", given)
     assert words in str(raised.value)
+
+
+def test_a_python_that_talks_when_it_starts_is_one(tmp_path: Path) -> None:
+    python = environment(tmp_path / "a", "print('good morning', flush=True)\n")
+    found = Environment(Side("candidate", python=str(python)), str(python))
+    assert packages(found)["torch"] == versions("torch")["torch"]
+    place = found.place()
+    try:
+        assert place.versions("torch", ("torch",)) == versions("torch")
+    finally:
+        place.close()
+    assert _key(str(python), []) == _key(str(python), [])
+
+
+def test_a_python_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "_LIMIT", 0.2)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    found = Environment(Side("candidate", python=str(python)), str(python))
+    with pytest.raises(GateError, match=r"--candidate: .*/python did not answer within 0\.2 s"):
+        packages(found)
+    with pytest.raises(GateError, match=r"/python did not answer within 0\.2 s"):
+        _key(str(python), [])
 
 
 # --- what it resolves to --------------------------------------------------------------------------

@@ -187,6 +187,18 @@ def test_a_crash_in_the_candidate_is_new_and_the_other_cases_are_judged(
 
 
 BAD = {
+    "no Python but a program": (
+        ("--baseline", "current", "--candidate", "/bin/true"),
+        "--candidate: /bin/true does not answer as a Python does (exit code 0)",
+    ),
+    "a program that prints what it is given": (
+        ("--baseline", "current", "--candidate", "/bin/echo"),
+        "--candidate: /bin/echo does not answer as a Python does (exit code 0)",
+    ),
+    "a shell": (
+        ("--baseline", "current", "--candidate", "/bin/sh"),
+        "--candidate: /bin/sh does not answer as a Python does (exit code 2: ",
+    ),
     "no candidate": (("--baseline", "current"), "Missing option '--candidate'"),
     "nothing behind an option": (
         ("--baseline", "--candidate", "current"),
@@ -423,6 +435,40 @@ def test_a_recording_with_other_cases_than_were_written_is_refused(tmp_path: Pat
         (tmp_path / "b").write_bytes(b"".join(parts))
         with pytest.raises(GateError, match=f"b is damaged: .*{words}"):
             recording.read(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("packages", {"torch": 5}, "packages.torch: "),
+        ("packages", [1], "packages: "),
+        ("packages", {"jax": {"jax": "1"}}, "'jax' with other packages"),
+        ("packages", {"torch": {"torch": "not.a.version!"}}, "Invalid version: 'not.a.version!'"),
+        ("pins", "torch", "pins: "),
+        ("more", 1, "more: there is no such field"),
+    ],
+)
+def test_a_recording_whose_head_is_of_other_types_is_refused(
+    field: str, value: object, words: str, tmp_path: Path
+) -> None:
+    recorded(tmp_path / "a")
+    head, *others = messages(tmp_path / "a")
+    other = wire.packed({**wire.unpacked(head), field: value})
+    (tmp_path / "a").write_bytes(b"".join([other, *others]))
+    with pytest.raises(GateError, match=f"a is damaged: its head: {words}"):
+        recording.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("field", "value"), [("points", [1]), ("again", "x"), ("lacks", 0)])
+def test_a_recording_whose_case_is_of_other_types_is_refused(
+    field: str, value: object, tmp_path: Path
+) -> None:
+    recorded(tmp_path / "a")
+    head, first, *others = messages(tmp_path / "a")
+    other = wire.packed({**wire.unpacked(first), field: value})
+    (tmp_path / "a").write_bytes(b"".join([head, other, *others]))
+    with pytest.raises(GateError, match=r"a is damaged: its case torch-\w+ does not fit"):
+        recording.read(tmp_path / "a")
 
 
 def test_of_no_case_there_is_no_verdict(

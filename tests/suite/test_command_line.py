@@ -16,10 +16,11 @@ import pytest
 from _pytest.config import _prepareconfig
 from tests_support import BLOCKING, simple_case
 
-from invariants import ledger
+from invariants import cli, ledger
 from invariants.backends import versions
 from invariants.backends.probing import absent
 from invariants.cli import main
+from invariants.gate import result_file
 from invariants.oracle.contract import CONTRACTS
 from invariants.suite.plugin import _options
 from invariants.suite.session import Options
@@ -254,6 +255,29 @@ def test_what_no_backend_could_run_is_bad_input_whatever_one_lacks(
     file.write_text(json.dumps(document))
     said = said_of(("replay", str(file)), monkeypatch, capsys)
     assert "targets[0] has shape" in said
+
+
+@pytest.mark.parametrize("command", [("show", "a"), ("replay", "a"), ("report", "a")])
+def test_what_nobody_foresaw_is_a_bug_of_the_tool_and_no_finding(
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*given: object) -> None:
+        raise AttributeError("no such\nthing")
+
+    monkeypatch.setattr(cli, "read_offered", fail)
+    monkeypatch.setattr(result_file, "read", fail)
+    monkeypatch.setattr(sys, "argv", ["invariants", *command])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert last == (
+        "invariants: this is a bug of invariants, please report it with the lines above: "
+        "AttributeError: no such thing"
+    )
 
 
 def test_the_command_itself_exits_with_2(tmp_path: Path) -> None:
