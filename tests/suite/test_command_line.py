@@ -331,6 +331,16 @@ def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None
     assert "import invariants" not in (folders[0] / "repro.py").read_text()
 
 
+def test_a_finding_that_cannot_be_written_is_told_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "findings").write_text("a file")
+    arguments = ("verify", "--backend", "torch", "--max-examples", "4", "--mode", "eager")
+    done = run(*arguments, "--report", "report", cwd=tmp_path, patch=BLOCKING)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "upstream_gradients on torch" in done.stdout
+    assert "not written: cannot write to report: " in done.stdout
+
+
 STUBS = {
     "an empty package": "",
     "one that ends the process": "raise SystemExit(3)",
