@@ -44,12 +44,25 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Installed:
+    """What a Python says of itself: its folder, its version, and the packages of backends."""
+
+    prefix: str
+    version: str
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Environment:
-    """A Python with frameworks. pins: what it was made from; none where it was there before."""
+    """A Python with frameworks. pins: what it was made from; none where it was there before.
+
+    installed: None where it was not asked.
+    """
 
     side: Side
     python: str
     pins: tuple[str, ...] = ()
+    installed: Installed | None = None
 
     def place(self, case_limit: float = CASE_LIMIT) -> Apart:
         """Workers of it."""
@@ -116,9 +129,9 @@ _ANSWER = "invariants told:"
 #: Seconds in which a Python answers a question about itself.
 _LIMIT = 120.0
 
-#: The packages among its arguments that are there, with the versions that they say.
-_PACKAGES = """\
-import sys
+#: Where and what a Python is; the packages among its arguments that are there, as they say it.
+_INSTALLED = """\
+import os, platform, sys
 from importlib import metadata, util
 
 def version(name):
@@ -127,7 +140,8 @@ def version(name):
     except metadata.PackageNotFoundError:
         return ""
 
-answer = {name: version(name) for name in sys.argv[1:] if util.find_spec(name)}
+packages = {name: version(name) for name in sys.argv[1:] if util.find_spec(name)}
+answer = [os.path.realpath(sys.prefix), platform.python_version(), packages]
 """
 
 #: What tells one Python from another.
@@ -170,13 +184,17 @@ def packages(environment: Environment) -> dict[str, str]:
 
     Importing them may still fail. Raises GateError.
     """
+    return installed(environment).packages
+
+
+def installed(environment: Environment) -> Installed:
+    """What an environment says of itself. Raises GateError."""
     side = environment.side
     names = [package for backend in BACKENDS.values() for package in backend.PACKAGES]
     try:
-        found: dict[str, str] = _told(environment.python, _PACKAGES, *names, own=side.own)
+        return Installed(*_told(environment.python, _INSTALLED, *names, own=side.own))
     except GateError as error:
         raise GateError(f"--{side.name}: {error}") from None
-    return found
 
 
 def offered(found: Mapping[str, str]) -> list[str]:

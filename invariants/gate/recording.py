@@ -70,10 +70,21 @@ class Record:
 
 @dataclass(frozen=True)
 class Recording:
-    """A whole file."""
+    """A whole file. prefix: the folder of the environment, "" where that is not known."""
 
     head: Head
     records: tuple[Record, ...]
+    prefix: str = ""
+
+    def is_of(self, environment: Environment) -> bool:
+        """Whether an environment is the very one that was recorded, or has the same pins here."""
+        asked, head = environment.installed, self.head
+        if asked is None or (head.python, head.system) != (asked.version, platform.platform()):
+            return False
+        held = {name: v for packages in head.packages.values() for name, v in packages.items()}
+        alike = all(asked.packages.get(name) in ("", version) for name, version in held.items())
+        pins = bool(head.pins) and head.pins == environment.pins
+        return alike and (pins or self.prefix == asked.prefix)
 
 
 def asked(environment: Environment) -> Head:
@@ -99,6 +110,7 @@ def written(
     place: Place,
     tell: Callable[[], None],
     done: Sequence[Record] = (),
+    prefix: str = "",
 ) -> Recording:
     """Runs the corpus at a place and writes the recording as it goes; `tell` hears of each case.
 
@@ -110,7 +122,7 @@ def written(
             if done:
                 file.seek(0, 2)
             else:
-                file.write(wire.packed({"kind": _KIND, **_plain(head)}))
+                file.write(wire.packed({"kind": _KIND, "prefix": prefix, **_plain(head)}))
             for _ in done:
                 tell()
             records = [*done]
@@ -124,7 +136,7 @@ def written(
             file.write(wire.packed({"cases": len(records)}))
     except OSError as error:
         raise GateError(f"cannot write to {path}: {error.strerror or error}") from None
-    return Recording(head, tuple(records))
+    return Recording(head, tuple(records), prefix)
 
 
 def _recorded(entry: Entry, place: Place) -> Record:
@@ -173,7 +185,7 @@ def continued(path: Path, head: Head, corpus: Sequence[Entry]) -> list[Record]:
     try:
         with path.open("r+b") as file:
             try:
-                found = _head(path, file)
+                found, _ = _head(path, file)
             except GateError:
                 return []
             if found != head:
@@ -217,7 +229,8 @@ def read(path: Path) -> Recording:
     """The recording in a file, checked; raises GateError, naming the file."""
     try:
         with path.open("rb") as file:
-            return Recording(_head(path, file), tuple(_records(path, file)))
+            head, prefix = _head(path, file)
+            return Recording(head, tuple(_records(path, file)), prefix)
     except OSError as error:
         raise GateError(f"{path}: {error.strerror or error}") from None
 
@@ -233,13 +246,15 @@ def _next(path: Path, file: IO[bytes]) -> dict[str, Any] | None:
     return value
 
 
-def _head(path: Path, file: IO[bytes]) -> Head:
+def _head(path: Path, file: IO[bytes]) -> tuple[Head, str]:
+    """The head of a file, and the folder of the environment. Raises GateError."""
     value = _next(path, file)
     if value is None or value.pop("kind", None) != _KIND:
         raise Damaged(f"{path} is no recording")
     for name, mine in (("schema", SCHEMA), ("case_schema", CASE_SCHEMA)):
         if value.pop(name, None) != mine:
             raise GateError(f"{path} was recorded by another version of invariants: record it anew")
+    prefix = value.pop("prefix", None)
     try:
         head = TypeAdapter(Head).validate_json(json.dumps(value))  # of strict types
         for backend, packages in head.packages.items():
@@ -252,7 +267,9 @@ def _head(path: Path, file: IO[bytes]) -> Head:
         raise Damaged(f"{path} is damaged: its head: {said}") from None
     except (InvalidVersion, TypeError) as error:  # TypeError: of what is in no JSON
         raise Damaged(f"{path} is damaged: its head: {error}") from None
-    return head
+    if not isinstance(prefix, str):
+        raise Damaged(f"{path} is damaged: its head: prefix: should be a valid string")
+    return head, prefix
 
 
 def _records(path: Path, file: IO[bytes]) -> Iterator[Record]:

@@ -81,16 +81,29 @@ def environment_of(
 def environments_of(
     sides: Sequence[Side], settings: Settings, watcher: Watcher
 ) -> list[Environment]:
-    """Both environments, made side by side; raises GateError where they are the same."""
+    """Both environments, made side by side; raises GateError where they are the same.
+
+    They are by what they say of themselves, however they were asked for.
+    """
     stop = threading.Event()
-    found = _side_by_side(lambda side: environment_of(side, settings, watcher, stop), sides, stop)
-    if len(found) > 1 and found[0].python == found[1].python:
-        pins = ", ".join(pin for pin in found[0].pins if _is_framework(pin))
-        raise GateError(
-            f"baseline and candidate are the same environment ({pins or found[0].python}): "
-            "there is nothing to compare"
-        )
+
+    def one(side: Side) -> Environment:
+        made = environment_of(side, settings, watcher, stop)
+        return replace(made, installed=environments.installed(made))
+
+    found = _side_by_side(one, sides, stop)
+    if len(found) > 1 and found[0].installed == found[1].installed:
+        raise _same(found)
     return found
+
+
+def _same(found: Sequence[Environment]) -> GateError:
+    """What is to be said where both sides are one."""
+    pins = [pin for environment in found for pin in environment.pins if _is_framework(pin)]
+    told = ", ".join(dict.fromkeys(pins)) or found[0].python
+    return GateError(
+        f"baseline and candidate are the same environment ({told}): there is nothing to compare"
+    )
 
 
 def _is_framework(pin: str) -> bool:
@@ -209,7 +222,9 @@ def recordings_of(
                     done = recording.continued(file, heads[number], corpus)
                     name, taken = found[number].side.name, f"{len(done):,} of {len(corpus):,}"
                     watcher.say(f"{name}: resuming, {taken} cases are taken from {file}")
-                return recording.written(file, heads[number], corpus, place, told, done)
+                of = found[number].installed
+                prefix = of.prefix if of else ""
+                return recording.written(file, heads[number], corpus, place, told, done, prefix)
 
             return _side_by_side(one, range(len(found)), stop), places
     except BaseException as error:
@@ -319,6 +334,8 @@ def decided(
             found = environments_of([candidate], settings, watcher)
             heads[1:] = map(recording.asked, found)
             packages = [*map(environments.packages, found)]
+            if old.is_of(found[0]):
+                raise _same(found)
             backends = common(found, settings.backends or tuple(old.head.packages), packages)
             old, entries = _of(old, backends)
             files, names = [mine], [str(baseline), str(mine)]
@@ -367,7 +384,7 @@ def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]
     if not records:
         raise GateError(f"--baseline {old.head.asked}: no case of {' or '.join(backends)} in it")
     recording.check_deaths(old.head, records, len(records))
-    return Recording(old.head, records), [record.entry for record in records]
+    return replace(old, records=records), [record.entry for record in records]
 
 
 def _with_folders(

@@ -105,6 +105,25 @@ def test_what_is_no_side_is_named(what: str) -> None:
     assert words in str(raised.value)
 
 
+def test_one_environment_is_no_two_sides_however_it_is_spelled(tmp_path: Path) -> None:
+    here, python = Path(sys.executable), environment(tmp_path / "a")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for one, other in (
+        (python, python.with_name("python3")),
+        (python, tmp_path / "b"),
+        (here, here.with_name("python3")),
+        ("current", here),
+        ("current", here.with_name("python3")),
+    ):
+        sides = [side("baseline", [str(one)]), side("candidate", [str(other)])]
+        with pytest.raises(GateError, match="are the same environment"):
+            environments_of(sides, Settings(), Telling([]))
+    before, after = environments_of(
+        [side("baseline", ["current"]), side("candidate", [str(python)])], Settings(), Telling([])
+    )
+    assert before.installed != after.installed, "another one with the same frameworks"
+
+
 def test_a_python_that_talks_when_it_starts_is_one(tmp_path: Path) -> None:
     python = environment(tmp_path / "a", "print('good morning', flush=True)\n")
     found = Environment(Side("candidate", python=str(python)), str(python))

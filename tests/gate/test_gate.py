@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from invariants.cli import main
 from invariants.gate import corpus, folder, recording, running
 from invariants.gate.command import Progress
 from invariants.gate.corpus import Entry
-from invariants.gate.environments import Environment, Side
+from invariants.gate.environments import Environment, Installed, Side
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
 from invariants.optimizer import Adam
@@ -508,6 +509,41 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
         recording.continued(tmp_path / "a", other, ENTRIES)
     with pytest.raises(GateError, match="of another corpus"):
         recording.continued(tmp_path / "a", HEAD, ENTRIES[1:])
+
+
+INSTALLED = Installed("/here", "3.11.7", {"torch": "2.13.0"})
+
+
+@pytest.mark.parametrize(
+    ("pins", "installed", "same"),
+    [
+        ((), INSTALLED, True),
+        (HEAD.pins, replace(INSTALLED, prefix="/there"), True),
+        ((), replace(INSTALLED, packages={"torch": ""}), True),
+        ((), replace(INSTALLED, prefix="/there"), False),
+        ((), replace(INSTALLED, version="3.12.0"), False),
+        ((), replace(INSTALLED, packages={"torch": "2.14.0"}), False),
+        (HEAD.pins, None, False),
+    ],
+)
+def test_a_recording_is_not_compared_with_the_very_environment_that_it_is_of(
+    pins: tuple[str, ...],
+    installed: Installed | None,
+    same: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    head = replace(HEAD, system=platform.platform())
+    recording.written(tmp_path / "a", head, ENTRIES[:1], HERE, nobody, (), "/here")
+    candidate = Environment(Side("candidate"), sys.executable, pins, installed)
+    monkeypatch.setattr(running, "environments_of", lambda *given: [candidate])
+    monkeypatch.setattr(running, "common", made)  # what comes behind it
+    given = ("gate", "--baseline", "a", "--candidate", "current")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert ("are the same environment" in said) == same
+    assert ("an environment was made" in said) != same
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
