@@ -511,6 +511,25 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
         recording.continued(tmp_path / "a", HEAD, ENTRIES[1:])
 
 
+@pytest.mark.parametrize("baseline", ["report/candidate.recording", "link"])
+def test_a_recorded_baseline_is_not_written_over(
+    baseline: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    (tmp_path / "report").mkdir()
+    recorded(tmp_path / "report" / "candidate.recording")
+    (tmp_path / "link").symlink_to("report/candidate.recording")
+    before = (tmp_path / "link").read_bytes()
+    given = ("gate", "--baseline", baseline, "--candidate", "current", "--report", "report")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = f"--baseline {baseline} is where the gate writes: name another folder with --report"
+    assert capsys.readouterr().err == f"invariants: {said}\n"
+    assert (tmp_path / "link").read_bytes() == before
+
+
 INSTALLED = Installed("/here", "3.11.7", {"torch": "2.13.0"})
 
 
