@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,10 +19,14 @@ from tests_support import BLOCKING, simple_case
 
 from invariants import cli, ledger
 from invariants.backends import versions
+from invariants.backends.places import HERE
 from invariants.backends.probing import absent
 from invariants.cli import main
+from invariants.finding import Finding
 from invariants.gate import result_file
+from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS
+from invariants.suite import test_invariants
 from invariants.suite.plugin import _options
 from invariants.suite.session import Options
 
@@ -331,14 +336,24 @@ def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None
     assert "import invariants" not in (folders[0] / "repro.py").read_text()
 
 
-def test_a_finding_that_cannot_be_written_is_told_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "findings").write_text("a file")
-    arguments = ("verify", "--backend", "torch", "--max-examples", "4", "--mode", "eager")
-    done = run(*arguments, "--report", "report", cwd=tmp_path, patch=BLOCKING)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "upstream_gradients on torch" in done.stdout
-    assert "not written: cannot write to report: " in done.stdout
+def test_a_finding_that_cannot_be_written_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = Finding("upstream_gradients", "torch", 1, "dense_0.kernel", "so it is", "within")
+    verdict = replace(judge(simple_case(), "torch"), findings=(finding,))
+    tally = SimpleNamespace(document=dict, violations={"upstream_gradients": 1})
+
+    def hunt(plan: object, muted: object, write_down: Callable[[object], None]) -> object:
+        return SimpleNamespace(run=lambda: write_down(verdict), tally=tally)
+
+    monkeypatch.setattr(test_invariants, "Hunt", hunt)
+    (tmp_path / "findings").write_text("no folder")
+    plan: Any = SimpleNamespace(backend="torch", place=HERE, mode="", compare="")
+    options: Any = SimpleNamespace(report=tmp_path)
+    told: list[Any] = []
+    with pytest.raises(pytest.fail.Exception, match=r"not written: cannot write to .*: Not a dir"):
+        test_invariants.test_invariants_hold(plan, options, told.append)
+    assert [message["property"] for message in told if "found" in message] == [finding.property_]
 
 
 STUBS = {
