@@ -217,6 +217,7 @@ def made(
     if side.python:
         return Environment(side, side.python)
     try:
+        _told(python, _BUILD)  # what is no Python is told before its pip is blamed
         tell(f"{side.name}: resolving {side.text}")
         pins = resolved(side.requirements, python, tools)
         folder = cache / _key(python, pins)

@@ -136,6 +136,11 @@ def test_a_python_that_talks_when_it_starts_is_one(tmp_path: Path) -> None:
     assert _key(str(python), []) == _key(str(python), [])
 
 
+def test_what_is_no_python_makes_no_environment(tmp_path: Path) -> None:
+    with pytest.raises(GateError, match="/bin/true does not answer as a Python does"):
+        made(side("baseline", ["torch"]), "/bin/true", tmp_path, Pip(), quiet)
+
+
 def test_a_python_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
