@@ -1,9 +1,14 @@
-"""The command `invariants`. Every error is one line on standard error and exit code 2."""
+"""The command `invariants`. Every error is one line on standard error and exit code 2.
+
+What nobody foresaw has its traceback before that line, and the same exit code: 1 says that
+something was found.
+"""
 
 from __future__ import annotations
 
 import difflib
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
@@ -12,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from invariants.backends.runner import BackendUnavailable
 from invariants.case import Case, CaseError, read_offered
 from invariants.gate import command
 from invariants.gate.errors import GateError
@@ -33,6 +39,10 @@ case_limit = click.option(
 )
 on_device = click.option("--device", metavar="NAME", help="Run on cpu (default), cuda or mps.")
 case_file = click.argument("file", metavar="CASE.JSON", type=click.Path(path_type=Path))
+
+
+#: What is said of an exception that nobody foresaw.
+_BUG = "this is a bug of invariants, please report it with the lines above"
 
 
 class CannotRun(Exception):
@@ -170,7 +180,6 @@ def replay(
     from invariants.backends import versions
     from invariants.backends.needs import missing_modes
     from invariants.backends.probing import absent
-    from invariants.backends.runner import BackendUnavailable
     from invariants.judge import judge
     from invariants.observation import NOT_OFFERED
     from invariants.report.findings import text
@@ -259,7 +268,7 @@ def show(file: Path, svg: Path | None, backend: str | None, device: str | None) 
 @click.option("--fault", "names", multiple=True, metavar="NAME", help="This fault; repeatable.")
 def faults(backends: tuple[str, ...], seed: int, profile: str, names: tuple[str, ...]) -> None:
     """Break the frameworks in known ways: 0 every fault is found, 1 one is not."""
-    from invariants.backends.runner import BackendUnavailable, prepare
+    from invariants.backends.runner import prepare
     from invariants.faults import FAULTS
     from invariants.faults.trial import attempt
     from invariants.suite.session import OptionError, Options
@@ -315,9 +324,14 @@ def main() -> None:
     except click.ClickException as error:
         print(f"invariants: {error.format_message()}", file=sys.stderr)
         sys.exit(2)
-    except (CannotRun, CaseError, GateError) as error:
+    except (CannotRun, CaseError, GateError, BackendUnavailable) as error:
         print(f"invariants: {error}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort):
         print("invariants: interrupted", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        traceback.print_exc()
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"invariants: {_BUG}: {what}", file=sys.stderr)
         sys.exit(2)

@@ -192,10 +192,13 @@ _OF_ONE_RUN = (
 
 
 def _of_any_run(message: str) -> str:
-    """A message in the words that every run of the same script with the same release has."""
+    """A message in the words that every run of the same script with the same release has.
+
+    It can be written: what no encoding has, as half of a surrogate pair, is spelled out.
+    """
     for pattern, instead in _OF_ONE_RUN:
         message = pattern.sub(instead, message)
-    return message
+    return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _with_bfloat16(raw: dict[str, Any]) -> dict[str, Any]:

@@ -122,8 +122,10 @@ class _Worker:
         assert self.process.stdout is not None
         # It may die while it writes, and be closed while it is read.
         with contextlib.suppress(wire.DamagedMessage, OSError, ValueError):
-            while (message := wire.read(self.process.stdout)) is not None:
+            message = wire.read_first(self.process.stdout)
+            while message is not None:
                 self.answers.put(wire.unpacked(message))
+                message = wire.read(self.process.stdout)
         self.answers.put(None)
 
     def send(self, request: dict[str, Any]) -> None:

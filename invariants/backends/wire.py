@@ -125,9 +125,23 @@ def _value(tree: Any, raws: _Reader) -> Any:
     return made(_value(part, raws) for part in parts)
 
 
-def read(stream: IO[bytes]) -> bytes | None:
-    """The next message of a stream, None where the stream is at its end; raises DamagedMessage."""
-    head = _exactly(stream, _HEAD.size)
+def read_first(stream: IO[bytes]) -> bytes | None:
+    """The first message of a process, behind what else it has printed when it started."""
+    seen = b""
+    while seen != MAGIC:
+        byte = stream.read(1)
+        if not byte:
+            return None
+        seen = seen[1 - len(MAGIC) :] + byte
+    return read(stream, MAGIC)
+
+
+def read(stream: IO[bytes], begun: bytes = b"") -> bytes | None:
+    """The next message of a stream, None where the stream is at its end; raises DamagedMessage.
+
+    begun: what was read of it already.
+    """
+    head = begun + _exactly(stream, _HEAD.size - len(begun))
     if not head:
         return None
     if len(head) < _HEAD.size:

@@ -175,6 +175,15 @@ def _checked(**given: Any) -> Settings:
     return settings
 
 
+def _not_over(baseline: Side | Path, report: Path) -> None:
+    """Raises GateError where a gate would write its own recording over that of the baseline."""
+    own = report / "candidate.recording"
+    if isinstance(baseline, Path) and own.exists() and own.samefile(baseline):
+        raise GateError(
+            f"--baseline {baseline} is where the gate writes: name another folder with --report"
+        )
+
+
 def _writable(report: Path) -> None:
     """Raises GateError where the findings of a gate cannot be written below `report`."""
     from invariants.gate.folder import checked
@@ -234,10 +243,11 @@ def gate(
     is_file = len(baseline) == 1 and old.is_file() and recording.is_recording(old)
     before = old if is_file else environments.side("baseline", baseline)
     after = environments.side("candidate", candidate)
+    _not_over(before, report)
     _writable(report)
     with terminated_as_interrupted():
         result = _gated(before, after, settings, report, watcher)
-    sys.exit(1 if result.verdict == "worse" else 0)
+    sys.exit({"worse": 1, "no worse": 0}.get(result.verdict, 2))
 
 
 def _gated(

@@ -5,7 +5,6 @@ An environment is made once for each resolved set and Python, and kept.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from packaging.requirements import InvalidRequirement, Requirement
@@ -44,12 +44,25 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Installed:
+    """What a Python says of itself: its folder, its version, and the packages of backends."""
+
+    prefix: str
+    version: str
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Environment:
-    """A Python with frameworks. pins: what it was made from; none where it was there before."""
+    """A Python with frameworks. pins: what it was made from; none where it was there before.
+
+    installed: None where it was not asked.
+    """
 
     side: Side
     python: str
     pins: tuple[str, ...] = ()
+    installed: Installed | None = None
 
     def place(self, case_limit: float = CASE_LIMIT) -> Apart:
         """Workers of it."""
@@ -110,9 +123,15 @@ def _beside(requirements: Sequence[str]) -> list[str]:
     return more
 
 
-#: Prints the packages among its arguments that are there, with the versions that they say.
-_PACKAGES = """\
-import sys
+#: What stands before the answer of a Python, which may say other things when it starts.
+_ANSWER = "invariants told:"
+
+#: Seconds in which a Python answers a question about itself.
+_LIMIT = 120.0
+
+#: Where and what a Python is; the packages among its arguments that are there, as they say it.
+_INSTALLED = """\
+import os, platform, sys
 from importlib import metadata, util
 
 def version(name):
@@ -121,8 +140,43 @@ def version(name):
     except metadata.PackageNotFoundError:
         return ""
 
-print({name: version(name) for name in sys.argv[1:] if util.find_spec(name)})
+packages = {name: version(name) for name in sys.argv[1:] if util.find_spec(name)}
+answer = [os.path.realpath(sys.prefix), platform.python_version(), packages]
 """
+
+#: What tells one Python from another.
+_BUILD = """\
+import platform, sys
+answer = [sys.version, platform.platform(), sys.base_prefix]
+"""
+
+
+def _told(python: str, code: str, *arguments: str, own: bool = False) -> Any:
+    """The `answer` that code comes to in a Python; raises GateError where that gives none."""
+    settings = {name: v for name, v in os.environ.items() if own or name != "PYTHONPATH"}
+    code = f"{code}\nimport json\nprint('\\n' + {_ANSWER!r}, json.dumps(answer))\n"
+    try:
+        told = subprocess.run(
+            [python, "-c", code, *arguments],
+            env=settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_LIMIT,
+        )
+    except OSError as error:
+        raise GateError(f"{python} does not start: {error.strerror or error}") from None
+    except subprocess.TimeoutExpired:
+        raise GateError(f"{python} did not answer within {_LIMIT:g} s") from None
+    answers = [line for line in told.stdout.splitlines() if line.startswith(_ANSWER)]
+    if told.returncode or not answers:
+        said = [" ".join(line.split()) for line in told.stderr.splitlines() if line.strip()]
+        why = "".join(f": {line}" for line in said[-1:])
+        raise GateError(
+            f"{python} does not answer as a Python does (exit code {told.returncode}{why})"
+        )
+    return json.loads(answers[-1].removeprefix(_ANSWER))
 
 
 def packages(environment: Environment) -> dict[str, str]:
@@ -130,20 +184,17 @@ def packages(environment: Environment) -> dict[str, str]:
 
     Importing them may still fail. Raises GateError.
     """
+    return installed(environment).packages
+
+
+def installed(environment: Environment) -> Installed:
+    """What an environment says of itself. Raises GateError."""
+    side = environment.side
     names = [package for backend in BACKENDS.values() for package in backend.PACKAGES]
-    settings = {n: v for n, v in os.environ.items() if environment.side.own or n != "PYTHONPATH"}
     try:
-        told = subprocess.run(
-            [environment.python, "-c", _PACKAGES, *names],
-            env=settings,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise GateError(f"{environment.python} does not start ({error})") from None
-    found: dict[str, str] = ast.literal_eval(told.stdout)
-    return found
+        return Installed(*_told(environment.python, _INSTALLED, *names, own=side.own))
+    except GateError as error:
+        raise GateError(f"--{side.name}: {error}") from None
 
 
 def offered(found: Mapping[str, str]) -> list[str]:
@@ -166,6 +217,7 @@ def made(
     if side.python:
         return Environment(side, side.python)
     try:
+        _told(python, _BUILD)  # what is no Python is told before its pip is blamed
         tell(f"{side.name}: resolving {side.text}")
         pins = resolved(side.requirements, python, tools)
         folder = cache / _key(python, pins)
@@ -191,12 +243,9 @@ def resolved(requirements: Sequence[str], python: str, tools: Installer) -> tupl
 
 def _key(python: str, pins: Sequence[str]) -> str:
     """A name for the environment: the same for the same Python and packages."""
-    code = "import platform as p, sys; print(sys.version, p.platform(), sys.base_prefix)"
-    try:
-        told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise GateError(f"{python} does not start ({error})") from None
-    return hashlib.sha256(json.dumps([told.stdout, *pins]).encode()).hexdigest()[:16]
+    # As it was printed once: environments that are kept shall be found again.
+    build = " ".join(_told(python, _BUILD)) + "\n"
+    return hashlib.sha256(json.dumps([build, *pins]).encode()).hexdigest()[:16]
 
 
 def _moved(partial: Path, folder: Path) -> None:

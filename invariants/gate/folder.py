@@ -24,9 +24,15 @@ def named(report: Path, folder: str) -> None:
 
 def checked(report: Path) -> None:
     """Raises GateError where something is among the findings that no gate has written."""
-    for path in _others(report):
+    try:
+        other = next(_others(report), None)
+    except (OSError, UnicodeDecodeError) as error:
         raise GateError(
-            f"{path} is not of a gate: name another folder with --report, or take it away"
+            f"cannot read what a gate has left in {report}: {getattr(error, 'strerror', error)}"
+        ) from None
+    if other is not None:
+        raise GateError(
+            f"{other} is not of a gate: name another folder with --report, or take it away"
         )
 
 

@@ -15,19 +15,22 @@ from invariants.judge import Verdict, evidence_of, gather, verdict_on
 from invariants.ledger import applying, issues_named, known_issues, label
 from invariants.properties.evidence import Evidence
 
+#: The end of what could not be judged at all, as what raises before its first action.
+UNJUDGED = -2
+
 
 @dataclass(frozen=True)
 class Judged:
     """What is kept of a verdict: a corpus of them fits into memory.
 
     findings: what does not hold. lacking: what the environment does not offer, in its own words.
-    end: the last action that says something; -2 where the case could not run there at all.
+    end: the last action that says something; UNJUDGED where the case could not run there at all.
     """
 
     entry: Entry
     findings: tuple[Finding, ...] = ()
     lacking: tuple[str, ...] = ()
-    end: int = -2
+    end: int = UNJUDGED
     gradients: int = 0
     elements: int = 0
     died: str = ""

@@ -12,6 +12,7 @@ from invariants.case import Case
 from invariants.gate.change import Change, Kind, Shown
 from invariants.gate.comparison import kinds, was_seen
 from invariants.gate.corpus import Entry
+from invariants.gate.errors import GateError
 from invariants.gate.folder import named
 from invariants.gate.judging import judged, verdict_at
 from invariants.gate.recording import Record
@@ -55,7 +56,10 @@ def written(
     seconds: float,
     report: Path,
 ) -> Change:
-    """The change with a case that was reduced and written; as it is where that shows no more."""
+    """The change with a case that was reduced and written; as it is where that shows no more.
+
+    Raises GateError where it cannot be written.
+    """
     case = smallest(change, corpus)
     last = differing(change.kind, case, baseline, candidate)
     if last is None:
@@ -68,8 +72,11 @@ def written(
         return verdict is not None
 
     reduced(case, shows, seconds)
-    named(report, findings.name(last))
-    folder = findings.write(report, last, candidate)
+    try:
+        named(report, findings.name(last))
+        folder = findings.write(report, last, candidate)
+    except OSError as error:
+        raise GateError(f"cannot write to {report}: {error.strerror or error}") from None
     smallest_case, finding = last.evidence.case, findings.foremost(last)
     repro = script(smallest_case, finding, versions(finding.backend, candidate))
     shown = Shown("candidate", True, smallest_case.document, finding, repro)

@@ -86,8 +86,8 @@ class Result(Document):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def verdict(self) -> Literal["worse", "no worse", "undecided"]:
-        """Whether the candidate may go in; nobody knows before all was judged."""
-        if self.interrupted not in ("", "reducing"):
+        """Whether the candidate may go in; nobody knows before all was judged, nor of no case."""
+        if self.interrupted not in ("", "reducing") or not self.counts:
             return "undecided"
         return "worse" if self.worse else "no worse"
 

@@ -23,6 +23,7 @@ from invariants.gate.errors import GateError, Stopped
 from invariants.gate.folder import cleared
 from invariants.gate.installing import installer
 from invariants.gate.judgement import judgement
+from invariants.gate.judging import UNJUDGED, Judged
 from invariants.gate.matrix import matrix
 from invariants.gate.recording import Head, Recording
 from invariants.gate.result import Part, Ran, Result, counted, offers, unjudged
@@ -80,16 +81,29 @@ def environment_of(
 def environments_of(
     sides: Sequence[Side], settings: Settings, watcher: Watcher
 ) -> list[Environment]:
-    """Both environments, made side by side; raises GateError where they are the same."""
+    """Both environments, made side by side; raises GateError where they are the same.
+
+    They are by what they say of themselves, however they were asked for.
+    """
     stop = threading.Event()
-    found = _side_by_side(lambda side: environment_of(side, settings, watcher, stop), sides, stop)
-    if len(found) > 1 and found[0].python == found[1].python:
-        pins = ", ".join(pin for pin in found[0].pins if _is_framework(pin))
-        raise GateError(
-            f"baseline and candidate are the same environment ({pins or found[0].python}): "
-            "there is nothing to compare"
-        )
+
+    def one(side: Side) -> Environment:
+        made = environment_of(side, settings, watcher, stop)
+        return replace(made, installed=environments.installed(made))
+
+    found = _side_by_side(one, sides, stop)
+    if len(found) > 1 and found[0].installed == found[1].installed:
+        raise _same(found)
     return found
+
+
+def _same(found: Sequence[Environment]) -> GateError:
+    """What is to be said where both sides are one."""
+    pins = [pin for environment in found for pin in environment.pins if _is_framework(pin)]
+    told = ", ".join(dict.fromkeys(pins)) or found[0].python
+    return GateError(
+        f"baseline and candidate are the same environment ({told}): there is nothing to compare"
+    )
 
 
 def _is_framework(pin: str) -> bool:
@@ -145,7 +159,11 @@ def corpus_of(
     for backend, contract in releases.items():
         if contract.release:
             watcher.say(f"{backend}: cases are drawn from what {contract.release} has")
-    return corpora.drawn(backends, settings.cases, settings.seed, settings.modes, releases)
+    corpus = corpora.drawn(backends, settings.cases, settings.seed, settings.modes, releases)
+    if not corpus:
+        modes, names = " or ".join(settings.modes), " and ".join(backends)
+        raise GateError(f"--mode: there is no case to run: {modes} is no mode of {names} here")
+    return corpus
 
 
 def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> Recording:
@@ -204,7 +222,9 @@ def recordings_of(
                     done = recording.continued(file, heads[number], corpus)
                     name, taken = found[number].side.name, f"{len(done):,} of {len(corpus):,}"
                     watcher.say(f"{name}: resuming, {taken} cases are taken from {file}")
-                return recording.written(file, heads[number], corpus, place, told, done)
+                of = found[number].installed
+                prefix = of.prefix if of else ""
+                return recording.written(file, heads[number], corpus, place, told, done, prefix)
 
             return _side_by_side(one, range(len(found)), stop), places
     except BaseException as error:
@@ -254,6 +274,11 @@ def compared_sides(
     heads = sides[0].head, sides[1].head
     installed = {b: [head.packages[b] for head in heads] for b in heads[0].packages}
     changes, used = waivers.applied(compared(held.pairs, installed), taken, date.today())
+    if held.whole and not (any(change.worse for change in changes) or _some_judged(held.pairs)):
+        raise GateError(
+            f"none of {len(held.pairs):,} cases could be judged on both sides: "
+            "it is undecided whether the candidate is worse"
+        )
     by_name = {pair[0].entry.name: pair for pair in held.pairs}
     return Result(
         baseline=heads[0],
@@ -270,6 +295,11 @@ def compared_sides(
         interrupted="" if held.whole else "judging",
         ran=None if held.whole else Ran(*[len(side.records) for side in (sides[0], *sides)]),
     )
+
+
+def _some_judged(pairs: Sequence[tuple[Judged, Judged]]) -> bool:
+    """Whether some case says anything of both sides."""
+    return any(min(before.end, after.end) > UNJUDGED for before, after in pairs)
 
 
 def _recorded_before(baseline: Path, settings: Settings, watcher: Watcher) -> Recording:
@@ -304,6 +334,8 @@ def decided(
             found = environments_of([candidate], settings, watcher)
             heads[1:] = map(recording.asked, found)
             packages = [*map(environments.packages, found)]
+            if old.is_of(found[0]):
+                raise _same(found)
             backends = common(found, settings.backends or tuple(old.head.packages), packages)
             old, entries = _of(old, backends)
             files, names = [mine], [str(baseline), str(mine)]
@@ -347,9 +379,12 @@ def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
-    """The part of a recording that is of these backends."""
+    """The part of a recording that is of these backends; raises GateError where it says nothing."""
     records = tuple(record for record in old.records if record.entry.backend in backends)
-    return Recording(old.head, records), [record.entry for record in records]
+    if not records:
+        raise GateError(f"--baseline {old.head.asked}: no case of {' or '.join(backends)} in it")
+    recording.check_deaths(old.head, records, len(records))
+    return replace(old, records=records), [record.entry for record in records]
 
 
 def _with_folders(

@@ -12,7 +12,7 @@ def written(texts: Mapping[Path, str]) -> None:
     partial = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in texts}
     try:
         for path, text in texts.items():
-            partial[path].write_text(text, "utf-8")
+            partial[path].write_text(text, "utf-8", "backslashreplace")
         for path, whole in partial.items():
             whole.replace(path)
     finally:

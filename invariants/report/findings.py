@@ -9,6 +9,7 @@ from invariants.backends import versions
 from invariants.backends.places import HERE, Place
 from invariants.case import Case
 from invariants.finding import Finding
+from invariants.gate.writing import written
 from invariants.judge import Verdict
 from invariants.ledger import issues_named, known_issues, repro
 from invariants.report import picture, svg
@@ -76,17 +77,19 @@ def name(verdict: Verdict) -> str:
 def write(folder: Path, verdict: Verdict, place: Place = HERE) -> Path:
     """Writes FOLDER/findings/NAME with case.json, repro.py, finding.json and picture.svg.
 
-    place: where the case ran.
+    place: where the case ran. Raises OSError.
     """
     case = verdict.evidence.case
     finding = foremost(verdict)
     target = folder / "findings" / name(verdict)
-    target.mkdir(parents=True, exist_ok=True)
     flags = case.flags(finding.backend)[max(finding.action, 0)]
     found = [f.document() for f in verdict.findings]
-    (target / "case.json").write_text(case.to_json(), "utf-8")
-    installed = versions(finding.backend, place)
-    (target / "repro.py").write_text(script(case, finding, installed), "utf-8")
-    (target / "finding.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    (target / "picture.svg").write_text(svg.draw(case, flags, finding.subject), "utf-8")
+    texts = (
+        case.to_json(),
+        script(case, finding, versions(finding.backend, place)),
+        json.dumps(found, indent=1) + "\n",
+        svg.draw(case, flags, finding.subject),
+    )
+    target.mkdir(parents=True, exist_ok=True)
+    written({target / file: text for file, text in zip(FILES, texts, strict=True)})
     return target

@@ -45,8 +45,12 @@ def test_invariants_hold(
 
     def write_down(verdict: Verdict) -> None:
         case, finding = verdict.evidence.case, verdict.violations[0]
-        folder = findings.write(invariants_options.report or DEFAULT_REPORT, verdict, plan.place)
-        texts.append(findings.text(case, finding) + f"\n\n  written to {folder}\n")
+        report = invariants_options.report or DEFAULT_REPORT
+        try:
+            where = f"written to {findings.write(report, verdict, plan.place)}"
+        except OSError as error:  # what was found is told all the same
+            where = f"not written: cannot write to {report}: {error.strerror or error}"
+        texts.append(findings.text(case, finding) + f"\n\n  {where}\n")
         tell({"found": texts[-1], "backend": plan.backend, "property": finding.property_})
 
     hunt = Hunt(plan, _MUTED.of(plan.backend), write_down)

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from patched import environment
 from shelf import put
 
 from invariants.backends import versions
-from invariants.gate.environments import Environment, Side, made, resolved, side
+from invariants.gate import environments
+from invariants.gate.environments import Environment, Side, _key, made, packages, resolved, side
 from invariants.gate.errors import GateError
 from invariants.gate.installing import Pip, Uv, python_in, reason
 from invariants.gate.running import Settings, environment_of, environments_of
@@ -101,6 +103,56 @@ def test_what_is_no_side_is_named(what: str) -> None:
     with pytest.raises(GateError) as raised:
         side("baseline", given)
     assert words in str(raised.value)
+
+
+def test_one_environment_is_no_two_sides_however_it_is_spelled(tmp_path: Path) -> None:
+    here, python = Path(sys.executable), environment(tmp_path / "a")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for one, other in (
+        (python, python.with_name("python3")),
+        (python, tmp_path / "b"),
+        (here, here.with_name("python3")),
+        ("current", here),
+        ("current", here.with_name("python3")),
+    ):
+        sides = [side("baseline", [str(one)]), side("candidate", [str(other)])]
+        with pytest.raises(GateError, match="are the same environment"):
+            environments_of(sides, Settings(), Telling([]))
+    before, after = environments_of(
+        [side("baseline", ["current"]), side("candidate", [str(python)])], Settings(), Telling([])
+    )
+    assert before.installed != after.installed, "another one with the same frameworks"
+
+
+def test_a_python_that_talks_when_it_starts_is_one(tmp_path: Path) -> None:
+    python = environment(tmp_path / "a", "print('good morning', flush=True)\n")
+    found = Environment(Side("candidate", python=str(python)), str(python))
+    assert packages(found)["torch"] == versions("torch")["torch"]
+    place = found.place()
+    try:
+        assert place.versions("torch", ("torch",)) == versions("torch")
+    finally:
+        place.close()
+    assert _key(str(python), []) == _key(str(python), [])
+
+
+def test_what_is_no_python_makes_no_environment(tmp_path: Path) -> None:
+    with pytest.raises(GateError, match="/bin/true does not answer as a Python does"):
+        made(side("baseline", ["torch"]), "/bin/true", tmp_path, Pip(), quiet)
+
+
+def test_a_python_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "_LIMIT", 0.2)
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    found = Environment(Side("candidate", python=str(python)), str(python))
+    with pytest.raises(GateError, match=r"--candidate: .*/python did not answer within 0\.2 s"):
+        packages(found)
+    with pytest.raises(GateError, match=r"/python did not answer within 0\.2 s"):
+        _key(str(python), [])
 
 
 # --- what it resolves to --------------------------------------------------------------------------

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from patched import environment
+from rich.console import Console
 from tests_support import BLOCKING, simple_case
 
+from invariants.backends import wire
 from invariants.backends.places import HERE
 from invariants.cli import main
 from invariants.gate import corpus, folder, recording, running
+from invariants.gate.command import Progress
 from invariants.gate.corpus import Entry
+from invariants.gate.environments import Environment, Installed, Side
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
 from invariants.optimizer import Adam
@@ -107,7 +113,7 @@ def test_worse_is_refused_and_better_passes(
     # What is judged is the same again; how far a case is reduced is a matter of time.
     before = result(tmp_path / "a")
     recorded = (tmp_path / "a" / "candidate.recording").read_bytes()
-    (tmp_path / "a" / "candidate.recording").write_bytes(recorded[:-20])  # killed while it wrote
+    (tmp_path / "a" / "candidate.recording").write_bytes(recorded[:-200])  # killed while it wrote
     stale = tmp_path / "a" / "findings" / "stale"
     folder.named(tmp_path / "a", stale.name)
     stale.mkdir()
@@ -182,6 +188,18 @@ def test_a_crash_in_the_candidate_is_new_and_the_other_cases_are_judged(
 
 
 BAD = {
+    "no Python but a program": (
+        ("--baseline", "current", "--candidate", "/bin/true"),
+        "--candidate: /bin/true does not answer as a Python does (exit code 0)",
+    ),
+    "a program that prints what it is given": (
+        ("--baseline", "current", "--candidate", "/bin/echo"),
+        "--candidate: /bin/echo does not answer as a Python does (exit code 0)",
+    ),
+    "a shell": (
+        ("--baseline", "current", "--candidate", "/bin/sh"),
+        "--candidate: /bin/sh does not answer as a Python does (exit code 2: ",
+    ),
     "no candidate": (("--baseline", "current"), "Missing option '--candidate'"),
     "nothing behind an option": (
         ("--baseline", "--candidate", "current"),
@@ -333,6 +351,9 @@ HEAD = Head("torch==2.13.0", "3.11.7", {"torch": {"torch": "2.13.0"}}, ("torch==
 ENTRIES = [Entry("torch", case) for case in CASES]
 
 
+HERE_TOO = Environment(Side("candidate", python=sys.executable, own=True), sys.executable)
+
+
 def nobody() -> None:
     pass
 
@@ -375,6 +396,102 @@ def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
             recording.read(tmp_path / "b")
 
 
+def messages(path: Path) -> list[bytes]:
+    """The parts of a recording: its head, its cases, its end."""
+    with path.open("rb") as file:
+        return [*iter(lambda: wire.read(file) or b"", b"")]
+
+
+def test_a_recording_that_was_not_finished_is_no_baseline_and_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    recorded(tmp_path / "whole")
+    head, *cases, end = messages(tmp_path / "whole")
+    given = ("gate", "--baseline", "cut", "--candidate", "current")
+    for left in ([head], [head, *cases[:1]], [head, *cases]):
+        (tmp_path / "cut").write_bytes(b"".join(left))
+        assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+        said = capsys.readouterr().err
+        assert said == "invariants: cut was not finished: record it again\n"
+        done = recording.continued(tmp_path / "cut", HEAD, ENTRIES)
+        assert [record.entry for record in done] == ENTRIES[: len(left) - 1]
+        recording.written(tmp_path / "cut", HEAD, ENTRIES, HERE, nobody, done)
+        assert messages(tmp_path / "cut") == [head, *cases, end]
+    done = recording.continued(tmp_path / "whole", HEAD, ENTRIES)
+    recording.written(tmp_path / "whole", HEAD, ENTRIES, HERE, nobody, done)
+    assert messages(tmp_path / "whole") == [head, *cases, end]
+
+
+def test_a_recording_with_other_cases_than_were_written_is_refused(tmp_path: Path) -> None:
+    recorded(tmp_path / "a")
+    head, first, second, end = messages(tmp_path / "a")
+    unknown = wire.packed({**wire.unpacked(first), "backend": "jax"})
+    for parts, words in (
+        ([head, first, end], "it says 2 cases and has others"),
+        ([head, first, second, end, end], "it says 2 cases and has others"),
+        ([head, first, second, second, end], "twice"),
+        ([head, unknown, second, end], "an unknown backend 'jax'"),
+    ):
+        (tmp_path / "b").write_bytes(b"".join(parts))
+        with pytest.raises(GateError, match=f"b is damaged: .*{words}"):
+            recording.read(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("packages", {"torch": 5}, "packages.torch: "),
+        ("packages", [1], "packages: "),
+        ("packages", {"jax": {"jax": "1"}}, "'jax' with other packages"),
+        ("packages", {"torch": {"torch": "not.a.version!"}}, "Invalid version: 'not.a.version!'"),
+        ("pins", "torch", "pins: "),
+        ("more", 1, "more: there is no such field"),
+    ],
+)
+def test_a_recording_whose_head_is_of_other_types_is_refused(
+    field: str, value: object, words: str, tmp_path: Path
+) -> None:
+    recorded(tmp_path / "a")
+    head, *others = messages(tmp_path / "a")
+    other = wire.packed({**wire.unpacked(head), field: value})
+    (tmp_path / "a").write_bytes(b"".join([other, *others]))
+    with pytest.raises(GateError, match=f"a is damaged: its head: {words}"):
+        recording.read(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("field", "value"), [("points", [1]), ("again", "x"), ("lacks", 0)])
+def test_a_recording_whose_case_is_of_other_types_is_refused(
+    field: str, value: object, tmp_path: Path
+) -> None:
+    recorded(tmp_path / "a")
+    head, first, *others = messages(tmp_path / "a")
+    other = wire.packed({**wire.unpacked(first), field: value})
+    (tmp_path / "a").write_bytes(b"".join([head, other, *others]))
+    with pytest.raises(GateError, match=r"a is damaged: its case torch-\w+ does not fit"):
+        recording.read(tmp_path / "a")
+
+
+def test_of_no_case_there_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking = [recording.Record(entry, [], None, "no such mode") for entry in ENTRIES]
+    side = recording.Recording(HEAD, tuple(lacking))
+    told = Console(file=StringIO())
+    with pytest.raises(GateError, match="none of 2 cases could be judged on both sides"):
+        running.compared_sides([side, side], ["a", "b"], 0, (), Progress(told))
+    recording.written(tmp_path / "a", HEAD, [], HERE, nobody)
+    monkeypatch.setattr(running, "environments_of", lambda sides, *given: [HERE_TOO])
+    given = ("gate", "--baseline", "a", "--candidate", "current")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    assert (
+        capsys.readouterr().err == "invariants: --baseline torch==2.13.0: no case of torch in it\n"
+    )
+    modes = running.Settings(modes=("eager",))
+    with pytest.raises(GateError, match="eager is no mode of tensorflow"):
+        running.corpus_of(None, ["tensorflow"], modes, Progress(told), [{}, {}])
+
+
 def test_a_recording_of_another_schema_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +511,60 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
         recording.continued(tmp_path / "a", HEAD, ENTRIES[1:])
 
 
+@pytest.mark.parametrize("baseline", ["report/candidate.recording", "link"])
+def test_a_recorded_baseline_is_not_written_over(
+    baseline: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    (tmp_path / "report").mkdir()
+    recorded(tmp_path / "report" / "candidate.recording")
+    (tmp_path / "link").symlink_to("report/candidate.recording")
+    before = (tmp_path / "link").read_bytes()
+    given = ("gate", "--baseline", baseline, "--candidate", "current", "--report", "report")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = f"--baseline {baseline} is where the gate writes: name another folder with --report"
+    assert capsys.readouterr().err == f"invariants: {said}\n"
+    assert (tmp_path / "link").read_bytes() == before
+
+
+INSTALLED = Installed("/here", "3.11.7", {"torch": "2.13.0"})
+
+
+@pytest.mark.parametrize(
+    ("pins", "installed", "same"),
+    [
+        ((), INSTALLED, True),
+        (HEAD.pins, replace(INSTALLED, prefix="/there"), True),
+        ((), replace(INSTALLED, packages={"torch": ""}), True),
+        ((), replace(INSTALLED, prefix="/there"), False),
+        ((), replace(INSTALLED, version="3.12.0"), False),
+        ((), replace(INSTALLED, packages={"torch": "2.14.0"}), False),
+        (HEAD.pins, None, False),
+    ],
+)
+def test_a_recording_is_not_compared_with_the_very_environment_that_it_is_of(
+    pins: tuple[str, ...],
+    installed: Installed | None,
+    same: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    head = replace(HEAD, system=platform.platform())
+    recording.written(tmp_path / "a", head, ENTRIES[:1], HERE, nobody, (), "/here")
+    candidate = Environment(Side("candidate"), sys.executable, pins, installed)
+    monkeypatch.setattr(running, "environments_of", lambda *given: [candidate])
+    monkeypatch.setattr(running, "common", made)  # what comes behind it
+    given = ("gate", "--baseline", "a", "--candidate", "current")
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert ("are the same environment" in said) == same
+    assert ("an environment was made" in said) != same
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 def test_what_is_no_regular_file_is_not_recorded_over(
     make: Callable[[Path], None],
@@ -410,7 +581,10 @@ def test_what_is_no_regular_file_is_not_recorded_over(
 
 
 class Dying:
-    """A place where every case ends its process."""
+    """A place where the first so many cases end their process."""
+
+    def __init__(self, cases: int) -> None:
+        self.left = cases
 
     def prepare(self, backend: str) -> None:
         pass
@@ -419,17 +593,35 @@ class Dying:
         return {}
 
     def run(self, *given: object) -> list[dict[str, object]]:
-        return [{"action": 0, "error": ("Crashed", "SIGSEGV"), "frames": []}]
+        self.left -= 1
+        error = ("Crashed", "SIGSEGV") if self.left >= 0 else ("RuntimeError", "so it is")
+        return [{"action": 0, "error": error, "frames": []}]
 
     def refusal(self, backend: str, source: str) -> str:
         return ""
 
 
-def test_an_environment_that_crashes_all_the_time_is_given_up(tmp_path: Path) -> None:
-    many = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(30)]
-    with pytest.raises(GateError, match=r"11 of 11 cases ended their process, .* Crashed: SIGSEGV"):
-        recording.written(tmp_path / "a", HEAD, many, Dying(), nobody)
-    assert len(recording.read(tmp_path / "a").records) == 11, "what was recorded is there"
+@pytest.mark.parametrize(("cases", "dying"), [(30, 16), (3, 2), (1, 1)])
+def test_a_side_is_given_up_once_more_than_half_of_all_cases_have_crashed(
+    cases: int, dying: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "repeats", lambda case: False)
+    many = [Entry("torch", replace(simple_case(), seed=n).check()) for n in range(cases)]
+    whole = recording.written(tmp_path / "a", HEAD, many, Dying(dying - 1), nobody)
+    assert len(whole.records) == cases, "the first half may crash"
+    words = f"{dying} of {cases} cases ended their process, the first with Crashed: SIGSEGV"
+    with pytest.raises(GateError, match=words):
+        recording.written(tmp_path / "a", HEAD, many, Dying(cases), nobody)
+    left = recording.continued(tmp_path / "a", HEAD, many)
+    assert len(left) == dying, "what was recorded is there"
+    with pytest.raises(GateError, match=words):
+        recording.written(tmp_path / "a", HEAD, many, Dying(0), nobody, left)
+
+
+def test_a_recorded_baseline_most_of_whose_cases_crashed_says_nothing() -> None:
+    died = recording.Record(ENTRIES[0], [{"action": 0, "error": ("Crashed", "SIGSEGV")}])
+    with pytest.raises(GateError, match="1 of 1 cases ended their process"):
+        running._of(recording.Recording(HEAD, (died,)), ["torch"])
 
 
 def test_a_folder_without_room_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -17,9 +18,10 @@ from sample_result import HEADS
 from tests_support import simple_case
 
 from invariants.cli import main
-from invariants.gate import environments, judgement, recording, reducing, running
+from invariants.gate import environments, judgement, recording, reducing, running, writing
 from invariants.gate.corpus import Entry
 from invariants.gate.environments import Environment, Side
+from invariants.report import findings
 
 ENTRIES = [Entry("torch", simple_case())]
 
@@ -202,3 +204,30 @@ def test_a_gate_that_is_interrupted_while_it_judges_says_how_much_is_judged(
     monkeypatch.setattr(judgement, "verdict", terminate)
     gated()
     assert "interrupted while judging, 0 of 1 cases are judged" in capsys.readouterr().out
+
+
+# --- where there is no room -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "what"), [(findings, "write"), (reducing, "named"), (writing, "written")]
+)
+def test_a_finding_or_report_that_cannot_be_written_is_one_line(
+    place: Any,
+    what: str,
+    gated: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(place, what, full)
+    arguments = ("gate", "--baseline", "current", "--candidate", "torch==2.13.0")
+    monkeypatch.setattr(sys, "argv", ["invariants", *arguments, "--reduce-seconds", "0"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    said = "invariants: cannot write to invariants-gate: No space left on device\n"
+    assert capsys.readouterr().err == said
+    assert recording.read(Path("torch==2.13.0")).records, "what has run is there"

@@ -89,6 +89,13 @@ def test_what_an_exception_says_is_the_same_in_every_run_and_installation(point:
     )
 
 
+def test_what_an_exception_says_can_be_written() -> None:
+    told = {"error": ("RuntimeError", "in \udc80.h5"), "frames": []}
+    record = recording.Record(ENTRIES[0], [{"action": 2, **told}])
+    findings = judging.judged(record, judging.verdict(record, HEADS[0], "")).findings
+    assert r"RuntimeError: in \udc80.h5" in {finding.got for finding in findings}
+
+
 class Interrupting(Nobody):
     """Who has had enough of the first case."""
 

@@ -63,6 +63,8 @@ def test_a_waiver_that_nothing_new_needs_is_stale() -> None:
     [
         (None, "No such file"),
         ("[[waiver", "not TOML"),
+        ("a = " + "[" * 10_000, "not TOML"),
+        ("a = 1" + "0" * 5_000, "not TOML"),
         ("[[issue]]\nid = 1", "holds tables [[waiver]] and nothing else"),
         ("waiver = 1", "holds tables [[waiver]] and nothing else"),
         (ENTRY.replace("reason", "because"), "there is no field 'because'"),

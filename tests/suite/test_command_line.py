@@ -10,17 +10,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from _pytest.config import _prepareconfig
 from tests_support import BLOCKING, simple_case
 
-from invariants import ledger
+from invariants import cli, ledger
 from invariants.backends import versions
+from invariants.backends.places import HERE
 from invariants.backends.probing import absent
 from invariants.cli import main
+from invariants.finding import Finding
+from invariants.gate import result_file
+from invariants.judge import judge
 from invariants.oracle.contract import CONTRACTS, Contract
+from invariants.suite import test_invariants
 from invariants.suite.plugin import _options
 from invariants.suite.session import Options
 
@@ -316,6 +322,29 @@ def test_what_no_backend_could_run_is_bad_input_whatever_one_lacks(
     assert "targets[0] has shape" in said
 
 
+@pytest.mark.parametrize("command", [("show", "a"), ("replay", "a"), ("report", "a")])
+def test_what_nobody_foresaw_is_a_bug_of_the_tool_and_no_finding(
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*given: object) -> None:
+        raise AttributeError("no such\nthing")
+
+    monkeypatch.setattr(cli, "read_offered", fail)
+    monkeypatch.setattr(result_file, "read", fail)
+    monkeypatch.setattr(sys, "argv", ["invariants", *command])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    *traceback, last = capsys.readouterr().err.splitlines()
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert last == (
+        "invariants: this is a bug of invariants, please report it with the lines above: "
+        "AttributeError: no such thing"
+    )
+
+
 def test_the_command_itself_exits_with_2(tmp_path: Path) -> None:
     done = run("verify", "--backend", "jax", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -365,6 +394,26 @@ def test_a_broken_torch_is_found_and_its_findings_replay(tmp_path: Path) -> None
         assert repro.returncode == code, repro.stdout + repro.stderr
         assert ("VIOLATED" if code else "holds") in repro.stdout
     assert "import invariants" not in (folders[0] / "repro.py").read_text()
+
+
+def test_a_finding_that_cannot_be_written_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = Finding("upstream_gradients", "torch", 1, "dense_0.kernel", "so it is", "within")
+    verdict = replace(judge(simple_case(), "torch"), findings=(finding,))
+    tally = SimpleNamespace(document=dict, violations={"upstream_gradients": 1})
+
+    def hunt(plan: object, muted: object, write_down: Callable[[object], None]) -> object:
+        return SimpleNamespace(run=lambda: write_down(verdict), tally=tally)
+
+    monkeypatch.setattr(test_invariants, "Hunt", hunt)
+    (tmp_path / "findings").write_text("no folder")
+    plan: Any = SimpleNamespace(backend="torch", place=HERE, mode="", compare="")
+    options: Any = SimpleNamespace(report=tmp_path)
+    told: list[Any] = []
+    with pytest.raises(pytest.fail.Exception, match=r"not written: cannot write to .*: Not a dir"):
+        test_invariants.test_invariants_hold(plan, options, told.append)
+    assert [message["property"] for message in told if "found" in message] == [finding.property_]
 
 
 STUBS = {
