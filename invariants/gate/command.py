@@ -233,9 +233,11 @@ def _gated(
     before: Side | Path, after: Side, settings: Settings, report: Path, watcher: Progress
 ) -> Result:
     """The result of a gate, which is written and said, also where the user interrupts it."""
+    from invariants.gate.folder import unsaid
     from invariants.gate.running import Interrupted, decided
 
     started = time.monotonic()
+    unsaid(report)
     try:
         result = decided(before, after, settings, report, watcher)
     except Interrupted as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from patched import environment
+from sample_result import sample
 from tests_support import BLOCKING, simple_case
 
 from invariants.backends.places import HERE
@@ -21,6 +22,7 @@ from invariants.gate.corpus import Entry
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
 from invariants.optimizer import Adam
+from invariants.report import formats
 
 ABORTING = """
 import os
@@ -150,6 +152,19 @@ def test_what_is_not_of_a_gate_among_its_findings_is_named_and_left_alone(
     assert "is not of a gate: name another folder with --report" in said
     assert (report / other).is_file()
     assert (report / "findings" / "a" / "case.json").is_file()
+
+
+def test_a_gate_that_cannot_be_decided_leaves_no_verdict_of_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    told = [tmp_path / "result.json", *formats.files(sample(), tmp_path)]
+    kept = [tmp_path / "candidate.recording", tmp_path / "notes.txt"]
+    for path in (*told, *kept):
+        path.write_text("worse")
+    arguments = ("--baseline", "current", "--candidate", "torch==2.13.0", "--report", tmp_path)
+    assert run("gate", *arguments, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    assert sorted(tmp_path.iterdir()) == kept
 
 
 def test_what_a_killed_gate_has_left_goes(tmp_path: Path) -> None:
