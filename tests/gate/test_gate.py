@@ -409,6 +409,31 @@ def test_a_recording_goes_on_in_the_same_environment_alone(tmp_path: Path) -> No
         recording.continued(tmp_path / "a", HEAD, ENTRIES[1:])
 
 
+@pytest.mark.parametrize(
+    ("schema", "end", "words"),
+    [
+        (99, None, "was recorded by another version of invariants"),
+        (recording.SCHEMA, 20, "is damaged"),
+    ],
+)
+def test_a_recording_that_cannot_be_gone_on_with_is_told_and_kept(
+    schema: int, end: int | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SCHEMA", schema)
+    recorded(tmp_path / "a")
+    monkeypatch.undo()
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:end])
+    before = (tmp_path / "a").read_bytes()
+    with pytest.raises(GateError, match=rf"--resume: .*a {words}.*; without --resume the gate st"):
+        recording.continued(tmp_path / "a", HEAD, ENTRIES)
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_a_recording_in_which_nothing_stands_yet_is_begun(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    assert recording.continued(tmp_path / "a", HEAD, ENTRIES) == []
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 def test_what_is_no_regular_file_is_not_recorded_over(
     make: Callable[[Path], None],
