@@ -23,6 +23,7 @@ from invariants.gate.reducing import differing
 from invariants.gate.result import Result
 from invariants.gate.running import Settings, environment_of
 from invariants.gate.watching import Watcher
+from invariants.report.gate import where
 
 
 def bisected(
@@ -49,8 +50,10 @@ def bisected(
     between = released(package, good, bad, settings.python or sys.executable)
     passed = f"{len(between)} {'release' if len(between) == 1 else 'releases'} between them"
     watcher.say(f"bisecting {package} from {good} to {bad}: {passed}")
-    for change in gated(side("baseline", good), side("candidate", bad)).worse:
+    worse = gated(side("baseline", good), side("candidate", bad)).worse
+    for change in worse:
         if change.folder is None:
+            watcher.say(f"{change.kind.rule}: {where(change, report)}; no release is asked for it")
             continue
         case = read_case(report / change.folder / "case.json")
 
@@ -59,6 +62,11 @@ def bisected(
 
         watcher.say(f"looking for the release that brought {change.kind.rule}")
         yield change.kind, *narrowed(good, bad, between, shows)
+    if worse and all(change.folder is None for change in worse):
+        raise GateError(
+            f"{package} {bad} is worse than {good}, but nothing of it showed again on its own, so "
+            f"that no release between them can be asked: see the report in {report}"
+        )
 
 
 def is_version(text: str) -> bool:

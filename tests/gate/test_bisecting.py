@@ -122,6 +122,17 @@ def test_a_bisection_whose_pair_is_interrupted_writes_what_it_knows(
     assert result_file.read(Path("invariants-gate")).interrupted == "running"
 
 
+def test_what_did_not_show_again_on_its_own_is_told_and_is_no_all_clear(
+    pair: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "decided", lambda *given: sample())
+    assert bisect(monkeypatch) == 2
+    told = capsys.readouterr()
+    assert "upstream_gradients: it did not show again on its own: run its case" in told.out
+    assert "shows nothing" not in told.out
+    assert told.err.startswith("invariants: torch 2.0 is worse than 1.0, but nothing of it showed")
+
+
 def test_a_version_is_one() -> None:
     assert is_version("3.12.0")
     assert not is_version("three")
