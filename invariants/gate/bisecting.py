@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -26,6 +27,26 @@ from invariants.gate.watching import Watcher
 from invariants.report.gate import where
 
 
+@dataclass(frozen=True)
+class Edge:
+    """Between which releases something came. between: those that could not be asked, in order."""
+
+    last: str
+    first: str
+    between: tuple[str, ...] = ()
+
+    def told(self, package: str, end: str) -> str:
+        """In words; end: "first", or "last" where `first` is the earlier release."""
+        if not self.between:
+            return f"{package} {self.first} is the {end} to show, {self.last} does not"
+        *others, last = self.between
+        missing = f"{', '.join(others)} and {last}" if others else last
+        return (
+            f"{package} {self.first} is the {end} to show of those that could be tried, "
+            f"{self.last} does not ({missing} could not be installed or imported)"
+        )
+
+
 def bisected(
     package: str,
     good: str,
@@ -35,7 +56,7 @@ def bisected(
     report: Path,
     watcher: Watcher,
     gated: Callable[[environments.Side, environments.Side], Result],
-) -> Iterator[tuple[Kind, str, str]]:
+) -> Iterator[tuple[Kind, Edge]]:
     """What is new in `bad`, each with the last release without it and the first one with it.
 
     others: requirements beside the package. gated: gates the two, and writes what it finds below
@@ -61,7 +82,7 @@ def bisected(
             return _shows(side("candidate", release), kind, case, settings, watcher)
 
         watcher.say(f"looking for the release that brought {change.kind.rule}")
-        yield change.kind, *narrowed(good, bad, between, shows)
+        yield change.kind, narrowed(good, bad, between, shows)
     if worse and all(change.folder is None for change in worse):
         raise GateError(
             f"{package} {bad} is worse than {good}, but nothing of it showed again on its own, so "
@@ -95,12 +116,12 @@ def released(package: str, good: str, bad: str, python: str) -> list[str]:
 
 def narrowed(
     good: str, bad: str, between: Sequence[str], shows: Callable[[str], bool | None]
-) -> tuple[str, str]:
+) -> Edge:
     """The last release that does not show it and the next one that does, by halving.
 
     shows: None for a release that cannot be asked.
     """
-    left = [*between]
+    left, every = [*between], [good, *between, bad]
     while left:
         middle = len(left) // 2
         seen = shows(left[middle])
@@ -110,7 +131,7 @@ def narrowed(
             bad, left = left[middle], left[:middle]
         else:
             good, left = left[middle], left[middle + 1 :]
-    return good, bad
+    return Edge(good, bad, tuple(every[every.index(good) + 1 : every.index(bad)]))
 
 
 def _shows(

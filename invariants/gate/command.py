@@ -375,13 +375,11 @@ def bisect(
     def gated(before: Side, after: Side) -> Result:
         return _gated(before, after, settings, report, watcher)
 
-    edge, found = "first" if Version(good) < Version(bad) else "last", False
+    end, found = "first" if Version(good) < Version(bad) else "last", False
     with terminated_as_interrupted():
-        for kind, last, first in bisected(
-            package, good, bad, others, settings, report, watcher, gated
-        ):
+        for kind, edge in bisected(package, good, bad, others, settings, report, watcher, gated):
             found = True
-            watcher.say(f"{package} {first} is the {edge} to show, {last} does not: {named(kind)}")
+            watcher.say(f"{edge.told(package, end)}: {named(kind)}")
     if not found:
         watcher.say(f"{package} {bad} shows nothing that {good} does not")
     sys.exit(1 if found else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ from tests_support import simple_case
 
 from invariants.cli import main
 from invariants.gate import bisecting, result_file, running
-from invariants.gate.bisecting import is_version, narrowed, released
+from invariants.gate.bisecting import Edge, is_version, narrowed, released
 from invariants.gate.environments import Side
 from invariants.gate.errors import GateError
 from invariants.gate.result import Result, unjudged
@@ -31,7 +32,7 @@ def test_halving_finds_the_first_that_shows_it(first: int) -> None:
         asked.append(release)
         return int(release.partition(".")[2]) >= first
 
-    assert narrowed("1.0", "1.10", RELEASES, shows) == (f"1.{first - 1}", f"1.{first}")
+    assert narrowed("1.0", "1.10", RELEASES, shows) == Edge(f"1.{first - 1}", f"1.{first}")
     assert len(asked) <= 4
 
 
@@ -39,7 +40,31 @@ def test_a_release_that_cannot_be_asked_is_passed_over() -> None:
     def shows(release: str) -> bool | None:
         return None if release in ("1.4", "1.5") else release > "1.5"
 
-    assert narrowed("1.0", "1.10", RELEASES, shows) == ("1.3", "1.6")
+    assert narrowed("1.0", "1.10", RELEASES, shows) == Edge("1.3", "1.6", ("1.4", "1.5"))
+
+
+@pytest.mark.parametrize("edge", range(1, 11))
+def test_only_releases_at_the_edge_are_missing_from_what_is_told(edge: int) -> None:
+    def shows(release: str) -> bool | None:
+        number = int(release.partition(".")[2])
+        return None if number % 3 == 1 else number >= edge
+
+    found = narrowed("1.0", "1.10", RELEASES, shows)
+    inside = range(int(found.last.partition(".")[2]) + 1, int(found.first.partition(".")[2]))
+    assert found.between == tuple(f"1.{number}" for number in inside)
+    assert all(number % 3 == 1 for number in inside)
+
+
+def test_the_first_release_is_not_called_so_where_one_before_it_could_not_be_asked(
+    pair: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bisecting, "_shows", lambda *given: None)
+    assert bisect(monkeypatch) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    told, gap, kind = re.split(r" \(|\): ", last, maxsplit=2)
+    assert told == "torch 2.0 is the first to show of those that could be tried, 1.0 does not"
+    assert gap == "1.1, 1.2 and 1.10 could not be installed or imported"
+    assert kind.startswith("upstream_gradients")
 
 
 @pytest.fixture
