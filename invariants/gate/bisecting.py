@@ -100,8 +100,12 @@ def is_version(text: str) -> bool:
 
 
 def released(package: str, good: str, bad: str, python: str) -> list[str]:
-    """The final releases between the two, in the order from good to bad; raises GateError."""
-    said = installing.output([python, "-m", "pip", "index", "versions", package])
+    """The releases between the two, in the order from good to bad; raises GateError.
+
+    They are final ones, unless one of the two is not.
+    """
+    more = ["--pre"] if Version(good).is_prerelease or Version(bad).is_prerelease else []
+    said = installing.output([python, "-m", "pip", "index", "versions", *more, package])
     listed = re.search(r"^Available versions: (.*)$", said, re.MULTILINE)
     if listed is None:
         raise GateError(f"pip does not say which releases of {package} there are")
@@ -110,7 +114,7 @@ def released(package: str, good: str, bad: str, python: str) -> list[str]:
         if Version(release) not in known:
             raise GateError(f"there is no {package} {release}; the newest is {known[-1]}")
     first, last = sorted((Version(good), Version(bad)))
-    inside = [str(v) for v in known if first < v < last and not v.is_prerelease]
+    inside = [str(v) for v in known if first < v < last and (more or not v.is_prerelease)]
     return inside if Version(good) == first else inside[::-1]
 
 

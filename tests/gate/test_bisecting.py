@@ -21,6 +21,15 @@ from invariants.gate.environments import Side
 from invariants.gate.errors import GateError
 from invariants.gate.result import Result, unjudged
 
+WAIVED = """
+[[waiver]]
+backend = "torch"
+property = "program_runs"
+what = "the step did not end as documented"
+reason = "we catch it"
+expires = 2099-12-31
+"""
+
 RELEASES = [f"1.{n}" for n in range(1, 10)]
 
 
@@ -69,7 +78,7 @@ def test_the_first_release_is_not_called_so_where_one_before_it_could_not_be_ask
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for version in ("1.0", "1.1", "1.2rc1", "1.2", "1.10", "2.0"):
+    for version in ("1.0", "1.1", "1.2a1", "1.2rc1", "1.2", "1.10", "2.0"):
         put(tmp_path, "torch", version)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
@@ -79,6 +88,8 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_releases_between_come_from_good_to_bad(index: None) -> None:
     assert released("torch", "1.0", "2.0", sys.executable) == ["1.1", "1.2", "1.10"]
     assert released("torch", "2.0", "1.1", sys.executable) == ["1.10", "1.2"]
+    assert released("torch", "1.1", "1.2rc1", sys.executable) == ["1.2a1"]
+    assert released("torch", "1.2rc1", "1.10", sys.executable) == ["1.2"]
     with pytest.raises(GateError, match=r"there is no torch 3; the newest is 2\.0"):
         released("torch", "1.0", "3", sys.executable)
 
@@ -98,9 +109,9 @@ def pair(index: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def bisect(monkeypatch: pytest.MonkeyPatch) -> int:
+def bisect(monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
     """The exit code of a bisection."""
-    given = ("torch", "--good", "1.0", "--bad", "2.0")
+    given = ("torch", "--good", "1.0", "--bad", "2.0", *more)
     monkeypatch.setattr(sys, "argv", ["invariants", "bisect", *given])
     with pytest.raises(SystemExit) as left:
         main()
@@ -156,6 +167,21 @@ def test_what_did_not_show_again_on_its_own_is_told_and_is_no_all_clear(
     assert "upstream_gradients: it did not show again on its own: run its case" in told.out
     assert "shows nothing" not in told.out
     assert told.err.startswith("invariants: torch 2.0 is worse than 1.0, but nothing of it showed")
+
+
+def test_what_is_waived_is_not_looked_for(
+    pair: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("waivers.toml").write_text(WAIVED)
+
+    def decided(old: Side, new: Side, settings: running.Settings, *given: object) -> Result:
+        assert [waiver.reason for waiver in settings.waivers] == ["we catch it"]
+        return replace(sample(), changes=())
+
+    monkeypatch.setattr(running, "decided", decided)
+    assert bisect(monkeypatch, "--known-issues", "waivers.toml") == 0
+    said = "torch 2.0 shows nothing that 1.0 does not, but for what is waived"
+    assert capsys.readouterr().out.splitlines()[-1] == said
 
 
 def test_a_version_is_one() -> None:
