@@ -220,6 +220,8 @@ def gate(
     settings, watcher = _checked(**options), _watcher()
     old = Path(baseline[0])
     is_file = len(baseline) == 1 and old.is_file() and recording.is_recording(old)
+    if len(baseline) == 1 and not is_file and environments.is_document(baseline[0]):
+        raise GateError(f"--baseline: {old} is no recording as invariants record writes them")
     before = old if is_file else environments.side("baseline", baseline)
     after = environments.side("candidate", candidate)
     _writable(report)

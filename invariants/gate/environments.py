@@ -68,10 +68,29 @@ def side(name: str, given: Sequence[str]) -> Side:
         raise GateError(f"--{name} needs requirements, current or the path of a Python")
     if [*given] == ["current"]:
         return Side(name, python=sys.executable, own=True)
+    for text in given:
+        _check_no_recording(name, text)
     if len(given) == 1 and os.sep in given[0] and not given[0].endswith(".whl"):
         return Side(name, python=_python_at(name, Path(given[0])))
     requirements = [_checked(name, text) for entry in given for text in entry.split()]
     return Side(name, (*requirements, *_beside(requirements)))
+
+
+def is_document(text: str) -> bool:
+    """Whether it is a file that is neither a Python nor a wheel."""
+    if not Path(text).is_file() or text.endswith(".whl"):
+        return False
+    return text.endswith(".recording") or not os.access(text, os.X_OK)
+
+
+def _check_no_recording(name: str, text: str) -> None:
+    """Raises GateError for what would look like a requirement to an installer, and is none."""
+    if is_document(text):
+        raise GateError(
+            f"--{name}: {text} is a file: a recording may be the baseline of a gate, alone"
+        )
+    if text.endswith(".recording") and not Path(text).exists():
+        raise GateError(f"--{name}: there is no file {text}")
 
 
 def _python_at(name: str, path: Path) -> str:

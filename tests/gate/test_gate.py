@@ -197,6 +197,26 @@ def test_a_crash_in_the_candidate_is_new_and_the_other_cases_are_judged(
 
 
 BAD = {
+    "no such recording": (
+        ("--baseline", "old.recording", "--candidate", "current"),
+        "--baseline: there is no file old.recording",
+    ),
+    "no such recording in a folder": (
+        ("--baseline", "a/old.recording", "--candidate", "current"),
+        "--baseline: there is no file a/old.recording",
+    ),
+    "an empty file": (
+        ("--baseline", "empty_file", "--candidate", "current"),
+        "--baseline: empty_file is no recording as invariants record writes them",
+    ),
+    "a recording among requirements": (
+        ("--baseline", "numpy", "empty_file", "--candidate", "current"),
+        "--baseline: empty_file is a file: a recording may be the baseline of a gate, alone",
+    ),
+    "a recording as a candidate": (
+        ("--baseline", "current", "--candidate", "empty_file"),
+        "--candidate: empty_file is a file: a recording may be the baseline of a gate, alone",
+    ),
     "no candidate": (("--baseline", "current"), "Missing option '--candidate'"),
     "nothing behind an option": (
         ("--baseline", "--candidate", "current"),
@@ -237,6 +257,7 @@ def test_bad_input_gets_one_line_and_exit_2(
         command = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")]
         subprocess.run(command, check=True)
     given = [str(tmp_path / "empty") if a == "EMPTY" else a for a in arguments]
+    (tmp_path / "empty_file").write_bytes(b"")
     assert run("gate", *given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
     said = capsys.readouterr().err
     assert words in said
