@@ -9,6 +9,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -227,6 +228,26 @@ def _moved(partial: Path, folder: Path) -> None:
             raise
 
 
+def _clear(cache: Path) -> None:
+    """Takes away environments that were begun by processes that no longer exist."""
+    for partial in cache.glob("*.partial"):
+        begun = re.fullmatch(r"\w+\.(\d+)-\d+\.partial", partial.name)
+        if begun and not _is_running(int(begun[1])):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # there is no asking there: a signal 0 interrupts
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 def _build(folder: Path, python: str, pins: Sequence[str], tools: Installer) -> None:
     """Makes an environment beside its place and moves it there whole."""
     # The other side may be making the same one.
@@ -234,6 +255,7 @@ def _build(folder: Path, python: str, pins: Sequence[str], tools: Installer) -> 
     partial = folder.with_name(f"{folder.name}.{own}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _clear(folder.parent)
         tools.install(python, partial, pins)
         (partial / "pins.txt").write_text("\n".join(pins) + "\n", "utf-8")
         _moved(partial, folder)
