@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -184,6 +186,7 @@ def recordings_of(
     Raises _Cut where the user interrupts it.
     """
     heads, ran = [recording.asked(environment) for environment in found], [0] * len(found)
+    begun: set[int] = set()
     places = [environment.place(settings.case_limit) for environment in found]
     stop = threading.Event()
 
@@ -204,15 +207,26 @@ def recordings_of(
                     done = recording.continued(file, heads[number], corpus)
                     name, taken = found[number].side.name, f"{len(done):,} of {len(corpus):,}"
                     watcher.say(f"{name}: resuming, {taken} cases are taken from {file}")
+                if not done and (not file.exists() or os.access(file, os.W_OK)):
+                    begun.add(number)  # what cannot be written over stays as it is
                 return recording.written(file, heads[number], corpus, place, told, done)
 
             return _side_by_side(one, range(len(found)), stop), places
     except BaseException as error:
         for place in places:
             place.close()
+        for number in begun:
+            if not ran[number]:  # nothing is in it to go on from
+                _taken_away(files[number])
         if isinstance(error, KeyboardInterrupt):
             raise _Cut(heads, ran) from None
         raise
+
+
+def _taken_away(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        if file.is_file():
+            file.unlink()
 
 
 def _side_by_side(

@@ -20,6 +20,7 @@ from invariants.cli import main
 from invariants.gate import environments, judgement, recording, reducing, running
 from invariants.gate.corpus import Entry
 from invariants.gate.environments import Environment, Side
+from invariants.gate.errors import GateError
 
 ENTRIES = [Entry("torch", simple_case())]
 
@@ -184,6 +185,43 @@ def test_what_is_resumed_is_told_with_how_much_is_taken_over(
     for name, cases in (("baseline", 3), ("candidate", 1)):
         file = f"invariants-gate/{name}.recording"
         assert f"{name}: resuming, {cases} of 4 cases are taken from {file}" in said
+
+
+def full(path: Path, *given: Any) -> Any:
+    """Writes half of the head of a recording, which is all that there is room for."""
+    path.write_bytes(b"FIW1")
+    raise GateError(f"cannot write to {path}: No space left on device")
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_full_disk_leaves_no_recording_in_which_nothing_has_run(
+    resume: tuple[str, ...], ended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = recording.written
+
+    def half_full(path: Path, *given: Any) -> Any:
+        return (full if path.stem == "candidate" else written)(path, *given)
+
+    monkeypatch.setattr(recording, "written", half_full)
+    with pytest.raises(FileNotFoundError):  # there is no result either
+        ended(9, 9, *resume)
+    assert recording.read(Path("invariants-gate/baseline.recording")).records
+    assert not Path("invariants-gate/candidate.recording").exists()
+
+
+def test_what_has_run_before_stays_where_a_disk_is_full(
+    ended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(3, 1)
+    old = Path("invariants-gate/candidate.recording").read_bytes()
+
+    def no_room(path: Path, *given: Any) -> None:
+        raise GateError(f"cannot write to {path}: No space left on device")
+
+    monkeypatch.setattr(recording, "written", no_room)
+    with pytest.raises(FileNotFoundError):
+        ended(9, 9, "--resume")
+    assert Path("invariants-gate/candidate.recording").read_bytes() == old
 
 
 def test_a_gate_that_is_interrupted_before_it_runs_says_what_was_resolved(
