@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from invariants.backends import BACKENDS
@@ -154,22 +155,30 @@ def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> 
     """Records one side into a file, which is there once it is whole. Raises GateError."""
     if output.exists() and not output.is_file():  # a device would make room for a file
         raise GateError(f"cannot write to {output}: it is no regular file")
+    if not output.parent.is_dir():
+        raise GateError(f"cannot write to {output}: there is no folder {output.parent}")
+    try:
+        # A folder of its own, made first: no other run, and no file of the user, has its name.
+        with TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
+            partial = Path(beside) / output.name
+            try:
+                written = _recorded_at(side, settings, partial, watcher)
+            except GateError as error:  # the user knows the file by the name that was asked for
+                raise GateError(str(error).replace(str(partial), str(output))) from None
+            partial.replace(output)
+    except OSError as error:
+        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
+    return written
+
+
+def _recorded_at(side: Side, settings: Settings, file: Path, watcher: Watcher) -> Recording:
     cases = saved(settings)
     (found,) = environments_of([side], settings, watcher)
     packages = [environments.packages(found)]
     backends = common([found], settings.backends, packages)
     corpus = corpus_of(cases, backends, settings, watcher, packages)
-    partial = output.with_name(f"{output.name}.partial")
-    try:
-        (written,), (place,) = recordings_of(
-            [found], backends, corpus, [partial], settings, watcher
-        )
-        place.close()
-        partial.replace(output)
-    except OSError as error:
-        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    (written,), (place,) = recordings_of([found], backends, corpus, [file], settings, watcher)
+    place.close()
     return written
 
 

@@ -470,6 +470,53 @@ def test_what_is_no_regular_file_is_not_recorded_over(
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_recording_is_written_beside_what_is_there(
+    cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "y.rec.partial").write_text("of the user")
+    written = recording.written
+    others = []
+
+    def beside(path: Path, *given: object) -> recording.Recording:
+        others.append(path)
+        return written(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recording, "written", beside)
+    given = ("record", "-o", "y.rec", "--backend", "torch", "--corpus", cases)
+    for _ in range(2):
+        assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 0
+    assert len({*others}) == 2, "two runs are not in one another's way"
+    assert len(recording.read(tmp_path / "y.rec").records) == len(CASES)
+    assert (tmp_path / "y.rec.partial").read_text() == "of the user"
+    assert {path.name for path in tmp_path.iterdir()} == {"y.rec", "y.rec.partial"}
+
+
+def test_a_recording_for_which_there_is_no_folder_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    assert run("record", "-o", "no/y.rec", cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said == "invariants: cannot write to no/y.rec: there is no folder no\n"
+
+
+def test_a_recording_without_room_is_named_as_it_was_asked_for(
+    cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(path: Path, *given: object) -> None:
+        raise GateError(f"cannot write to {path}: No space left on device")
+
+    monkeypatch.setattr(recording, "written", full)
+    given = ("record", "-o", "y.rec", "--backend", "torch", "--corpus", cases)
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said == "invariants: cannot write to y.rec: No space left on device\n"
+    assert not [*tmp_path.iterdir()]
+
+
 class Dying:
     """A place where every case ends its process."""
 
