@@ -276,7 +276,8 @@ def compared_sides(
     held = judgement(sides, names, watcher)
     heads = sides[0].head, sides[1].head
     installed = {b: [head.packages[b] for head in heads] for b in heads[0].packages}
-    changes, used = waivers.applied(compared(held.pairs, installed), taken, date.today())
+    judged = [waiver for waiver in taken if waiver.backend in installed]  # the others may be needed
+    changes, used = waivers.applied(compared(held.pairs, installed), judged, date.today())
     by_name = {pair[0].entry.name: pair for pair in held.pairs}
     return Result(
         baseline=heads[0],
@@ -370,9 +371,14 @@ def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
 
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
-    """The part of a recording that is of these backends."""
+    """The part of a recording that is of these backends; raises GateError where it has none."""
+    for backend in backends:
+        if backend not in old.head.packages:
+            raise GateError(f"--baseline: {backend} was not recorded of {old.head.asked}")
     records = tuple(record for record in old.records if record.entry.backend in backends)
-    return Recording(old.head, records), [record.entry for record in records]
+    packages = {backend: old.head.packages[backend] for backend in backends}
+    head = replace(old.head, packages=packages)
+    return Recording(head, records), [record.entry for record in records]
 
 
 def _with_folders(

@@ -392,6 +392,22 @@ def test_a_recorded_baseline_brings_its_own_cases(
     assert said in capsys.readouterr().out
 
 
+def test_of_a_recording_of_two_backends_one_may_be_gated_and_no_third(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {**HEAD.packages, "tensorflow": {"tensorflow": "2.21.0", "keras": "3.15.1"}}
+    head = replace(HEAD, packages=both)
+    recording.written(tmp_path / "old.recording", head, ENTRIES, HERE, nobody)
+    given = ("--baseline", "old.recording", "--candidate", "current", "--backend", "torch")
+    assert run("gate", *given, cwd=tmp_path, monkeypatch=monkeypatch) == 0
+    other = (*given[:-1], "tensorflow", "--report", "other")
+    recorded(tmp_path / "old.recording")
+    assert run("gate", *other, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said == "invariants: --baseline: tensorflow was not recorded of torch==2.13.0\n"
+    assert list(result(tmp_path / "invariants-gate")["baseline"]["packages"]) == ["torch"]
+
+
 def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
     written = recorded(tmp_path / "a")
     read = recording.read(tmp_path / "a")

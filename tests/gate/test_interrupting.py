@@ -119,6 +119,23 @@ def test_what_was_judged_before_is_there(
     assert all(change["shown"] and not change["folder"] for change in document["changes"])
 
 
+def test_a_waiver_of_a_backend_that_was_not_gated_is_not_judged(
+    gated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reducing, "written", terminate)
+    entry = """[[waiver]]
+        property = "program_runs"
+        what = "the learning rate is another one"
+        reason = "why"
+        expires = 2099-12-31
+        """
+    entries = [entry + f'backend = "{backend}"\n' for backend in ("torch", "tensorflow")]
+    Path("waivers.toml").write_text("".join(entries))
+    document = gated("--known-issues", "waivers.toml")
+    assert [(w["kind"]["backend"], w["state"]) for w in document["waivers"]] == [("torch", "stale")]
+    assert capsys.readouterr().out.count("a waiver is stale") == 1
+
+
 # --- while cases run ------------------------------------------------------------------------------
 
 
