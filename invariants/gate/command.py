@@ -128,6 +128,12 @@ _OPTIONS: dict[str, Callable[[Any], Any]] = {
     "resume": click.option(
         "--resume", is_flag=True, help="Go on where an earlier run of the same was ended."
     ),
+    "known_issues": click.option(
+        "--known-issues",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Waivers of your own: what is new and named there, with a reason and a date, passes.",
+    ),
     "reduce_seconds": click.option(
         "--reduce-seconds",
         type=click.FloatRange(0),
@@ -159,12 +165,14 @@ def read_ledger() -> None:
         raise GateError(str(error)) from None
 
 
-def _checked(**given: Any) -> Settings:
+def _checked(known_issues: Path | None = None, **given: Any) -> Settings:
     from invariants.backends import BACKENDS
+    from invariants.gate import waivers
     from invariants.gate.running import Settings
     from invariants.oracle.contract import CONTRACTS
 
-    settings = Settings(**given)
+    taken = waivers.read(known_issues) if known_issues else ()
+    settings = Settings(**given, waivers=taken)
     for name in settings.backends:
         if name not in BACKENDS:
             raise GateError(f"unknown backend {name!r}: choose from {', '.join(BACKENDS)}")
@@ -218,29 +226,22 @@ def _writable(report: Path) -> None:
     metavar="DIR",
     help=f"Write the result, recordings and findings here: {DEFAULT_REPORT}.",
 )
-@click.option(
-    "--known-issues",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Waivers of your own: what is new and named there, with a reason and a date, passes.",
-)
 @_settings(*_OPTIONS)
 def gate(
     baseline: tuple[str, ...],
     candidate: tuple[str, ...],
     report: Path,
-    known_issues: Path | None,
     **options: Any,
 ) -> None:
     """Compare two environments: 0 the candidate is no worse, 1 it is, 2 it cannot be told."""
     from invariants.gate import environments, recording
-    from invariants.gate.waivers import read
 
     read_ledger()
-    taken = read(known_issues) if known_issues else ()
-    settings, watcher = _checked(**options, waivers=taken), _watcher()
+    settings, watcher = _checked(**options), _watcher()
     old = Path(baseline[0])
     is_file = len(baseline) == 1 and old.is_file() and recording.is_recording(old)
+    if len(baseline) == 1 and not is_file and environments.is_document(baseline[0]):
+        raise GateError(f"--baseline: {old} is no recording as invariants record writes them")
     before = old if is_file else environments.side("baseline", baseline)
     after = environments.side("candidate", candidate)
     _not_over(before, report)
@@ -254,9 +255,11 @@ def _gated(
     before: Side | Path, after: Side, settings: Settings, report: Path, watcher: Progress
 ) -> Result:
     """The result of a gate, which is written and said, also where the user interrupts it."""
+    from invariants.gate.folder import unsaid
     from invariants.gate.running import Interrupted, decided
 
     started = time.monotonic()
+    unsaid(report)
     try:
         result = decided(before, after, settings, report, watcher)
     except Interrupted as error:
@@ -397,13 +400,12 @@ def bisect(
     def gated(before: Side, after: Side) -> Result:
         return _gated(before, after, settings, report, watcher)
 
-    edge, found = "first" if Version(good) < Version(bad) else "last", False
+    end, found = "first" if Version(good) < Version(bad) else "last", False
     with terminated_as_interrupted():
-        for kind, last, first in bisected(
-            package, good, bad, others, settings, report, watcher, gated
-        ):
+        for kind, edge in bisected(package, good, bad, others, settings, report, watcher, gated):
             found = True
-            watcher.say(f"{package} {first} is the {edge} to show, {last} does not: {named(kind)}")
+            watcher.say(f"{edge.told(package, end)}: {named(kind)}")
     if not found:
-        watcher.say(f"{package} {bad} shows nothing that {good} does not")
+        waived = ", but for what is waived" if settings.waivers else ""
+        watcher.say(f"{package} {bad} shows nothing that {good} does not{waived}")
     sys.exit(1 if found else 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -81,10 +82,29 @@ def side(name: str, given: Sequence[str]) -> Side:
         raise GateError(f"--{name} needs requirements, current or the path of a Python")
     if [*given] == ["current"]:
         return Side(name, python=sys.executable, own=True)
+    for text in given:
+        _check_no_recording(name, text)
     if len(given) == 1 and os.sep in given[0] and not given[0].endswith(".whl"):
         return Side(name, python=_python_at(name, Path(given[0])))
     requirements = [_checked(name, text) for entry in given for text in entry.split()]
     return Side(name, (*requirements, *_beside(requirements)))
+
+
+def is_document(text: str) -> bool:
+    """Whether it is a file that is neither a Python nor a wheel."""
+    if not Path(text).is_file() or text.endswith(".whl"):
+        return False
+    return text.endswith(".recording") or not os.access(text, os.X_OK)
+
+
+def _check_no_recording(name: str, text: str) -> None:
+    """Raises GateError for what would look like a requirement to an installer, and is none."""
+    if is_document(text):
+        raise GateError(
+            f"--{name}: {text} is a file: a recording may be the baseline of a gate, alone"
+        )
+    if text.endswith(".recording") and not Path(text).exists():
+        raise GateError(f"--{name}: there is no file {text}")
 
 
 def _python_at(name: str, path: Path) -> str:
@@ -257,6 +277,26 @@ def _moved(partial: Path, folder: Path) -> None:
             raise
 
 
+def _clear(cache: Path) -> None:
+    """Takes away environments that were begun by processes that no longer exist."""
+    for partial in cache.glob("*.partial"):
+        begun = re.fullmatch(r"\w+\.(\d+)-\d+\.partial", partial.name)
+        if begun and not _is_running(int(begun[1])):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # there is no asking there: a signal 0 interrupts
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 def _build(folder: Path, python: str, pins: Sequence[str], tools: Installer) -> None:
     """Makes an environment beside its place and moves it there whole."""
     # The other side may be making the same one.
@@ -264,6 +304,7 @@ def _build(folder: Path, python: str, pins: Sequence[str], tools: Installer) -> 
     partial = folder.with_name(f"{folder.name}.{own}.partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _clear(folder.parent)
         tools.install(python, partial, pins)
         (partial / "pins.txt").write_text("\n".join(pins) + "\n", "utf-8")
         _moved(partial, folder)

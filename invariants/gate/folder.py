@@ -1,4 +1,4 @@
-"""The findings in the folder of a report: what is the gate's own there, and what is not.
+"""The folder of a report: what is the gate's own among the findings there, and what is not.
 
 Each is named in a list before it is written, so that a later gate, also behind one that was killed,
 takes away what an earlier one has left and nothing else.
@@ -13,6 +13,9 @@ from invariants.gate.errors import GateError
 from invariants.report.findings import FILES
 
 _LIST = "findings.txt"
+
+#: What says the verdict of a gate, beside its findings.
+REPORTS = ("result.json", "report.html", "report.md", "junit.xml", "report.sarif")
 
 
 def named(report: Path, folder: str) -> None:
@@ -47,6 +50,15 @@ def cleared(report: Path) -> None:
         (report / _LIST).unlink(missing_ok=True)
     except OSError as error:
         raise GateError(f"cannot write to {report}: {error.strerror or error}") from None
+
+
+def unsaid(report: Path) -> None:
+    """Takes away the verdict of an earlier gate, which is none of the one that begins."""
+    try:
+        for name in REPORTS:
+            (report / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise GateError(f"cannot write to {report / name}: {error.strerror or error}") from None
 
 
 def _folders(report: Path) -> list[Path]:

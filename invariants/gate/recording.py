@@ -177,17 +177,19 @@ def _message(record: Record) -> bytes:
 def continued(path: Path, head: Head, corpus: Sequence[Entry]) -> list[Record]:
     """The records that a run has left, finished or not; the file is cut behind the last whole one.
 
-    Raises GateError where they are of another environment or corpus.
+    Raises GateError where they are of another environment or corpus, or cannot be read: only who
+    asks for it anew has them written over.
     """
     records: list[Record] = []
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:  # killed before anything was written
         return records
     try:
         with path.open("r+b") as file:
             try:
                 found, _ = _head(path, file)
-            except GateError:
-                return []
+            except GateError as error:
+                anew = "without --resume the gate starts anew"
+                raise GateError(f"--resume: {error}; {anew}") from None
             if found != head:
                 raise GateError(f"--resume: {path} is of {found.asked} in another environment")
             end = file.tell()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from invariants.backends import BACKENDS
@@ -170,22 +173,30 @@ def recorded(side: Side, settings: Settings, output: Path, watcher: Watcher) -> 
     """Records one side into a file, which is there once it is whole. Raises GateError."""
     if output.exists() and not output.is_file():  # a device would make room for a file
         raise GateError(f"cannot write to {output}: it is no regular file")
+    if not output.parent.is_dir():
+        raise GateError(f"cannot write to {output}: there is no folder {output.parent}")
+    try:
+        # A folder of its own, made first: no other run, and no file of the user, has its name.
+        with TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
+            partial = Path(beside) / output.name
+            try:
+                written = _recorded_at(side, settings, partial, watcher)
+            except GateError as error:  # the user knows the file by the name that was asked for
+                raise GateError(str(error).replace(str(partial), str(output))) from None
+            partial.replace(output)
+    except OSError as error:
+        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
+    return written
+
+
+def _recorded_at(side: Side, settings: Settings, file: Path, watcher: Watcher) -> Recording:
     cases = saved(settings)
     (found,) = environments_of([side], settings, watcher)
     packages = [environments.packages(found)]
     backends = common([found], settings.backends, packages)
     corpus = corpus_of(cases, backends, settings, watcher, packages)
-    partial = output.with_name(f"{output.name}.partial")
-    try:
-        (written,), (place,) = recordings_of(
-            [found], backends, corpus, [partial], settings, watcher
-        )
-        place.close()
-        partial.replace(output)
-    except OSError as error:
-        raise GateError(f"cannot write to {output}: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+    (written,), (place,) = recordings_of([found], backends, corpus, [file], settings, watcher)
+    place.close()
     return written
 
 
@@ -202,6 +213,7 @@ def recordings_of(
     Raises _Cut where the user interrupts it.
     """
     heads, ran = [recording.asked(environment) for environment in found], [0] * len(found)
+    begun: set[int] = set()
     places = [environment.place(settings.case_limit) for environment in found]
     stop = threading.Event()
 
@@ -222,6 +234,8 @@ def recordings_of(
                     done = recording.continued(file, heads[number], corpus)
                     name, taken = found[number].side.name, f"{len(done):,} of {len(corpus):,}"
                     watcher.say(f"{name}: resuming, {taken} cases are taken from {file}")
+                if not done and (not file.exists() or os.access(file, os.W_OK)):
+                    begun.add(number)  # what cannot be written over stays as it is
                 of = found[number].installed
                 prefix = of.prefix if of else ""
                 return recording.written(file, heads[number], corpus, place, told, done, prefix)
@@ -230,9 +244,18 @@ def recordings_of(
     except BaseException as error:
         for place in places:
             place.close()
+        for number in begun:
+            if not ran[number]:  # nothing is in it to go on from
+                _taken_away(files[number])
         if isinstance(error, KeyboardInterrupt):
             raise _Cut(heads, ran) from None
         raise
+
+
+def _taken_away(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        if file.is_file():
+            file.unlink()
 
 
 def _side_by_side(
@@ -273,7 +296,8 @@ def compared_sides(
     held = judgement(sides, names, watcher)
     heads = sides[0].head, sides[1].head
     installed = {b: [head.packages[b] for head in heads] for b in heads[0].packages}
-    changes, used = waivers.applied(compared(held.pairs, installed), taken, date.today())
+    judged = [waiver for waiver in taken if waiver.backend in installed]  # the others may be needed
+    changes, used = waivers.applied(compared(held.pairs, installed), judged, date.today())
     if held.whole and not (any(change.worse for change in changes) or _some_judged(held.pairs)):
         raise GateError(
             f"none of {len(held.pairs):,} cases could be judged on both sides: "
@@ -380,11 +404,16 @@ def _asked(baseline: Side | Path, candidate: Side) -> list[Head]:
 
 def _of(old: Recording, backends: Sequence[str]) -> tuple[Recording, list[Entry]]:
     """The part of a recording that is of these backends; raises GateError where it says nothing."""
+    for backend in backends:
+        if backend not in old.head.packages:
+            raise GateError(f"--baseline: {backend} was not recorded of {old.head.asked}")
     records = tuple(record for record in old.records if record.entry.backend in backends)
     if not records:
         raise GateError(f"--baseline {old.head.asked}: no case of {' or '.join(backends)} in it")
     recording.check_deaths(old.head, records, len(records))
-    return replace(old, records=records), [record.entry for record in records]
+    packages = {backend: old.head.packages[backend] for backend in backends}
+    kept = replace(old, head=replace(old.head, packages=packages), records=records)
+    return kept, [record.entry for record in records]
 
 
 def _with_folders(

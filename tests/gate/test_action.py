@@ -21,6 +21,7 @@ for word in "$@"; do echo "$word" >> "$TOLD"; done
 mkdir -p "$REPORT"
 echo '{"verdict": "worse"}' > "$REPORT/result.json"
 echo '## worse' > "$REPORT/report.md"
+for name in report.html junit.xml report.sarif; do echo worse > "$REPORT/$name"; done
 exit 1
 """
 
@@ -118,6 +119,7 @@ def test_the_report_of_an_earlier_run_is_not_handed_on(tmp_path: Path) -> None:
     (tmp_path / "GITHUB_OUTPUT").write_text("")
     assert ran("Gate", tmp_path, "#!/bin/sh\nexit 2\n", baseline="a", candidate="b").returncode == 2
     assert (tmp_path / "GITHUB_OUTPUT").read_text() == "verdict=\n"
+    assert not [*(tmp_path / "invariants-gate").iterdir()]
 
 
 @pytest.mark.parametrize("candidate", ["torch>=2,<3", "torch; rm -rf $HOME"])

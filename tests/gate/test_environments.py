@@ -286,6 +286,19 @@ def test_what_fails_half_way_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not [*tmp_path.iterdir()]
 
 
+def test_what_a_killed_installation_has_left_goes_and_what_is_being_made_stays(
+    tmp_path: Path,
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f"0123abcd.{gone.pid}-1.partial"
+    kept = [tmp_path / f"0123abcd.{os.getpid()}-1.partial", tmp_path / "my.partial"]
+    for folder in (left, *kept):
+        (folder / "bin").mkdir(parents=True)
+    found = made(side("baseline", ["torch"]), sys.executable, tmp_path, Shelf("torch==1"), quiet)
+    assert {*tmp_path.iterdir()} == {*kept, Path(found.python).parents[1]}
+
+
 def test_a_cache_that_cannot_be_written_is_named() -> None:
     with pytest.raises(GateError, match="cannot write to /proc/x"):
         made(side("baseline", ["torch"]), sys.executable, Path("/proc/x"), Shelf("a==1"), quiet)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from patched import environment
 from rich.console import Console
+from sample_result import sample
 from tests_support import BLOCKING, simple_case
 
 from invariants.backends import wire
@@ -27,6 +28,7 @@ from invariants.gate.environments import Environment, Installed, Side
 from invariants.gate.errors import GateError
 from invariants.gate.recording import Head
 from invariants.optimizer import Adam
+from invariants.report import formats
 
 ABORTING = """
 import os
@@ -158,6 +160,19 @@ def test_what_is_not_of_a_gate_among_its_findings_is_named_and_left_alone(
     assert (report / "findings" / "a" / "case.json").is_file()
 
 
+def test_a_gate_that_cannot_be_decided_leaves_no_verdict_of_an_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    told = [tmp_path / "result.json", *formats.files(sample(), tmp_path)]
+    kept = [tmp_path / "candidate.recording", tmp_path / "notes.txt"]
+    for path in (*told, *kept):
+        path.write_text("worse")
+    arguments = ("--baseline", "current", "--candidate", "torch==2.13.0", "--report", tmp_path)
+    assert run("gate", *arguments, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    assert sorted(tmp_path.iterdir()) == kept
+
+
 def test_what_a_killed_gate_has_left_goes(tmp_path: Path) -> None:
     folder.named(tmp_path, "a")
     (tmp_path / "findings" / "a").mkdir(parents=True)
@@ -200,6 +215,26 @@ BAD = {
         ("--baseline", "current", "--candidate", "/bin/sh"),
         "--candidate: /bin/sh does not answer as a Python does (exit code 2: ",
     ),
+    "no such recording": (
+        ("--baseline", "old.recording", "--candidate", "current"),
+        "--baseline: there is no file old.recording",
+    ),
+    "no such recording in a folder": (
+        ("--baseline", "a/old.recording", "--candidate", "current"),
+        "--baseline: there is no file a/old.recording",
+    ),
+    "an empty file": (
+        ("--baseline", "empty_file", "--candidate", "current"),
+        "--baseline: empty_file is no recording as invariants record writes them",
+    ),
+    "a recording among requirements": (
+        ("--baseline", "numpy", "empty_file", "--candidate", "current"),
+        "--baseline: empty_file is a file: a recording may be the baseline of a gate, alone",
+    ),
+    "a recording as a candidate": (
+        ("--baseline", "current", "--candidate", "empty_file"),
+        "--candidate: empty_file is a file: a recording may be the baseline of a gate, alone",
+    ),
     "no candidate": (("--baseline", "current"), "Missing option '--candidate'"),
     "nothing behind an option": (
         ("--baseline", "--candidate", "current"),
@@ -240,6 +275,7 @@ def test_bad_input_gets_one_line_and_exit_2(
         command = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "empty")]
         subprocess.run(command, check=True)
     given = [str(tmp_path / "empty") if a == "EMPTY" else a for a in arguments]
+    (tmp_path / "empty_file").write_bytes(b"")
     assert run("gate", *given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
     said = capsys.readouterr().err
     assert words in said
@@ -375,6 +411,22 @@ def test_a_recorded_baseline_brings_its_own_cases(
     assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
     said = f"{option[0]} is of no effect: the cases are those of old.recording"
     assert said in capsys.readouterr().out
+
+
+def test_of_a_recording_of_two_backends_one_may_be_gated_and_no_third(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = {**HEAD.packages, "tensorflow": {"tensorflow": "2.21.0", "keras": "3.15.1"}}
+    head = replace(HEAD, packages=both)
+    recording.written(tmp_path / "old.recording", head, ENTRIES, HERE, nobody)
+    given = ("--baseline", "old.recording", "--candidate", "current", "--backend", "torch")
+    assert run("gate", *given, cwd=tmp_path, monkeypatch=monkeypatch) == 0
+    other = (*given[:-1], "tensorflow", "--report", "other")
+    recorded(tmp_path / "old.recording")
+    assert run("gate", *other, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said == "invariants: --baseline: tensorflow was not recorded of torch==2.13.0\n"
+    assert list(result(tmp_path / "invariants-gate")["baseline"]["packages"]) == ["torch"]
 
 
 def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -565,6 +617,31 @@ def test_a_recording_is_not_compared_with_the_very_environment_that_it_is_of(
     assert ("an environment was made" in said) != same
 
 
+@pytest.mark.parametrize(
+    ("schema", "end", "words"),
+    [
+        (99, None, "was recorded by another version of invariants"),
+        (recording.SCHEMA, 20, "is damaged"),
+    ],
+)
+def test_a_recording_that_cannot_be_gone_on_with_is_told_and_kept(
+    schema: int, end: int | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "SCHEMA", schema)
+    recorded(tmp_path / "a")
+    monkeypatch.undo()
+    (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:end])
+    before = (tmp_path / "a").read_bytes()
+    with pytest.raises(GateError, match=rf"--resume: .*a {words}.*; without --resume the gate st"):
+        recording.continued(tmp_path / "a", HEAD, ENTRIES)
+    assert (tmp_path / "a").read_bytes() == before
+
+
+def test_a_recording_in_which_nothing_stands_yet_is_begun(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    assert recording.continued(tmp_path / "a", HEAD, ENTRIES) == []
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
 def test_what_is_no_regular_file_is_not_recorded_over(
     make: Callable[[Path], None],
@@ -578,6 +655,53 @@ def test_what_is_no_regular_file_is_not_recorded_over(
     assert capsys.readouterr().err == "invariants: cannot write to a: it is no regular file\n"
     assert (tmp_path / "a").stat().st_ino == before.st_ino
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_recording_is_written_beside_what_is_there(
+    cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "y.rec.partial").write_text("of the user")
+    written = recording.written
+    others = []
+
+    def beside(path: Path, *given: object) -> recording.Recording:
+        others.append(path)
+        return written(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recording, "written", beside)
+    given = ("record", "-o", "y.rec", "--backend", "torch", "--corpus", cases)
+    for _ in range(2):
+        assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 0
+    assert len({*others}) == 2, "two runs are not in one another's way"
+    assert len(recording.read(tmp_path / "y.rec").records) == len(CASES)
+    assert (tmp_path / "y.rec.partial").read_text() == "of the user"
+    assert {path.name for path in tmp_path.iterdir()} == {"y.rec", "y.rec.partial"}
+
+
+def test_a_recording_for_which_there_is_no_folder_is_refused_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(running, "environments_of", made)
+    assert run("record", "-o", "no/y.rec", cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said == "invariants: cannot write to no/y.rec: there is no folder no\n"
+
+
+def test_a_recording_without_room_is_named_as_it_was_asked_for(
+    cases: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(path: Path, *given: object) -> None:
+        raise GateError(f"cannot write to {path}: No space left on device")
+
+    monkeypatch.setattr(recording, "written", full)
+    given = ("record", "-o", "y.rec", "--backend", "torch", "--corpus", cases)
+    assert run(*given, cwd=tmp_path, monkeypatch=monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert said == "invariants: cannot write to y.rec: No space left on device\n"
+    assert not [*tmp_path.iterdir()]
 
 
 class Dying:

@@ -21,6 +21,7 @@ from invariants.cli import main
 from invariants.gate import environments, judgement, recording, reducing, running, writing
 from invariants.gate.corpus import Entry
 from invariants.gate.environments import Environment, Side
+from invariants.gate.errors import GateError
 from invariants.report import findings
 
 ENTRIES = [Entry("torch", simple_case())]
@@ -120,6 +121,23 @@ def test_what_was_judged_before_is_there(
     assert all(change["shown"] and not change["folder"] for change in document["changes"])
 
 
+def test_a_waiver_of_a_backend_that_was_not_gated_is_not_judged(
+    gated: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reducing, "written", terminate)
+    entry = """[[waiver]]
+        property = "program_runs"
+        what = "the learning rate is another one"
+        reason = "why"
+        expires = 2099-12-31
+        """
+    entries = [entry + f'backend = "{backend}"\n' for backend in ("torch", "tensorflow")]
+    Path("waivers.toml").write_text("".join(entries))
+    document = gated("--known-issues", "waivers.toml")
+    assert [(w["kind"]["backend"], w["state"]) for w in document["waivers"]] == [("torch", "stale")]
+    assert capsys.readouterr().out.count("a waiver is stale") == 1
+
+
 # --- while cases run ------------------------------------------------------------------------------
 
 
@@ -186,6 +204,43 @@ def test_what_is_resumed_is_told_with_how_much_is_taken_over(
     for name, cases in (("baseline", 3), ("candidate", 1)):
         file = f"invariants-gate/{name}.recording"
         assert f"{name}: resuming, {cases} of 4 cases are taken from {file}" in said
+
+
+def full(path: Path, *given: Any) -> Any:
+    """Writes half of the head of a recording, which is all that there is room for."""
+    path.write_bytes(b"FIW1")
+    raise GateError(f"cannot write to {path}: No space left on device")
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_full_disk_leaves_no_recording_in_which_nothing_has_run(
+    resume: tuple[str, ...], ended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = recording.written
+
+    def half_full(path: Path, *given: Any) -> Any:
+        return (full if path.stem == "candidate" else written)(path, *given)
+
+    monkeypatch.setattr(recording, "written", half_full)
+    with pytest.raises(FileNotFoundError):  # there is no result either
+        ended(9, 9, *resume)
+    assert recording.read(Path("invariants-gate/baseline.recording")).records
+    assert not Path("invariants-gate/candidate.recording").exists()
+
+
+def test_what_has_run_before_stays_where_a_disk_is_full(
+    ended: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(3, 1)
+    old = Path("invariants-gate/candidate.recording").read_bytes()
+
+    def no_room(path: Path, *given: Any) -> None:
+        raise GateError(f"cannot write to {path}: No space left on device")
+
+    monkeypatch.setattr(recording, "written", no_room)
+    with pytest.raises(FileNotFoundError):
+        ended(9, 9, "--resume")
+    assert Path("invariants-gate/candidate.recording").read_bytes() == old
 
 
 def test_a_gate_that_is_interrupted_before_it_runs_says_what_was_resolved(

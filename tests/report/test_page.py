@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sample_result import AWKWARD, HEADS, sample
 
-from invariants.gate.result import unjudged
+from invariants.gate.change import ChangedPoint
+from invariants.gate.result import Offer, unjudged
 from invariants.report import formats, plots
 
 if TYPE_CHECKING:
@@ -200,6 +201,37 @@ def test_a_gate_that_judged_nothing_has_a_page_too(browser: Browser, tmp_path: P
     assert opened.locator("#findings").inner_text().endswith("None on either side.")
     opened.close()
     assert complaints == []
+
+
+LONG = "a_name_without_any_room_to_break_it_" * 5
+
+
+def test_on_a_telephone_what_is_wide_scrolls_in_its_own_box(
+    browser: Browser, tmp_path: Path
+) -> None:
+    found = sample()
+    wide = replace(
+        found,
+        baseline=replace(found.baseline, asked=LONG, system=LONG),
+        changes=tuple(replace(c, kind=replace(c.kind, what=LONG)) for c in found.changes),
+        points=(ChangedPoint("torch", LONG, LONG, LONG, LONG, LONG),),
+        offers=(Offer("torch", LONG, "baseline", 3),),
+        waivers=tuple(replace(w, reason=LONG) for w in found.waivers),
+    )
+    (tmp_path / "report.html").write_text(formats.render("html", wide, Path()), "utf-8")
+    opened = browser.new_page(viewport={"width": 390, "height": 844})
+    opened.goto((tmp_path / "report.html").as_uri())
+    opened.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    boxes = opened.locator(".wide:has(table), .wide:has(svg), figure.network-figure").all()
+    assert boxes
+    for box in boxes:
+        assert box.evaluate("box => box.getBoundingClientRect().right") <= 390
+    outside = (
+        "document.querySelectorAll('table').forEach(t => { if (!t.closest('.wide')) throw t })"
+    )
+    opened.evaluate(outside)
+    opened.close()
 
 
 def test_where_all_is_equal_the_page_says_so() -> None:
