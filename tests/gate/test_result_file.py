@@ -113,9 +113,9 @@ def test_a_case_of_another_version_is_no_case_but_no_error() -> None:
     assert change.shown.read() is None
 
 
-def full(path: Path, text: str, encoding: str) -> int:
+def full(path: Path, text: str, encoding: str, errors: str) -> int:
     """Writes half of what does not fit any more."""
-    path.write_bytes(text[: len(text) // 2].encode(encoding))
+    path.write_bytes(text[: len(text) // 2].encode(encoding, errors))
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
