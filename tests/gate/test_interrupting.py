@@ -224,7 +224,7 @@ def test_a_full_disk_leaves_no_recording_in_which_nothing_has_run(
     monkeypatch.setattr(recording, "written", half_full)
     with pytest.raises(FileNotFoundError):  # there is no result either
         ended(9, 9, *resume)
-    assert recording.read(Path("invariants-gate/baseline.recording")).records
+    assert Path("invariants-gate/baseline.recording").stat().st_size
     assert not Path("invariants-gate/candidate.recording").exists()
 
 
