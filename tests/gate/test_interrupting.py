@@ -157,7 +157,7 @@ class Ending(Raising):
         if not self.left:
             if self.together.wait(60) == 0:
                 terminate()
-            time.sleep(1)  # the one who waits for both hears of it first
+            time.sleep(2)  # the one who waits for both hears of it first
         return super().run(*given)
 
 
