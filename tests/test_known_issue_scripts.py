@@ -122,6 +122,9 @@ SPARED: dict[str, dict[str, str]] = {
     "tensorflow-recompute-zeros-for-unreached": {"tf.recompute_grad": ""},
     "torch-1-foreach-adds-decay-to-gradients": {"foreach=True": "foreach=False"},
     "torch-1-foreach-radam-without-epsilon": {"foreach=True": "foreach=False"},
+    "torch-1-model-hook-zeros-for-unreached": {
+        "model.register_full_backward_hook": "model.first.register_full_backward_hook"
+    },
     "torch-1-nadam-counts-momentum-twice": {"(False, True)": "(True, True)"},
     "torch-autocast-keeps-casts": {'("cpu")': '("cpu", cache_enabled=False)'},
     "torch-causal-hint-hides-added-keys": {"is_causal=True": "is_causal=False"},
