@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cost, gradients, growth, sensitivity
-from benchmarks.cost import single_threaded
+from invariants.backends.runner import prepare
 
 Row = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ def _cost(rounds: int) -> Iterator[Row]:
         yield cost.measure(backend, "", count, rounds)
 
 
-#: name -> what is measured, its rows, and which columns a table has.
+#: name -> what is measured, and its rows, given how many rounds.
 PARTS: dict[str, tuple[str, Callable[[int], Iterator[Row]]]] = {
     "sensitivity": (
         "The smallest relative fault ε in one element of one gradient that is noticed",
@@ -135,7 +135,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
     given = parser.parse_args(None if arguments is None else [*arguments])
     kept = given.out / "benchmarks.json"
     parts = json.loads(kept.read_text())["parts"] if given.only and kept.is_file() else {}
-    single_threaded()
+    for backend in CASES:
+        prepare(backend)  # as the suite runs it: one thread, and the kernels that it asks for
     for name in given.only or PARTS:
         parts[name] = []
         for row in PARTS[name][1](given.rounds):

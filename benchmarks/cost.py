@@ -60,16 +60,6 @@ def eager(case: Case, backend: str) -> bool:
     return not traced and "compile" not in mode.traits
 
 
-def single_threaded() -> None:
-    """Keeps both frameworks to one thread, so that processor seconds are those of the work."""
-    import tensorflow as tf
-    import torch
-
-    torch.set_num_threads(1)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
 def seconds(work: Callable[[], object]) -> float:
     """How long `work` keeps the processor busy: what else a machine does, does not count."""
     started = time.process_time()

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from invariants.case import Case
+
+
+def _output(case: Case, weights: Mapping[str, Any], value: Any, activations: Any) -> Any:
+    """What a chain makes of a value; activations: the module that has them, by the kinds' names."""
+    for placed in case.architecture.layers:
+        if placed.layer.kind == "dense":
+            value = value @ weights[f"{placed.path}.kernel"] + weights[f"{placed.path}.bias"]
+        else:
+            value = getattr(activations, placed.layer.kind)(value)
+    return value
 
 
 def as_torch(case: Case) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -23,13 +33,8 @@ def as_torch(case: Case) -> tuple[Callable[..., Any], dict[str, Any]]:
     x, y = tensor(case.batches[0].inputs[0]), tensor(case.batches[0].targets[0])
 
     def loss(*weights: Any) -> Any:
-        now, value = {**held, **dict(zip(trained, weights, strict=True))}, x
-        for placed in case.architecture.layers:
-            if placed.layer.kind == "dense":
-                value = value @ now[f"{placed.path}.kernel"] + now[f"{placed.path}.bias"]
-            else:
-                value = getattr(torch, placed.layer.kind)(value)
-        return (value - y).square().mean()
+        now = {**held, **dict(zip(trained, weights, strict=True))}
+        return (_output(case, now, x, torch) - y).square().mean()
 
     return loss, trained
 
@@ -66,12 +71,7 @@ def as_tensorflow(case: Case) -> tuple[Callable[..., Any], dict[str, Any]]:
     x, y = (tf.constant(a, dtype=case.dtype) for a in (batch.inputs[0], batch.targets[0]))
 
     def loss(*weights: Any) -> Any:
-        now, value = {**held, **dict(zip(trained, weights, strict=True))}, x
-        for placed in case.architecture.layers:
-            if placed.layer.kind == "dense":
-                value = value @ now[f"{placed.path}.kernel"] + now[f"{placed.path}.bias"]
-            else:
-                value = getattr(tf.nn, placed.layer.kind)(value)
-        return tf.reduce_mean(tf.square(value - y))
+        now = {**held, **dict(zip(trained, weights, strict=True))}
+        return tf.reduce_mean(tf.square(_output(case, now, x, tf.nn) - y))
 
     return loss, trained
